@@ -1,0 +1,1 @@
+"""Send LLM work that can wait through the cheapest lane that still arrives on time."""
