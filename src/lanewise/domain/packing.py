@@ -1,0 +1,39 @@
+"""What requests must have in common to travel in one batch."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from lanewise.domain.ids import AccountId, KeyId
+
+
+@dataclass(frozen=True, slots=True)
+class PackingKey:
+    """Requests with equal keys may share a segment and a batch."""
+
+    provider: str  # "openai", "anthropic": the dialect and the price list
+    account: AccountId  # who pays: provider, address and fingerprint of the credential
+    endpoint: str  # "/v1/chat/completions", "/v1/messages", ...
+    model: str  # "" where the provider accepts several models in a batch
+    headers: tuple[tuple[str, str], ...] = ()  # those that change results, e.g. anthropic-version
+
+    @property
+    def id(self) -> KeyId:
+        """The same for equal keys, on every machine."""
+        parts = [self.provider, self.account, self.endpoint, self.model]
+        parts += [f"{name}:{value}" for name, value in self.headers]
+        return KeyId(hashlib.sha256("\x00".join(parts).encode()).hexdigest()[:24])
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a provider accepts in one batch and in an hour; `None` where it states no limit."""
+
+    batch_requests: int
+    batch_bytes: int
+    line_bytes: int
+    creations_per_hour: int | None = None
+    embedding_inputs: int | None = None  # summed over a batch of embeddings
+    min_batch_requests: int = 1
+    result_days: int = 30  # how long results can be downloaded
