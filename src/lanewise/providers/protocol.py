@@ -106,7 +106,7 @@ class Refused(ProviderError):
 
 
 class Payload(Protocol):
-    """The lines of a batch, in the provider's own line format, each ending in one `\\n`."""
+    r"""The lines of a batch, in the provider's own line format, each ending in one `\n`."""
 
     @property
     def requests(self) -> int:

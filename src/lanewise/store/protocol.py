@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from lanewise.domain.batches import Batch, Collected, Settled
-from lanewise.domain.ids import AccountId, AttemptId, BatchId, KeyId, RunId, SegmentId, WorkerId
+from lanewise.domain.ids import AccountId, AttemptId, BatchId, RunId, SegmentId, WorkerId
 from lanewise.domain.lanes import LaneName
 from lanewise.domain.ordinals import Ordinals
 from lanewise.domain.packing import Limits, PackingKey
