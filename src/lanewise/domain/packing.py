@@ -37,3 +37,12 @@ class Limits:
     embedding_inputs: int | None = None  # summed over a batch of embeddings
     min_batch_requests: int = 1
     result_days: int = 30  # how long results can be downloaded
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """How a provider's line is put around a custom_id and a body."""
+
+    head: bytes  # up to the custom_id's ordinal is added by the writer: `{"custom_id":"`
+    middle: bytes  # from the custom_id's closing quote to the body
+    tail: bytes  # after the body, `\n` included

@@ -17,11 +17,10 @@ from lanewise.domain.batches import Batch, Collected, Settled
 from lanewise.domain.ids import AccountId, AttemptId, BatchId, RunId, SegmentId, WorkerId
 from lanewise.domain.lanes import LaneName
 from lanewise.domain.ordinals import Ordinals
-from lanewise.domain.packing import Limits, PackingKey
+from lanewise.domain.packing import Frame, Limits, PackingKey
 from lanewise.domain.results import Verdict
 from lanewise.domain.usage import Usage
 from lanewise.store.records import Record, RecordTable
-from lanewise.store.segments import Frame
 
 
 @dataclass(frozen=True, slots=True)

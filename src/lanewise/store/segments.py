@@ -34,7 +34,6 @@ import hashlib
 import os
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -42,6 +41,7 @@ import msgspec
 
 from lanewise.domain.ids import SegmentId
 from lanewise.domain.ordinals import Ordinals
+from lanewise.domain.packing import Frame
 from lanewise.errors import StoreUnusable
 from lanewise.store.disk import open_private, write_all
 
@@ -69,15 +69,6 @@ class Entry(NamedTuple):
     tokens: int
     units: int
     spare: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """How a provider's line is put around a custom_id and a body."""
-
-    head: bytes  # up to the custom_id's ordinal is added by the writer: `{"custom_id":"`
-    middle: bytes  # from the custom_id's closing quote to the body
-    tail: bytes  # after the body, `\n` included
 
 
 class SegmentWriter:
