@@ -30,7 +30,7 @@ def cuts(sizes: Iterable[tuple[int, int]], limits: Limits) -> Iterator[tuple[int
     """
     start = at = held_bytes = held_units = 0
     for length, unit in sizes:
-        if at > start and _over(at - start + 1, held_bytes + length, held_units + unit, limits):
+        if at > start and not fits(at - start + 1, held_bytes + length, held_units + unit, limits):
             yield start, at
             start, held_bytes, held_units = at, 0, 0
         held_bytes += length
@@ -44,7 +44,7 @@ def plan(stretches: Sequence[Stretch[T]], limits: Limits) -> Iterator[list[Stret
     """Fill batches in order. Each stretch fits a batch by itself (see `cuts`) and is not torn."""
     held: list[Stretch[T]] = []
     for stretch in stretches:
-        if held and _over(
+        if held and not fits(
             sum(s.requests for s in held) + stretch.requests,
             sum(s.bytes for s in held) + stretch.bytes,
             sum(s.units for s in held) + stretch.units,
@@ -57,9 +57,10 @@ def plan(stretches: Sequence[Stretch[T]], limits: Limits) -> Iterator[list[Stret
         yield held
 
 
-def _over(requests: int, size: int, units: int, limits: Limits) -> bool:
+def fits(requests: int, size: int, units: int, limits: Limits) -> bool:
+    """Whether one batch may hold so much."""
     return (
-        requests > limits.batch_requests
-        or size > limits.batch_bytes
-        or (limits.embedding_inputs is not None and units > limits.embedding_inputs)
+        requests <= limits.batch_requests
+        and size <= limits.batch_bytes
+        and (limits.embedding_inputs is None or units <= limits.embedding_inputs)
     )

@@ -18,7 +18,7 @@ def next_poll(age: float, *, fixed: float | None = None, retry_after: float | No
 
     >>> [next_poll(age) for age in (0, 100, 3600)]
     [1.0, 10.0, 60.0]
-    >>> next_poll(0, retry_after=10)
+    >>> next_poll(0, retry_after=10.0)
     10.0
     """
     if fixed is not None:
@@ -36,7 +36,7 @@ def backoff(
 
     >>> [backoff(n) for n in (1, 2, 3)]
     [1.0, 2.0, 4.0]
-    >>> backoff(1, retry_after=30)
+    >>> backoff(1, retry_after=30.0)
     30.0
     """
     doubled = first * 2.0 ** min(max(troubles - 1, 0), 16)

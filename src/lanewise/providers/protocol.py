@@ -23,28 +23,7 @@ from lanewise.domain.ids import AccountId, AttemptId, BatchId
 from lanewise.domain.packing import Limits, PackingKey
 from lanewise.domain.results import ResultLine, Unreadable
 from lanewise.domain.usage import Usage
-
-
-class Secret:
-    """A credential that never shows itself by accident.
-
-    >>> Secret("sk-very-secret")
-    Secret(***)
-    """
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """The credential itself, for the one header it belongs in."""
-        return self._value
-
-    def __repr__(self) -> str:
-        return "Secret(***)"
-
-    __str__ = __repr__
+from lanewise.secret import Secret
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,7 @@ class WaitingGroup:
     key: PackingKey
     run: RunId
     waiting: Waiting
+    whole: tuple[int, int, int]  # requests, bytes and units of the whole segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -456,6 +457,10 @@ class Store(Protocol):
 
     def waiting(self, account: AccountId, now: float) -> list[WaitingGroup]:
         """What can be packed, oldest run first."""
+        ...
+
+    def sizes(self, segment: SegmentId, ordinals: Ordinals) -> Iterator[tuple[int, int]]:
+        """Bytes and units of each of these requests, in order."""
         ...
 
     def pack(self, lease: Lease, batches: Sequence[NewBatch], now: float) -> None:

@@ -1,0 +1,74 @@
+"""How each provider writes one request and one result of a batch. Pure: bytes in, bytes out.
+
+Sources: OpenAI's batch input and output lines (`custom_id, method, url, body`; `id, custom_id,
+response, error`), Anthropic's (`custom_id, params`; `custom_id, result`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from lanewise.domain.packing import Frame
+from lanewise.domain.results import Verdict
+
+OPENAI_ENDPOINTS: Final = (
+    "/v1/chat/completions",
+    "/v1/responses",
+    "/v1/embeddings",
+    "/v1/completions",
+    "/v1/moderations",
+)
+ANTHROPIC_ENDPOINT: Final = "/v1/messages"
+_encode = msgspec.json.Encoder().encode
+
+
+def frame(provider: str, endpoint: str) -> Frame:
+    """What is put around a body to make it a request line.
+
+    >>> f = frame("anthropic", "/v1/messages")
+    >>> f.head + b"ID" + f.middle + b"{}" + f.tail
+    b'{"custom_id":"ID","params":{}}\\n'
+    """
+    if provider == "anthropic":
+        return Frame(b'{"custom_id":"', b'","params":', b"}\n")
+    middle = f'","method":"POST","url":"{endpoint}","body":'.encode()
+    return Frame(b'{"custom_id":"', middle, b"}\n")
+
+
+def relabel(line: bytes, ours: str, theirs: str) -> bytes:
+    """A provider's result line with the caller's own id in place of ours, ending in one newline.
+
+    Our ids are random, so the first occurrence is the field itself.
+
+    >>> relabel(b'{"custom_id":"lw-a-1","x":1}', "lw-a-1", "mine")
+    b'{"custom_id":"mine","x":1}\\n'
+    """
+    renamed = line.replace(f'"{ours}"'.encode(), _encode(theirs), 1)
+    return renamed.rstrip(b"\r\n") + b"\n"
+
+
+def unanswered(provider: str, caller_id: str, verdict: Verdict, code: str, message: str) -> bytes:
+    """A result line, in the provider's own form, for a request that it returned none for."""
+    write = _anthropic_line if provider == "anthropic" else _openai_line
+    return _encode(write(caller_id, verdict, code, message)) + b"\n"
+
+
+def _openai_line(caller_id: str, verdict: Verdict, code: str, message: str) -> dict[str, Any]:
+    error = {"code": code, "message": message}
+    if verdict is not Verdict.REFUSED:
+        return {"id": None, "custom_id": caller_id, "response": None, "error": error}
+    body = {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": code}}
+    response = {"status_code": 400, "request_id": None, "body": body}
+    return {"id": None, "custom_id": caller_id, "response": response, "error": None}
+
+
+def _anthropic_line(caller_id: str, verdict: Verdict, code: str, message: str) -> dict[str, Any]:
+    if verdict is Verdict.EXPIRED:
+        return {"custom_id": caller_id, "result": {"type": "expired"}}
+    if verdict is Verdict.CANCELLED:
+        return {"custom_id": caller_id, "result": {"type": "canceled"}}
+    kind = "invalid_request_error" if verdict is Verdict.REFUSED else "api_error"
+    error = {"type": "error", "error": {"type": kind, "message": message, "details": {"error_code": code}}}
+    return {"custom_id": caller_id, "result": {"type": "errored", "error": error}}

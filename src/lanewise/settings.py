@@ -1,0 +1,224 @@
+"""Settings: defaults, then `lanewise.toml`, then the environment, then flags; the last one wins.
+
+Credentials come from the environment only, under the names the providers' own SDKs use.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Final
+
+from lanewise.errors import BadSettings
+from lanewise.secret import Secret
+
+DAY: Final = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set. Each field is a key of `lanewise.toml` and `LANEWISE_<FIELD>`."""
+
+    home: Path = field(
+        default=Path("~/.lanewise"), metadata={"help": "where everything is kept (0700)"}
+    )
+    workflow: str = field(
+        default="default", metadata={"help": "the name under which requests are accounted"}
+    )
+    poll_seconds: float | None = field(
+        default=None, metadata={"help": "a fixed poll interval; unset: from the age of the batch"}
+    )
+    batch_requests: int | None = field(
+        default=None, metadata={"help": "largest batch in requests, below the provider's limit"}
+    )
+    batch_bytes: int | None = field(
+        default=None, metadata={"help": "largest batch in bytes, below the provider's limit"}
+    )
+    max_tries: int = field(default=3, metadata={"help": "how often a request is asked in all"})
+    transfers: int = field(
+        default=4, metadata={"help": "uploads and downloads at once, per account"}
+    )
+    lease_seconds: float = field(
+        default=30.0, metadata={"help": "how long a silent worker keeps an account"}
+    )
+    create_timeout_seconds: float | None = field(
+        default=None,
+        metadata={"help": "give up a create call after this; unset: by provider and size"},
+    )
+    listing_lag_seconds: float = field(
+        default=600.0,
+        metadata={
+            "help": "how late a provider's listing may show a new batch; before that, no verdict"
+        },
+    )
+    sweep_seconds: float = field(
+        default=3_600.0, metadata={"help": "how often to look for orphans at the provider"}
+    )
+    provider_file_hold_seconds: float = field(
+        default=DAY,
+        metadata={"help": "how long provider files stay after their results are safe here"},
+    )
+    retention_days: float = field(
+        default=30.0, metadata={"help": "how long bodies and answers of finished runs are kept"}
+    )
+    sandbox_profile: str = field(
+        default="fast",
+        metadata={"help": "timing of the sandbox: instant, fast, typical or bad-day"},
+    )
+    sandbox_speed: float = field(
+        default=600.0, metadata={"help": "how much faster than real time the built-in sandbox runs"}
+    )
+    log_level: str = field(default="warning", metadata={"help": "debug, info, warning or error"})
+    log_format: str = field(default="text", metadata={"help": "text or json"})
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a provider's own SDK would find in the environment."""
+
+    key: Secret | None
+    base_url: str | None
+    headers: Mapping[str, str]
+
+
+_OPENAI_HEADERS: Final = {
+    "OPENAI_ORG_ID": "openai-organization",
+    "OPENAI_PROJECT_ID": "openai-project",
+}
+
+
+def load(
+    environ: Mapping[str, str] | None = None, *, config: Path | None = None, **flags: Any
+) -> Settings:
+    """Settings from all their sources. `flags` that are None were not given.
+
+    Raises `BadSettings` naming the source and what it would accept.
+    """
+    env = os.environ if environ is None else environ
+    path = config or _config_path(env)
+    settings = Settings()
+    if path is not None:
+        settings = replace(settings, **_from_toml(path))
+    settings = replace(settings, **_from_environment(env))
+    settings = replace(
+        settings, **{key: value for key, value in flags.items() if value is not None}
+    )
+    return replace(settings, home=settings.home.expanduser().absolute())
+
+
+def credentials(provider: str, environ: Mapping[str, str] | None = None) -> Credentials:
+    """The credential, address and headers for `provider` ("openai" or "anthropic")."""
+    env = os.environ if environ is None else environ
+    prefix = provider.upper()
+    key = env.get(f"{prefix}_API_KEY")
+    base_url = env.get(f"{prefix}_BASE_URL")
+    headers: dict[str, str] = {}
+    if provider == "openai":
+        headers = {
+            name: env[variable] for variable, name in _OPENAI_HEADERS.items() if env.get(variable)
+        }
+    return Credentials(
+        Secret(key) if key else None, base_url.rstrip("/") if base_url else None, headers
+    )
+
+
+def _config_path(env: Mapping[str, str]) -> Path | None:
+    """The file that was named, or the nearest of the two usual places."""
+    if named := env.get("LANEWISE_CONFIG"):
+        path = Path(named).expanduser()
+        if not path.is_file():
+            raise BadSettings(f"LANEWISE_CONFIG names {path}, which is not a file")
+        return path
+    home = Path(env.get("LANEWISE_HOME") or "~/.lanewise").expanduser()
+    for path in (Path("lanewise.toml"), home / "lanewise.toml"):
+        if path.is_file():
+            return path
+    return None
+
+
+def _from_toml(path: Path) -> dict[str, Any]:
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadSettings(f"reading settings from {path} failed: {error}") from error
+    known = {item.name for item in fields(Settings)}
+    for key in table:
+        if key not in known:
+            raise BadSettings(
+                f"{path}: unknown setting {key!r}; known are {', '.join(sorted(known))}"
+            )
+    return {key: _typed(key, value, f"{path}: {key}") for key, value in table.items()}
+
+
+def _from_environment(env: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for item in fields(Settings):
+        variable = f"LANEWISE_{item.name.upper()}"
+        if text := env.get(variable):
+            found[item.name] = _typed(item.name, text, variable)
+    return found
+
+
+def _typed(name: str, value: object, where: str) -> Any:
+    parse, accepts = _PARSERS[name]
+    try:
+        return parse(value)
+    except (ValueError, TypeError) as error:
+        raise BadSettings(f"{where} is {value!r}; it takes {accepts}") from error
+
+
+def _positive(kind: type[float | int], *, zero: bool = False) -> Callable[[Any], float | int]:
+    def parse(value: Any) -> float | int:
+        if isinstance(value, bool):
+            raise TypeError("a boolean is not a number")
+        number = kind(value)
+        if number < 0 or (number == 0 and not zero) or not math.isfinite(number):
+            raise ValueError("out of range")
+        return number
+
+    return parse
+
+
+def _one_of(*choices: str) -> Callable[[Any], str]:
+    def parse(value: Any) -> str:
+        if value not in choices:
+            raise ValueError("not a choice")
+        return str(value)
+
+    return parse
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise TypeError("not a text")
+    return value
+
+
+_SECONDS = (_positive(float, zero=True), "a number of seconds, 0 or more")
+_COUNT = (_positive(int), "a whole number above 0")
+_PARSERS: Final[dict[str, tuple[Callable[[Any], Any], str]]] = {
+    "home": (lambda value: Path(_text(value)), "a path"),
+    "workflow": (_text, "a name"),
+    "poll_seconds": _SECONDS,
+    "batch_requests": _COUNT,
+    "batch_bytes": _COUNT,
+    "max_tries": _COUNT,
+    "transfers": _COUNT,
+    "lease_seconds": (_positive(float), "a number of seconds above 0"),
+    "create_timeout_seconds": (_positive(float), "a number of seconds above 0"),
+    "listing_lag_seconds": _SECONDS,
+    "sweep_seconds": _SECONDS,
+    "provider_file_hold_seconds": _SECONDS,
+    "retention_days": (_positive(float, zero=True), "a number of days, 0 or more"),
+    "sandbox_profile": (
+        _one_of("instant", "fast", "typical", "bad-day"),
+        "instant, fast, typical or bad-day",
+    ),
+    "sandbox_speed": (_positive(float), "a number above 0"),
+    "log_level": (_one_of("debug", "info", "warning", "error"), "debug, info, warning or error"),
+    "log_format": (_one_of("text", "json"), "text or json"),
+}
