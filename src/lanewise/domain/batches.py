@@ -22,9 +22,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, Final, TypeAlias
 
 from lanewise.domain.ids import AttemptId, BatchId
+
+
+GONE: Final = "gone"  # stands in `files` for results that the provider no longer holds
 
 
 class Ending(StrEnum):
@@ -75,6 +78,10 @@ class Packed:
         """Try later: the provider, or a quota, said not now."""
         return replace(self, due_at=until, troubles=self.troubles + 1, step=self.step + 1)
 
+    def reject(self, why: str) -> Rejected:
+        """It can never be accepted as it is; what is fit in it is packed again."""
+        return Rejected(self.id, why, step=self.step + 1)
+
     def cancel(self) -> Cancelled:
         """Give it up before anything was sent."""
         return Cancelled(self.id, step=self.step + 1)
@@ -100,6 +107,10 @@ class Uploading:
     def again(self, until: float) -> Packed:
         """The upload failed or was abandoned: back to the start, not before `until`."""
         return Packed(self.id, due_at=until, troubles=self.troubles + 1, step=self.step + 1)
+
+    def reject(self, why: str) -> Rejected:
+        """The provider will never take these bodies; what is fit in them is packed again."""
+        return Rejected(self.id, why, step=self.step + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +145,10 @@ class Uploaded:
     def again(self, until: float) -> Packed:
         """The uploaded file is gone or unusable: begin anew, not before `until`."""
         return Packed(self.id, due_at=until, troubles=self.troubles + 1, step=self.step + 1)
+
+    def reject(self, why: str) -> Rejected:
+        """Given up before it was created; what is fit in it is packed again."""
+        return Rejected(self.id, why, step=self.step + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,18 +268,9 @@ class Submitted:
             step=self.step + 1,
         )
 
-    def disproved(self, look_at: float, *, sent_at: float, give_up_at: float) -> Unknown:
-        """It was adopted by its looks, and its results are somebody else's: look again."""
-        return Unknown(
-            self.id,
-            self.attempt,
-            self.file_id,
-            sent_at=sent_at,
-            give_up_at=give_up_at,
-            due_at=look_at,
-            why="adopted another's batch",
-            step=self.step + 1,
-        )
+    def reject(self, why: str) -> Rejected:
+        """The provider took it and then failed it whole: nothing executed, nothing charged."""
+        return Rejected(self.id, why, step=self.step + 1)
 
     def lost(self, until: float) -> Packed:
         """The provider says for certain, and for long, that it has no such batch."""
@@ -291,22 +297,18 @@ class Ended:
         """A download failed; it is resumed."""
         return replace(self, due_at=at, troubles=self.troubles + 1, step=self.step + 1)
 
-    def collected(self, now: float) -> Collected:
-        """The results, as the provider wrote them, are on this machine's disk."""
+    def collected(self, now: float, files: tuple[str, ...]) -> Collected:
+        """The results, as the provider wrote them, are on this machine's disk (`GONE` where lost)."""
         return Collected(
             self.id,
             self.attempt,
             self.receipt,
             self.file_id,
             self.ending,
-            self.files,
+            files,
             due_at=now,
             step=self.step + 1,
         )
-
-    def reject(self, why: str) -> Rejected:
-        """The provider refused it whole and executed nothing; what is fit in it is packed again."""
-        return Rejected(self.id, why, step=self.step + 1)
 
     def disproved(self, look_at: float, *, sent_at: float, give_up_at: float) -> Unknown:
         """It was adopted by its looks, and its results are somebody else's: look again."""
@@ -367,6 +369,10 @@ class Settled:
     settled_at: float
     troubles: int = 0
     step: int = 0
+
+    def clean_again(self, at: float) -> Settled:
+        """The provider did not let go of its files yet."""
+        return replace(self, due_at=at, troubles=self.troubles + 1, step=self.step + 1)
 
     def cleaned(self) -> Settled:
         """The provider's files are gone."""

@@ -135,6 +135,11 @@ class Seen:
     file_id: str | None = None
     ended: bool = False
 
+    @property
+    def receipt(self) -> Receipt:
+        """What a create would have answered."""
+        return Receipt(self.provider_id, self.expires_at)
+
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
@@ -224,9 +229,8 @@ class BatchProvider(Protocol):
         """Whether bodies are uploaded before the create call, rather than with it."""
         ...
 
-    @property
-    def create_timeout(self) -> float:
-        """Seconds after which a create call that was not answered is given up."""
+    def create_timeout(self, size: int) -> float:
+        """Seconds after which an unanswered create is given up; `size`: bytes of the batch's lines."""
         ...
 
     def limits(self, endpoint: str) -> Limits:
@@ -238,9 +242,9 @@ class BatchProvider(Protocol):
         ...
 
     async def create(
-        self, key: PackingKey, tag: Tag, *, file_id: str | None, payload: Payload
+        self, key: PackingKey, tag: Tag, *, file_id: str | None, payload: Payload, timeout: float
     ) -> Receipt:
-        """The call that can cost money: sent once, given up after `create_timeout`."""
+        """The call that can cost money: sent once, given up for good after `timeout` seconds."""
         ...
 
     async def find(self, wanted: Wanted) -> Sighting:

@@ -383,6 +383,10 @@ class ResultFile(Protocol):
         """Drop what is held: the provider starts over."""
         ...
 
+    def ends_with_newline(self) -> bool:
+        """Whether what is held ends a line (an empty file does)."""
+        ...
+
     def finish(self) -> None:
         """Make it durable under its final name."""
         ...
@@ -471,8 +475,8 @@ class Store(Protocol):
         """Batches that want a step, the most overdue first."""
         ...
 
-    def next_due(self, account: AccountId) -> float | None:
-        """When the next batch wants a step, or the next waiting request may be packed."""
+    def next_due(self, account: AccountId, *, besides: Sequence[BatchId] = ()) -> float | None:
+        """When the next batch (but for those named) or stray wants a step, or waiting may be packed."""
         ...
 
     def unresolved(self, account: AccountId) -> int:
@@ -491,6 +495,18 @@ class Store(Protocol):
         self, lease: Lease, before: Batch, after: Batch, now: float, detail: str = ""
     ) -> None:
         """From this state to that, if nobody was faster; one event, one commit."""
+        ...
+
+    def postpone(self, lease: Lease, before: Batch, after: Batch) -> None:
+        """Like `advance`, within one state and worth no event: only `due_at` and `troubles` change."""
+        ...
+
+    def observe(self, batch: BatchId, usage: Usage | None, model: str) -> None:
+        """Keep the provider's own sum of tokens for a batch, to check ours against."""
+        ...
+
+    def observed(self, batch: BatchId) -> Usage | None:
+        """The provider's own sum, where it gave one."""
         ...
 
     def reject(
@@ -542,6 +558,14 @@ class Store(Protocol):
         self, account: AccountId, *, besides: BatchId
     ) -> tuple[frozenset[str], frozenset[str]]:
         """Provider ids that other batches hold: for certain, and provisionally."""
+        ...
+
+    def known_provider_ids(self, account: AccountId) -> frozenset[str]:
+        """Provider ids of batches and strays that this home knows."""
+        ...
+
+    def in_flight_bytes(self, account: AccountId, model: str) -> int:
+        """Bytes of the batches of this model that the provider may be holding (creating to submitted)."""
         ...
 
     def disproved(self, batch: BatchId) -> frozenset[str]:

@@ -1,0 +1,180 @@
+"""A batch that the provider refused as a whole: who is at fault is set aside, the rest is packed again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeAlias, assert_never
+
+from lanewise.domain.batches import Creating, Packed, Submitted, Uploaded, Uploading
+from lanewise.domain.ordinals import Ordinals
+from lanewise.domain.results import Verdict
+from lanewise.lanes.shift import BYTES_PER_TOKEN, AccountHeld, Shift, tokens_of
+from lanewise.policy import waiting as policy
+from lanewise.policy.asking import ask_again
+from lanewise.providers.protocol import Failed, Problem, RejectionKind
+from lanewise.store.protocol import Contents, Outcome, PlacedPart, Waiting
+
+Refusable: TypeAlias = Packed | Uploading | Uploaded | Creating | Submitted
+_QUOTA_WAIT = 60.0  # seconds until work that exceeded a queue limit is offered again; doubles
+
+
+def rejected(shift: Shift, batch: Submitted, contents: Contents, failed: Failed) -> None:
+    """The provider took the batch and then failed it: nothing was executed, nothing is charged."""
+    first = (
+        failed.problems[0] if failed.problems else Problem(None, "failed", "no reason was given")
+    )
+    match failed.kind:
+        case RejectionKind.LINES:
+            _set_aside(shift, batch, contents, failed.problems)
+        case RejectionKind.WHOLE:
+            refuse_whole(shift, batch, contents, first.code, first.message)
+        case RejectionKind.QUOTA:
+            _wait_for_quota(shift, batch, contents, failed, first)
+        case RejectionKind.TRANSIENT:
+            _try_later(shift, batch, contents, first)
+        case RejectionKind.BILLING:
+            later = shift.now() + _QUOTA_WAIT
+            _requeue(shift, batch, contents, f"{first.code}: {first.message}", not_before=later)
+            raise AccountHeld(shift.account, first.message)
+        case _:
+            assert_never(failed.kind)
+
+
+def refuse_whole(
+    shift: Shift, batch: Refusable, contents: Contents, code: str, message: str
+) -> None:
+    """Every request in it is refused, with the provider's own words."""
+    outcomes = [
+        _outcome(part, part.ordinals, Verdict.REFUSED, code, message) for part in contents.parts
+    ]
+    _record(shift, batch, outcomes, [], f"{code}: {message}")
+
+
+def cancel_unsent(shift: Shift, batch: Packed | Uploaded, contents: Contents) -> None:
+    """Its runs were cancelled before it was created."""
+    outcomes = [
+        _outcome(
+            part, part.ordinals, Verdict.CANCELLED, "cancelled", "cancelled before it was sent"
+        )
+        for part in contents.parts
+    ]
+    _record(shift, batch, outcomes, [], "cancelled before it was sent")
+
+
+def shrink(shift: Shift, batch: Refusable, contents: Contents, message: str) -> None:
+    """Too large for the provider, whatever its documentation says: learn it and pack smaller."""
+    if contents.requests == 1:
+        refuse_whole(shift, batch, contents, "request_too_large", message)
+        return
+    half = max(contents.size // 2, 1)
+    shift.store.learn(shift.account, contents.key.model, "batch_bytes", half, shift.now())
+    _requeue(
+        shift, batch, contents, f"{message}; batches of this kind are now at most {half:,} bytes"
+    )
+
+
+def _set_aside(
+    shift: Shift, batch: Submitted, contents: Contents, problems: tuple[Problem, ...]
+) -> None:
+    """The named lines are refused; the others never ran and wait again, as if not asked."""
+    at_fault: dict[int, Problem] = {}
+    for problem in problems:
+        if problem.line is not None and 1 <= problem.line <= contents.requests:
+            at_fault.setdefault(problem.line - 1, problem)
+    if not at_fault:
+        refuse_whole(shift, batch, contents, problems[0].code, problems[0].message)
+        return
+    outcomes: list[Outcome] = []
+    waiting: list[Waiting] = []
+    for part in contents.parts:
+        bad = {ordinal: at_fault[position] for position, ordinal in _positions(part, at_fault)}
+        outcomes += [
+            _outcome(part, Ordinals.of([ordinal]), Verdict.REFUSED, problem.code, problem.message)
+            for ordinal, problem in bad.items()
+        ]
+        if rest := part.ordinals - Ordinals.of(bad):
+            waiting.append(Waiting(part.segment, part.tries, rest))
+    _record(
+        shift,
+        batch,
+        outcomes,
+        waiting,
+        f"{len(at_fault)} lines set aside, the rest is packed again",
+    )
+
+
+def _positions(part: PlacedPart, wanted: Iterable[int]) -> list[tuple[int, int]]:
+    """(position in the batch, ordinal) of those positions that lie in this part."""
+    inside = [
+        position for position in wanted if part.start <= position < part.start + len(part.ordinals)
+    ]
+    if not inside:
+        return []
+    ordinals = list(part.ordinals)
+    return [(position, ordinals[position - part.start]) for position in inside]
+
+
+def _wait_for_quota(
+    shift: Shift, batch: Submitted, contents: Contents, failed: Failed, first: Problem
+) -> None:
+    """Too much is queued at the provider. The batch is fine; it is offered again, later and later."""
+    key = contents.key
+    account, now = shift.account, shift.now()
+    if failed.limit is not None:
+        shift.store.learn(account, key.model, "enqueued_tokens", failed.limit, now)
+        if tokens_of(contents.size) > failed.limit:  # it alone is too much: two of the next fit
+            half = max(failed.limit * BYTES_PER_TOKEN // 2, 1)
+            shift.store.learn(account, key.model, "batch_bytes", half, now)
+    rounds = shift.store.learned(account).get((key.model, "quota_refusals"), 0) + 1
+    shift.store.learn(account, key.model, "quota_refusals", rounds, now)
+    pause = policy.backoff(rounds, first=_quota_wait(shift), noise=shift.noise.random())
+    _requeue(shift, batch, contents, f"{first.code}: {first.message}", not_before=now + pause)
+
+
+def _quota_wait(shift: Shift) -> float:
+    fixed = shift.rules.poll_seconds
+    return _QUOTA_WAIT if fixed is None else min(fixed, _QUOTA_WAIT)
+
+
+def _try_later(shift: Shift, batch: Submitted, contents: Contents, problem: Problem) -> None:
+    """No fault of the requests, as far as one can tell; asked again a bounded number of times."""
+    outcomes: list[Outcome] = []
+    waiting: list[Waiting] = []
+    again_at = shift.later(0, first=30.0)
+    for part in contents.parts:
+        if ask_again(Verdict.FAILED, tries=part.tries, max_tries=shift.rules.max_tries):
+            waiting.append(Waiting(part.segment, part.tries + 1, part.ordinals, again_at))
+        else:
+            outcomes.append(
+                _outcome(part, part.ordinals, Verdict.FAILED, problem.code, problem.message)
+            )
+    _record(shift, batch, outcomes, waiting, f"{problem.code}: {problem.message}")
+
+
+def _requeue(
+    shift: Shift, batch: Refusable, contents: Contents, detail: str, *, not_before: float = 0.0
+) -> None:
+    waiting = [
+        Waiting(part.segment, part.tries, part.ordinals, not_before) for part in contents.parts
+    ]
+    _record(shift, batch, [], waiting, detail)
+
+
+def _record(
+    shift: Shift, batch: Refusable, outcomes: list[Outcome], waiting: list[Waiting], detail: str
+) -> None:
+    shift.store.reject(
+        shift.lease,
+        batch,
+        batch.reject(detail),
+        shift.now(),
+        outcomes=outcomes,
+        waiting=waiting,
+        detail=detail,
+    )
+
+
+def _outcome(
+    part: PlacedPart, ordinals: Ordinals, verdict: Verdict, code: str, message: str
+) -> Outcome:
+    return Outcome(part.segment, ordinals, verdict, code, message)
