@@ -20,7 +20,12 @@ from lanewise.domain.ordinals import Ordinals
 from lanewise.domain.packing import Frame, Limits, PackingKey
 from lanewise.domain.results import Verdict
 from lanewise.domain.usage import Usage
+from lanewise.errors import LanewiseError
 from lanewise.store.records import Record, RecordTable
+
+
+class ConflictingReceipt(LanewiseError):
+    """A provider's batch was to be recorded for one of ours, and belongs to another."""
 
 
 @dataclass(frozen=True, slots=True)

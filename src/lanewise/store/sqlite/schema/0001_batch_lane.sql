@@ -94,6 +94,7 @@ CREATE TABLE batches (
     settled_at REAL,
     fence INTEGER,
     cancel_asked_at REAL,
+    observed TEXT,
     CHECK ((state IN ('creating', 'unknown')) = (give_up_at IS NOT NULL)),
     CHECK ((state IN ('creating', 'unknown')) = (sent_at IS NOT NULL)),
     CHECK (state <> 'uploaded' OR file_id IS NOT NULL),

@@ -1,0 +1,162 @@
+"""Requests come in: read, sorted by packing key, written down, and only then acknowledged.
+
+A run is accepted whole or not at all. Nothing of it is visible, and nothing can be sent, before its
+last request is on disk; a crash before that leaves nothing behind but files to sweep.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from lanewise.domain.packing import Frame, Limits, PackingKey
+from lanewise.errors import BadInput
+from lanewise.failpoints import reach
+from lanewise.intake import Accepted, Broken
+from lanewise.lanes.shift import Rules, narrowed
+from lanewise.providers import dialects, registry
+from lanewise.store.protocol import AccountRow, Draft, NewRun, Run, Store
+
+_KEPT_PROBLEMS: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Payer:
+    """The account that pays for one dialect's requests, and the headers that go with it."""
+
+    row: AccountRow
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Payers(Protocol):
+    """Finds the account for a dialect; raises with a cure where there is none."""
+
+    def __call__(self, provider: str) -> Payer:
+        """The account for `provider`."""
+        ...
+
+
+@dataclass(slots=True)
+class Received:
+    """What came of reading an input."""
+
+    run: Run | None
+    new: bool
+    requests: int
+    broken: list[Broken]
+    broken_count: int
+
+
+@dataclass(slots=True)
+class _Sorter:
+    """Knows for each dialect, endpoint and model how its lines are written and who pays."""
+
+    payers: Payers
+    rules: Rules
+    accounts: dict[str, AccountRow] = field(default_factory=dict)
+    known: dict[tuple[str, str, str], tuple[PackingKey, Frame, Limits]] = field(
+        default_factory=dict
+    )
+
+    def place(self, dialect: str, endpoint: str, model: str) -> tuple[PackingKey, Frame, Limits]:
+        """The packing key, frame and limits for a request."""
+        place = self.known.get((dialect, endpoint, model))
+        if place is None:
+            place = self.known[(dialect, endpoint, model)] = self._new(dialect, endpoint, model)
+        return place
+
+    def _new(self, dialect: str, endpoint: str, model: str) -> tuple[PackingKey, Frame, Limits]:
+        payer = self.payers(dialect)
+        self.accounts[payer.row.id] = payer.row
+        one_model = registry.one_model_a_batch(dialect)
+        key = PackingKey(dialect, payer.row.id, endpoint, model if one_model else "", payer.headers)
+        limits = narrowed(registry.limits(dialect, endpoint), self.rules)
+        return key, dialects.frame(dialect, endpoint), limits
+
+
+def accept(
+    store: Store,
+    lines: Iterator[Accepted | Broken],
+    payers: Payers,
+    rules: Rules,
+    new_run: Callable[[str], NewRun],
+    *,
+    skip_bad: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> Received:
+    """Write everything down and commit it as one run; `new_run` is given the content's digest.
+
+    With any broken line and without `skip_bad`, nothing is accepted and `run` is None.
+    """
+    draft = store.draft()
+    try:
+        sorter = _Sorter(payers, rules)
+        digest, broken, count = _write(draft, lines, sorter, progress)
+        if (count and not skip_bad) or draft.requests == 0:
+            draft.discard()
+            return Received(None, False, draft.requests, broken, count)
+        reach("ingest.commit")
+        run, new = draft.commit(new_run(digest), list(sorter.accounts.values()))
+    except BaseException:
+        draft.discard()
+        raise
+    return Received(run, new, draft.requests, broken, count)
+
+
+def fingerprint(lines: Iterator[Accepted | Broken]) -> str:
+    """The digest that `accept` would give this content, without writing anything."""
+    digest = hashlib.sha256()
+    for line in lines:
+        if isinstance(line, Accepted):
+            digest.update(_identity(line, hashlib.sha256(line.body).digest()))
+    return digest.hexdigest()
+
+
+def _write(
+    draft: Draft,
+    lines: Iterator[Accepted | Broken],
+    sorter: _Sorter,
+    progress: Callable[[int], None] | None,
+) -> tuple[str, list[Broken], int]:
+    """Append every request; returns the content's digest, the first broken lines, and how many."""
+    digest = hashlib.sha256()
+    broken: list[Broken] = []
+    count = 0
+    for line in lines:
+        if isinstance(line, Broken):
+            count += 1
+            if len(broken) < _KEPT_PROBLEMS:
+                broken.append(line)
+            continue
+        content = hashlib.sha256(line.body).digest()
+        digest.update(_identity(line, content))
+        key, frame, limits = sorter.place(line.dialect, line.endpoint, line.model)
+        draft.append(
+            key,
+            frame,
+            limits,
+            line.body,
+            content,
+            number=line.number,
+            caller_id=line.caller_id,
+            units=line.units,
+        )
+        if draft.requests % 1_000 == 0:
+            reach("ingest.append")
+            if progress is not None:
+                progress(draft.requests)
+    return digest.hexdigest(), broken, count
+
+
+def _identity(line: Accepted, content: bytes) -> bytes:
+    """What makes a request this request: what is asked where, and the id it is answered under."""
+    return b"\x00".join((line.caller_id.encode(), line.endpoint.encode(), content, b""))
+
+
+def none_to_do(received: Received) -> BadInput:
+    """The error for an input without a single request."""
+    if received.broken_count:
+        return BadInput(f"none of the {received.broken_count:,} lines is a request")
+    return BadInput("the input holds no request: expected JSONL, one request a line")

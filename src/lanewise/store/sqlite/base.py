@@ -1,0 +1,140 @@
+"""What every group of operations shares: the database, and where files are."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from lanewise.domain.batches import Batch
+from lanewise.domain.ids import BatchId, RunId, SegmentId
+from lanewise.domain.ordinals import Ordinals
+from lanewise.domain.results import Verdict
+from lanewise.errors import LeaseLost
+from lanewise.store.disk import explained, make_private
+from lanewise.store.protocol import ConflictingReceipt, Lease, LedgerRow, Outcome, Waiting
+from lanewise.store.segments import Segment
+from lanewise.store.sqlite.connection import Database
+from lanewise.store.sqlite.queries import queries
+from lanewise.store.sqlite.rows import columns_of
+
+
+class Operations:
+    """Small steps that more than one operation is made of; all run inside a transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+        self.home = database.home
+        self._runs, self._work, self._books = queries("runs"), queries("work"), queries("books")
+
+    def prepare(self) -> None:
+        """Make the directories."""
+        with explained("opening the home", self.home):
+            for name in ("segments", "batches", "workers"):
+                make_private(self.home / name)
+
+    def _segment(self, run: RunId, segment: SegmentId) -> Segment:
+        return Segment(self.home / "segments" / run, segment)
+
+    def _batch_directory(self, batch: BatchId) -> Path:
+        return self.home / "batches" / batch
+
+    def _require(self, lease: Lease) -> None:
+        """Refuse to write for a worker that was overtaken."""
+        held = self._db.first(self._work["holds_lease"], (lease.account, lease.worker, lease.fence))
+        if held is None:
+            raise LeaseLost(f"another worker acts for {lease.account} now")
+
+    def _step(self, before: Batch, after: Batch, *, fence: int | None = None) -> None:
+        """Compare and set one batch."""
+        values: dict[str, Any] = columns_of(after)
+        values |= {
+            "id": after.id,
+            "state": after.state,
+            "step": after.step,
+            "before_state": before.state,
+            "before_step": before.step,
+            "fence": fence,
+        }
+        try:
+            changed = self._db.execute(self._work["advance"], values).rowcount
+        except sqlite3.IntegrityError as error:
+            if "provider_id" not in str(error):
+                raise
+            raise ConflictingReceipt(
+                f"batch {after.id}: {values['provider_id']} belongs to another batch already"
+            ) from error
+        if changed != 1:
+            raise LeaseLost(f"batch {before.id} is no longer {before.state} (step {before.step})")
+
+    def _event(self, at: float, kind: str, subject: str, detail: str = "") -> None:
+        self._db.execute(self._books["add_event"], (at, kind, subject, detail))
+
+    def _put_waiting(self, waiting: Waiting) -> None:
+        """Add to the queue; those of equal tries are one row."""
+        key = (waiting.segment, waiting.tries)
+        row = self._db.first(self._work["waiting_row"], key)
+        held = Ordinals() if row is None else Ordinals.decode(row["ordinals"])
+        together = held | waiting.ordinals
+        self._db.execute(
+            self._work["put_waiting"],
+            (*key, waiting.not_before, len(together), together.encode()),
+        )
+
+    def _put_outcome(self, outcome: Outcome, batch: BatchId | None, now: float) -> None:
+        place = self._db.one(self._books["next_outcome"], (outcome.segment,))[0]
+        self._db.execute(
+            self._books["add_outcome"],
+            (
+                outcome.segment, place, batch, int(outcome.verdict), now, outcome.code,
+                outcome.message, len(outcome.ordinals), outcome.ordinals.encode(),
+            ),
+        )  # fmt: skip
+
+    def _count(
+        self, run: RunId, now: float, *, answered: int, refused: int, unanswered: int
+    ) -> None:
+        """Add final results to a run; the last one finishes it."""
+        self._db.execute(self._runs["count"], (answered, refused, unanswered, run))
+        if self._db.execute(self._runs["finish"], (now, run)).rowcount:
+            self._event(now, "run.finished", run)
+
+    def _wait_or_end(
+        self, waiting: list[tuple[RunId, Waiting]], batch: BatchId | None, now: float
+    ) -> dict[RunId, int]:
+        """Queue what belongs to open runs; for cancelled runs it ends here. Returns how many ended."""
+        ended: dict[RunId, int] = {}
+        for run, entry in waiting:
+            state = self._db.one(self._runs["run"], (run,))["state"]
+            if state != "cancelling":
+                self._put_waiting(entry)
+                continue
+            message = "the run was cancelled before it was answered"
+            outcome = Outcome(
+                entry.segment, entry.ordinals, Verdict.CANCELLED, "cancelled", message
+            )
+            self._put_outcome(outcome, batch, now)
+            ended[run] = ended.get(run, 0) + len(entry.ordinals)
+        return ended
+
+    def _run_of(self, segment: SegmentId) -> RunId:
+        return RunId(self._db.one(self._books["segment"], (segment,))["run_id"])
+
+    def _book(self, commit: str, rows: tuple[LedgerRow, ...], now: float) -> None:
+        """Append to the ledger; the same commit can be booked once only."""
+        for row in rows:
+            used = row.usage
+            self._db.execute(
+                self._books["add_ledger"],
+                (
+                    commit, row.run, row.workflow, row.provider, row.account, row.model, row.lane,
+                    row.kind, row.n, used.input, used.cache_read, used.cache_write_5m,
+                    used.cache_write_1h, used.cache_write_other, used.output, used.reasoning,
+                    _json(row.other_units), row.cost_nano, row.baseline_nano, row.waste_nano,
+                    row.price_basis, row.price_status, now,
+                ),
+            )  # fmt: skip
+
+
+def _json(units: Any) -> str:
+    return "{" + ",".join(f'"{name}":{count}' for name, count in sorted(units.items())) + "}"

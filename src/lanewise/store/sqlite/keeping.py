@@ -1,0 +1,94 @@
+"""What is kept, for how long, and copied where."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from lanewise.domain.ids import RunId
+from lanewise.errors import BadInput
+from lanewise.store.disk import explained, make_private
+from lanewise.store.sqlite.base import Operations
+from lanewise.store.sqlite.connection import DATABASE
+from lanewise.store.sqlite.runs import is_abandoned
+
+_OLD = 3_600.0  # seconds before a file that no row names counts as left behind
+
+
+class KeepingOperations(Operations):
+    """Bodies and answers go by whole files; books and events stay."""
+
+    def delete_bodies(self, run: RunId) -> int:
+        """Remove bodies and answers of a finished run; returns the bytes freed. Books stay."""
+        with self._db.transaction():
+            if self._db.one(self._runs["run"], (run,))["state"] != "finished":
+                raise BadInput("the run is not finished; cancel it first")
+            self._db.execute(self._runs["segments_deleted"], (run,))
+            rows = self._db.all(self._books["unneeded_batches"], (run,))
+        freed = _remove_tree(self.home / "segments" / run)
+        return freed + sum(_remove_tree(self.home / "batches" / row[0]) for row in rows)
+
+    def sweep_files(self, now: float) -> int:
+        """Remove files that no row names (crashed drafts, half downloads); returns the bytes freed."""
+        with self._db.transaction():
+            runs = {row[0] for row in self._db.all(self._books["run_ids"])}
+            batches = {row["id"]: row for row in self._db.all(self._books["batch_files"])}
+        freed = 0
+        for directory in (self.home / "segments").iterdir():
+            if directory.name not in runs and is_abandoned(directory):
+                freed += _remove_tree(directory)
+        for directory in (self.home / "batches").iterdir():
+            row = batches.get(directory.name)
+            keep = set() if row is None else {f"{row['fence']}.res"}
+            settled = row is not None and row["state"] == "settled"
+            for file in directory.iterdir():
+                stale = file.suffix in (".part", ".new", ".res") and file.name not in keep
+                if stale and (settled or now - file.stat().st_mtime > _OLD):
+                    freed += file.stat().st_size
+                    file.unlink(missing_ok=True)
+        return freed
+
+    def backup(self, target: Path) -> None:
+        """A consistent copy of the home while workers go on.
+
+        Files are complete before a row names them, so the rows are copied first and what they name
+        after. The copy is the same home: work from only one of the two.
+        """
+        if target.exists():
+            raise BadInput(f"{target} exists; name a directory that does not")
+        with explained("writing the backup", target):
+            make_private(target)
+            self._db.backup(target / DATABASE)
+            for name in ("segments", "batches"):
+                _copy_tree(self.home / name, target / name)
+            make_private(target / "workers")
+            for extra in ("lanewise.toml", "prices.toml"):
+                if (self.home / extra).is_file():
+                    shutil.copy2(self.home / extra, target / extra)
+
+
+def _remove_tree(directory: Path) -> int:
+    """Delete a directory of files; returns their bytes."""
+    if not directory.is_dir():
+        return 0
+    freed = sum(file.stat().st_size for file in directory.iterdir() if file.is_file())
+    shutil.rmtree(directory)
+    return freed
+
+
+def _copy_tree(source: Path, target: Path) -> None:
+    """Copy two levels of files; hard links where the disk allows, since sealed files never change."""
+    make_private(target)
+    for directory in source.iterdir():
+        make_private(target / directory.name)
+        for file in directory.iterdir():
+            if file.suffix in (".jsonl", ".idx", ".ids", ".res"):
+                _link_or_copy(file, target / directory.name / file.name)
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)

@@ -1,0 +1,143 @@
+"""What people and reports look at."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from lanewise.domain.ids import BatchId, RunId, SegmentId
+from lanewise.domain.lanes import LaneName
+from lanewise.domain.ordinals import Ordinals
+from lanewise.domain.results import Verdict
+from lanewise.domain.usage import Usage
+from lanewise.store.protocol import (
+    BatchRow,
+    Event,
+    Money,
+    Outcome,
+    RequestTrace,
+    Run,
+    Trace,
+)
+from lanewise.store.records import Record, Records
+from lanewise.store.sqlite.answers import Spans
+from lanewise.store.sqlite.base import Operations
+from lanewise.store.sqlite.rows import batch_of, event_of, key_of, run_of
+
+_LIVE = (
+    "packed",
+    "uploading",
+    "uploaded",
+    "creating",
+    "unknown",
+    "submitted",
+    "ended",
+    "collected",
+)
+
+
+class LookingOperations(Operations):
+    """Reads only, but for `note`."""
+
+    def batches(self, run: RunId | None = None, *, live_only: bool = False) -> list[BatchRow]:
+        """Batches (of a run), oldest first."""
+        if run is None:
+            rows = self._db.all(self._books["batches"])
+        else:
+            rows = self._db.all(self._books["batches_of_run"], (run,))
+        return [_batch_row(row) for row in rows if not live_only or row["state"] in _LIVE]
+
+    def money(self, run: RunId | None = None, workflow: str | None = None) -> Money:
+        """What the ledger says; rows of unknown price are counted and left out of the sums."""
+        count = cost = baseline = waste = unpriced = 0
+        usage = Usage()
+        by_status: Counter[str] = Counter()
+        lanes: Counter[str] = Counter()
+        for row in self._db.all(self._books["ledger"], (run, workflow)):
+            usage += _usage_of(row)
+            waste += row["waste_nano"]
+            cost += row["cost_nano"] or 0
+            baseline += row["baseline_nano"] or 0
+            unpriced += row["n"] if row["cost_nano"] is None else 0
+            by_status[row["price_status"]] += row["n"]
+            if row["kind"] == "answer":
+                count += row["n"]
+                lanes[row["lane"]] += row["n"]
+        return Money(count, usage, cost, baseline, waste, unpriced, dict(by_status), dict(lanes))
+
+    def events(
+        self, *, after: int = 0, subject: str | None = None, limit: int = 200
+    ) -> list[Event]:
+        """In order."""
+        return [
+            event_of(row) for row in self._db.all(self._books["events"], (after, subject, limit))
+        ]
+
+    def note(self, kind: str, subject: str, detail: str, now: float) -> None:
+        """Record that something happened."""
+        with self._db.transaction():
+            self._event(now, kind, subject, detail)
+
+    def trace(self, run: RunId, caller_id: str) -> list[RequestTrace]:
+        """What happened to the requests of that id."""
+        owner = run_of(self._db.one(self._runs["run"], (run,)))
+        found: list[RequestTrace] = []
+        for row in self._db.all(self._runs["segments_of_run"], (run,)):
+            segment = SegmentId(row["id"])
+            reader = self._segment(run, segment)
+            for ordinal, name in enumerate(reader.caller_ids()):
+                if name == caller_id:
+                    found.append(self._trace(owner, segment, ordinal, name))
+        return found
+
+    def _trace(self, run: Run, segment: SegmentId, ordinal: int, name: str) -> RequestTrace:
+        entry = self._segment(run.id, segment).entry(ordinal)
+        tries = [
+            Trace(
+                _batch_row(self._one_batch(row["id"])),
+                row["part_tries"],
+                self._record(row, ordinal),
+            )
+            for row in self._db.all(self._books["batches_of_segment"], (segment,))
+            if Spans(Ordinals.decode(row["ordinals"]), row["start"]).place(ordinal) is not None
+        ]
+        waiting = any(
+            Spans(Ordinals.decode(row["ordinals"]), 0).place(ordinal) is not None
+            for row in self._db.all(self._books["waiting_of_segment"], (segment,))
+        )
+        return RequestTrace(
+            run, name, entry.number, segment, ordinal, entry.length, waiting, tuple(tries),
+            self._outcome_at(segment, ordinal),
+        )  # fmt: skip
+
+    def _one_batch(self, batch: str) -> Any:
+        return self._db.one(self._books["batch"], (batch,))
+
+    def _record(self, row: Any, ordinal: int) -> Record | None:
+        if row["state"] != "settled":
+            return None
+        place = Spans(Ordinals.decode(row["ordinals"]), row["start"]).place(ordinal)
+        path = self._batch_directory(BatchId(row["id"])) / f"{row['fence']}.res"
+        return None if place is None or not path.exists() else Records(path)[place]
+
+    def _outcome_at(self, segment: SegmentId, ordinal: int) -> Outcome | None:
+        for row in self._db.all(self._books["outcomes"], (segment,)):
+            ordinals = Ordinals.decode(row["ordinals"])
+            if Spans(ordinals, 0).place(ordinal) is not None:
+                verdict = Verdict(row["verdict"])
+                return Outcome(segment, ordinals, verdict, row["code"], row["message"])
+        return None
+
+
+def _batch_row(row: Any) -> BatchRow:
+    return BatchRow(
+        batch_of(row), key_of(row), LaneName(row["lane"]), row["requests"], row["bytes"],
+        row["created_at"],
+    )  # fmt: skip
+
+
+def _usage_of(row: Any) -> Usage:
+    return Usage(
+        row["input"], row["cache_read"], row["cache_write_5m"], row["cache_write_1h"],
+        row["cache_write_other"], row["output"], row["reasoning"],
+    )  # fmt: skip

@@ -1,0 +1,70 @@
+-- What came of the work: results that no batch delivered, money, events.
+
+-- name: add_ledger
+INSERT INTO ledger (commit_id, run_id, workflow, provider, account, model, lane, kind, n,
+    input, cache_read, cache_write_5m, cache_write_1h, cache_write_other, output, reasoning, other_units,
+    cost_nano, baseline_nano, waste_nano, price_basis, price_status, at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: next_outcome
+SELECT coalesce(max(place), -1) + 1 FROM outcomes WHERE segment_id = ?
+
+-- name: add_outcome
+INSERT INTO outcomes (segment_id, place, batch_id, verdict, at, code, message, requests, ordinals)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: outcomes
+SELECT * FROM outcomes WHERE segment_id = ? ORDER BY place
+
+-- name: settled_parts
+SELECT p.segment_id, p.ordinals, p.tries, p.place, b.id AS batch_id, b.fence, b.settled_at,
+    (SELECT coalesce(sum(q.requests), 0) FROM batch_parts q WHERE q.batch_id = p.batch_id AND q.place < p.place)
+        AS start
+FROM batch_parts p JOIN batches b ON b.id = p.batch_id
+WHERE p.segment_id = ? AND b.state = 'settled' ORDER BY b.settled_at, b.rowid
+
+-- name: batches_of_segment
+SELECT b.*, p.tries AS part_tries, p.ordinals,
+    (SELECT coalesce(sum(q.requests), 0) FROM batch_parts q WHERE q.batch_id = p.batch_id AND q.place < p.place)
+        AS start
+FROM batch_parts p JOIN batches b ON b.id = p.batch_id WHERE p.segment_id = ? ORDER BY b.created_at, b.rowid
+
+-- name: batches
+SELECT b.*, k.provider, k.endpoint, k.model, k.headers FROM batches b
+JOIN packing_keys k ON k.id = b.key_id ORDER BY b.created_at, b.rowid
+
+-- name: batches_of_run
+SELECT b.*, k.provider, k.endpoint, k.model, k.headers FROM batches b
+JOIN packing_keys k ON k.id = b.key_id
+WHERE b.id IN (SELECT p.batch_id FROM batch_parts p JOIN segments s ON s.id = p.segment_id WHERE s.run_id = ?)
+ORDER BY b.created_at, b.rowid
+
+-- name: batch
+SELECT b.*, k.provider, k.endpoint, k.model, k.headers FROM batches b
+JOIN packing_keys k ON k.id = b.key_id WHERE b.id = ?
+
+-- name: ledger
+SELECT * FROM ledger WHERE (?1 IS NULL OR run_id = ?1) AND (?2 IS NULL OR workflow = ?2) ORDER BY id
+
+-- name: add_event
+INSERT INTO events (at, kind, subject, detail) VALUES (?, ?, ?, ?)
+
+-- name: events
+SELECT * FROM events WHERE id > ?1 AND (?2 IS NULL OR subject = ?2) ORDER BY id LIMIT ?3
+
+-- name: segment
+SELECT * FROM segments WHERE id = ?
+
+-- name: waiting_of_segment
+SELECT * FROM waiting WHERE segment_id = ?
+
+-- name: run_ids
+SELECT id FROM runs
+
+-- name: batch_files
+SELECT id, state, fence FROM batches
+
+-- name: unneeded_batches
+SELECT DISTINCT p.batch_id FROM batch_parts p JOIN segments s ON s.id = p.segment_id WHERE s.run_id = ?1
+AND NOT EXISTS (SELECT 1 FROM batch_parts q JOIN segments t ON t.id = q.segment_id
+                WHERE q.batch_id = p.batch_id AND t.state <> 'deleted')

@@ -1,0 +1,74 @@
+-- Runs: accepted whole, found again, finished.
+
+-- name: add_account
+INSERT INTO accounts (id, provider, base_url) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING
+
+-- name: add_key
+INSERT INTO packing_keys (id, account, provider, endpoint, model, headers)
+VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
+
+-- name: add_run
+INSERT INTO runs (id, name, workflow, digest, source, requests, bytes, state, created_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, 'open', ?)
+
+-- name: add_segment
+INSERT INTO segments (id, run_id, key_id, requests, bytes, units, first_sequence, state)
+VALUES (?, ?, ?, ?, ?, ?, ?, 'sealed')
+
+-- name: run_named
+SELECT * FROM runs WHERE name = ?1 OR id = ?1
+
+-- name: run_like
+SELECT * FROM runs WHERE workflow = ? AND digest = ? ORDER BY created_at DESC, rowid DESC LIMIT 1
+
+-- name: might_know
+SELECT 1 FROM runs WHERE workflow = ? AND bytes = ? LIMIT 1
+
+-- name: runs
+SELECT * FROM runs ORDER BY created_at DESC, rowid DESC LIMIT ?
+
+-- name: open_runs
+SELECT * FROM runs WHERE state <> 'finished' ORDER BY created_at DESC, rowid DESC LIMIT ?
+
+-- name: run
+SELECT * FROM runs WHERE id = ?
+
+-- name: count
+UPDATE runs SET answered = answered + ?, refused = refused + ?, unanswered = unanswered + ? WHERE id = ?
+
+-- name: finish
+UPDATE runs SET state = 'finished', finished_at = ?
+WHERE id = ? AND state <> 'finished' AND answered + refused + unanswered = requests
+
+-- name: cancelling
+UPDATE runs SET state = 'cancelling' WHERE id = ? AND state = 'open'
+
+-- name: reopen
+UPDATE runs SET state = 'open', finished_at = NULL, refused = refused - ?, unanswered = unanswered - ?
+WHERE id = ?
+
+-- name: waiting_of_run
+SELECT w.* FROM waiting w JOIN segments s ON s.id = w.segment_id WHERE s.run_id = ?
+
+-- name: clear_waiting_of_run
+DELETE FROM waiting WHERE segment_id IN (SELECT id FROM segments WHERE run_id = ?)
+
+-- name: packed_only_of_cancelled
+SELECT b.* FROM batches b WHERE b.state = 'packed' AND NOT EXISTS (
+    SELECT 1 FROM batch_parts p JOIN segments s ON s.id = p.segment_id JOIN runs r ON r.id = s.run_id
+    WHERE p.batch_id = b.id AND r.state <> 'cancelling')
+
+-- name: outcomes_of_run
+SELECT o.* FROM outcomes o JOIN segments s ON s.id = o.segment_id WHERE s.run_id = ?
+
+-- name: delete_outcome
+DELETE FROM outcomes WHERE segment_id = ? AND place = ?
+
+-- name: segments_of_run
+SELECT * FROM segments WHERE run_id = ? ORDER BY first_sequence
+
+-- name: segments_deleted
+UPDATE segments SET state = 'deleted' WHERE run_id = ?
+
+-- name: workflows
+SELECT DISTINCT workflow FROM runs ORDER BY workflow

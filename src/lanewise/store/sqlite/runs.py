@@ -1,0 +1,350 @@
+"""Runs: written as drafts, committed whole, found again, cancelled, asked again."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+from lanewise.domain.batches import Packed
+from lanewise.domain.ids import BatchId, RunId, SegmentId, fresh_id
+from lanewise.domain.ordinals import Ordinals
+from lanewise.domain.packing import Frame, Limits, PackingKey
+from lanewise.domain.results import Verdict
+from lanewise.errors import BadInput
+from lanewise.store.disk import FileLock, explained, make_private, sync_directory
+from lanewise.store.protocol import AccountRow, Draft, NewRun, Outcome, Run, Waiting
+from lanewise.store.segments import SegmentWriter
+from lanewise.store.sqlite.base import Operations
+from lanewise.store.sqlite.rows import batch_of, run_of
+
+WRITING: Final = ".writing"
+_BUFFER_ALL: Final = 8 * 1024 * 1024
+
+
+class RunOperations(Operations):
+    """Everything about runs but their results."""
+
+    def draft(self) -> Draft:
+        """Begin to accept a run."""
+        return FileDraft(self)
+
+    def commit_run(
+        self, run_id: RunId, new: NewRun, accounts: Sequence[AccountRow], sealed: list[Sealed]
+    ) -> tuple[Run, bool]:
+        """Make a draft visible, or find that it is known; one transaction."""
+        with self._db.transaction():
+            if (known := self._known(new, sum(s.requests for s in sealed))) is not None:
+                return known, False
+            self._insert(run_id, new, accounts, sealed)
+            return run_of(self._db.one(self._runs["run"], (run_id,))), True
+
+    def _known(self, new: NewRun, requests: int) -> Run | None:
+        named = self.run_named(new.name) if new.name else None
+        if named is None:
+            return None if new.again or new.name else self.run_like(new.workflow, new.digest)
+        if named.digest == new.digest and named.workflow == new.workflow and not new.again:
+            return named
+        raise BadInput(
+            f"there is a run {named.name!r} of {named.requests:,} requests (workflow "
+            f"{named.workflow!r}); this input has {requests:,} and differs from it. Choose another "
+            "--run, or leave --run away to let the content name it"
+        )
+
+    def _insert(
+        self, run_id: RunId, new: NewRun, accounts: Sequence[AccountRow], sealed: list[Sealed]
+    ) -> None:
+        for account in accounts:
+            self._db.execute(
+                self._runs["add_account"], (account.id, account.provider, account.base_url)
+            )
+        for key in {segment.key for segment in sealed}:
+            self._db.execute(
+                self._runs["add_key"],
+                (
+                    key.id,
+                    key.account,
+                    key.provider,
+                    key.endpoint,
+                    key.model,
+                    json.dumps(key.headers),
+                ),
+            )
+        requests = sum(segment.requests for segment in sealed)
+        size = sum(segment.bodies for segment in sealed)
+        name = new.name or self._free_name(f"{_slug(new.workflow)}-{new.digest[:8]}")
+        self._db.execute(
+            self._runs["add_run"],
+            (run_id, name, new.workflow, new.digest, new.source, requests, size, new.now),
+        )
+        for item in sealed:
+            self._db.execute(
+                self._runs["add_segment"],
+                (
+                    item.id, run_id, item.key.id, item.requests, item.bytes, item.units,
+                    item.first_sequence,
+                ),
+            )  # fmt: skip
+            self._put_waiting(Waiting(item.id, 0, Ordinals.span(0, item.requests)))
+        self._event(new.now, "run.accepted", run_id, f"{name}: {requests:,} requests")
+
+    def _free_name(self, name: str) -> str:
+        candidate, number = name, 1
+        while self.run_named(candidate) is not None:
+            number += 1
+            candidate = f"{name}-{number}"
+        return candidate
+
+    def run_named(self, name: str) -> Run | None:
+        """The run of that name or id."""
+        row = self._db.first(self._runs["run_named"], (name,))
+        return None if row is None else run_of(row)
+
+    def run_like(self, workflow: str, digest: str) -> Run | None:
+        """The newest run of this workflow with this content."""
+        row = self._db.first(self._runs["run_like"], (workflow, digest))
+        return None if row is None else run_of(row)
+
+    def might_know(self, workflow: str, requests_bytes: int) -> bool:
+        """Whether a run of this workflow has bodies of exactly so many bytes."""
+        return self._db.first(self._runs["might_know"], (workflow, requests_bytes)) is not None
+
+    def runs(self, *, limit: int = 50, open_only: bool = False) -> list[Run]:
+        """Newest first."""
+        query = self._runs["open_runs" if open_only else "runs"]
+        return [run_of(row) for row in self._db.all(query, (limit,))]
+
+    def workflows(self) -> list[str]:
+        """Those with any run."""
+        return [row[0] for row in self._db.all(self._runs["workflows"])]
+
+    def cancel_run(self, run: RunId, now: float) -> Run:
+        """Stop asking: what waits is unanswered at once, what is out is cancelled and collected."""
+        with self._db.transaction():
+            if self._db.execute(self._runs["cancelling"], (run,)).rowcount:
+                self._event(now, "run.cancelling", run)
+                self._end_waiting(run, now)
+                self._end_packed(now)
+                self._db.execute(self._work["ask_cancel"], (now, run))
+            return run_of(self._db.one(self._runs["run"], (run,)))
+
+    def _end_waiting(self, run: RunId, now: float) -> None:
+        ended = 0
+        for row in self._db.all(self._runs["waiting_of_run"], (run,)):
+            ordinals = Ordinals.decode(row["ordinals"])
+            self._end(SegmentId(row["segment_id"]), ordinals, None, now)
+            ended += len(ordinals)
+        self._db.execute(self._runs["clear_waiting_of_run"], (run,))
+        self._count(run, now, answered=0, refused=0, unanswered=ended)
+
+    def _end_packed(self, now: float) -> None:
+        """Batches of cancelled runs that have not left this machine never will."""
+        for row in self._db.all(self._runs["packed_only_of_cancelled"]):
+            batch = batch_of(row)
+            assert isinstance(batch, Packed), "the query selects packed batches"
+            self._step(batch, batch.cancel())
+            self._event(now, "batch.cancelled", batch.id, "its runs were cancelled")
+            for part in self._db.all(self._work["parts"], (batch.id,)):
+                ordinals = Ordinals.decode(part["ordinals"])
+                self._end(SegmentId(part["segment_id"]), ordinals, batch.id, now)
+                self._count(
+                    RunId(part["run_id"]), now, answered=0, refused=0, unanswered=len(ordinals)
+                )
+
+    def _end(
+        self, segment: SegmentId, ordinals: Ordinals, batch: BatchId | None, now: float
+    ) -> None:
+        message = "the run was cancelled before it was sent"
+        self._put_outcome(
+            Outcome(segment, ordinals, Verdict.CANCELLED, "cancelled", message), batch, now
+        )
+
+    def retry_run(self, run: RunId, now: float, *, refused: bool) -> int:
+        """Ask again what ended without an answer (and what was refused); returns how many."""
+        with self._db.transaction():
+            unanswered = self._take_back(run, refused=False)
+            again = [unanswered]
+            if refused:
+                again += [self._take_back(run, refused=True), self._refused_records(run)]
+            counts = [sum(len(ordinals) for ordinals in found.values()) for found in again]
+            if sum(counts) == 0:
+                return 0
+            self._db.execute(self._runs["reopen"], (sum(counts[1:]), counts[0], run))
+            for found in again:
+                for segment, ordinals in found.items():
+                    self._put_waiting(Waiting(segment, 0, ordinals))
+            self._event(now, "run.retried", run, f"{sum(counts):,} requests are asked again")
+            return sum(counts)
+
+    def _take_back(self, run: RunId, *, refused: bool) -> dict[SegmentId, Ordinals]:
+        """Remove the outcomes of a run that are (or are not) refusals; returns whose they were."""
+        found: dict[SegmentId, Ordinals] = {}
+        for row in self._db.all(self._runs["outcomes_of_run"], (run,)):
+            if (row["verdict"] == Verdict.REFUSED) is refused:
+                segment, ordinals = SegmentId(row["segment_id"]), Ordinals.decode(row["ordinals"])
+                found[segment] = found.get(segment, Ordinals()) | ordinals
+                self._db.execute(self._runs["delete_outcome"], (segment, row["place"]))
+        return found
+
+    def _refused_records(self, run: RunId) -> dict[SegmentId, Ordinals]:
+        """Requests whose newest record says refused."""
+        from lanewise.store.sqlite.answers import Ledgered
+
+        found: dict[SegmentId, Ordinals] = {}
+        for row in self._db.all(self._runs["segments_of_run"], (run,)):
+            segment = SegmentId(row["id"])
+            known = Ledgered(self, segment)
+            refused = [
+                ordinal
+                for ordinal in range(row["requests"])
+                if (hit := known.find(ordinal)) is not None and hit[1].verdict == Verdict.REFUSED
+            ]
+            if refused:
+                found[segment] = Ordinals.of(refused)
+        return found
+
+
+class Sealed:
+    """A finished segment of a draft."""
+
+    def __init__(self, key: PackingKey, writer: SegmentWriter, first_sequence: int) -> None:
+        self.id = writer.segment
+        self.key = key
+        self.writer = writer
+        self.first_sequence = first_sequence
+        self.bodies = 0
+
+    @property
+    def requests(self) -> int:
+        """Lines in it."""
+        return self.writer.requests
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of its lines."""
+        return self.writer.size
+
+    @property
+    def units(self) -> int:
+        """Billable units in it."""
+        return self.writer.units
+
+
+class FileDraft:
+    """Writes segments into a directory of its own, which a row makes part of the home."""
+
+    def __init__(self, runs: RunOperations) -> None:
+        self.id = RunId(fresh_id())
+        self.requests = 0
+        self._runs = runs
+        self._home = runs.home
+        self._directory: Path = runs.home / "segments" / self.id
+        self._open: dict[PackingKey, Sealed] = {}
+        self._sealed: list[Sealed] = []
+        self._syncs: list[Future[None]] = []
+        self._syncer = ThreadPoolExecutor(1, thread_name_prefix="lanewise-sync")
+        with explained("accepting requests", self._home):
+            make_private(self._directory)
+            self._alive = FileLock(self._directory / WRITING)
+            self._alive.take(wait=False)
+
+    def append(
+        self,
+        key: PackingKey,
+        frame: Frame,
+        limits: Limits,
+        body: bytes,
+        digest: bytes,
+        *,
+        number: int,
+        caller_id: str,
+        units: int,
+    ) -> None:
+        """Add one request; see `lanewise.store.protocol.Draft`."""
+        current = self._open.get(key)
+        if current is None or not self._fits(current.writer, body, units, limits):
+            current = self._next(key, frame, body, number, limits)
+        current.writer.append(
+            body, digest, sequence=self.requests, number=number, caller_id=caller_id, units=units
+        )
+        current.bodies += len(body)
+        self.requests += 1
+
+    def _fits(self, writer: SegmentWriter, body: bytes, units: int, limits: Limits) -> bool:
+        return (
+            writer.requests < limits.batch_requests
+            and writer.size + writer.cost_of(body) <= limits.batch_bytes
+            and (limits.embedding_inputs is None or writer.units + units <= limits.embedding_inputs)
+        )
+
+    def _next(
+        self, key: PackingKey, frame: Frame, body: bytes, number: int, limits: Limits
+    ) -> Sealed:
+        """Seal the key's segment, if there is one, and begin another."""
+        if (full := self._open.pop(key, None)) is not None:
+            self._seal(full)
+        if len(self._open) * 512 * 1024 > _BUFFER_ALL:
+            with explained("accepting requests", self._home):
+                for other in self._open.values():
+                    other.writer.flush()
+        writer = SegmentWriter(self._directory, SegmentId(fresh_id()), frame)
+        size = writer.cost_of(body)
+        if size > min(limits.line_bytes, limits.batch_bytes):
+            limit = min(limits.line_bytes, limits.batch_bytes)
+            raise BadInput(
+                f"line {number}: the request is {size:,} bytes; {key.provider} takes at most {limit:,}"
+            )
+        fresh = self._open[key] = Sealed(key, writer, self.requests)
+        return fresh
+
+    def _seal(self, segment: Sealed) -> None:
+        with explained("accepting requests", self._home):
+            segment.writer.flush()
+        self._sealed.append(segment)
+        self._syncs.append(self._syncer.submit(segment.writer.sync))
+
+    def commit(self, run: NewRun, accounts: Sequence[AccountRow]) -> tuple[Run, bool]:
+        """Make it durable and visible; see `lanewise.store.protocol.Draft`."""
+        for segment in list(self._open.values()):
+            self._seal(segment)
+        self._open.clear()
+        with explained("accepting requests", self._home):
+            for sync in self._syncs:
+                sync.result()
+            self._syncer.shutdown()
+            sync_directory(self._directory)
+            sync_directory(self._directory.parent)
+        self._sealed.sort(key=lambda segment: segment.first_sequence)
+        committed, new = self._runs.commit_run(self.id, run, accounts, self._sealed)
+        if new:
+            self._alive.remove()
+        else:
+            self.discard()
+        return committed, new
+
+    def discard(self) -> None:
+        """Forget it; nothing remains."""
+        self._syncer.shutdown(wait=True, cancel_futures=True)
+        self._alive.release()
+        if self._directory.exists() and (self._directory / WRITING).exists():
+            shutil.rmtree(self._directory, ignore_errors=True)
+
+
+def _slug(workflow: str) -> str:
+    """A workflow's name as part of a run's name."""
+    kept = "".join(char if char.isalnum() or char in "._" else "-" for char in workflow)
+    return kept.strip("-")[:40] or "run"
+
+
+def is_abandoned(directory: Path) -> bool:
+    """Whether the process that wrote this draft is gone."""
+    lock = FileLock(directory / WRITING)
+    if not os.path.lexists(directory / WRITING):
+        return True
+    taken = lock.take(wait=False)
+    lock.release()
+    return taken

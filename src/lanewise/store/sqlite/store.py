@@ -1,0 +1,56 @@
+"""The SQLite store: its operations by topic, put together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+from lanewise.store.sqlite.answers import AnswerOperations
+from lanewise.store.sqlite.connection import Database
+from lanewise.store.sqlite.keeping import KeepingOperations
+from lanewise.store.sqlite.leases import LeaseOperations
+from lanewise.store.sqlite.looking import LookingOperations
+from lanewise.store.sqlite.recovery import RecoveryOperations
+from lanewise.store.sqlite.runs import RunOperations
+from lanewise.store.sqlite.settling import SettlingOperations
+from lanewise.store.sqlite.work import WorkOperations
+
+
+class SqliteStore(
+    RunOperations,
+    LeaseOperations,
+    WorkOperations,
+    SettlingOperations,
+    RecoveryOperations,
+    LookingOperations,
+    AnswerOperations,
+    KeepingOperations,
+):
+    """Implements `lanewise.store.protocol.Store` over one home directory."""
+
+    @classmethod
+    def open(cls, home: Path, *, now: float) -> Self:
+        """Open `home`, creating or migrating it.
+
+        Raises `StoreUnusable`, with a cure, for a home that cannot be written, is damaged or was
+        written by a newer lanewise.
+        """
+        database = Database(home)
+        try:
+            database.migrate()
+        except BaseException:
+            database.close()
+            raise
+        store = cls(database)
+        store.prepare()
+        return store
+
+    @property
+    def home_id(self) -> str:
+        """Sixteen characters that no other home has."""
+        value: str = self._db.one("SELECT value FROM facts WHERE name = 'home_id'")[0]
+        return value
+
+    def close(self) -> None:
+        """Let go."""
+        self._db.close()
