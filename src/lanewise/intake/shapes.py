@@ -1,0 +1,260 @@
+"""What kind of request a line is, told by its shape, and whether it can be one at all.
+
+| shape | what it looks like |
+|---|---|
+| OpenAI batch line | `custom_id`, `method`, `url`, `body` |
+| Anthropic batch line | `custom_id`, `params` |
+| bare body | none of `custom_id`, `body`, `params`; the caller says which endpoint |
+
+Checked is what no provider could accept; everything else is the provider's to judge. A line is scanned
+twice: once for its outer members, which also proves that all of it is JSON, and once for the members
+of the body that matter here. msgspec proves the grammar of what it skips but not its UTF-8, hence the
+check of that here. The body's own bytes are handed on, so nothing is lost by reading and writing:
+large integers, the order of keys and repeated keys stay (of those the last counts, as for providers).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+import msgspec
+
+from lanewise.errors import BadInput
+from lanewise.intake.lines import Accepted, Dialect, ReadOptions, Unfit
+
+ID_LIMIT: Final = 512  # characters of a custom_id; our own travels, so any characters will do
+_ABSENT: Final = msgspec.Raw()
+_Name = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class _Line(msgspec.Struct, gc=False):
+    """The outer members of a line."""
+
+    custom_id: str | msgspec.UnsetType = msgspec.UNSET
+    method: str | None = None
+    url: str | None = None
+    body: msgspec.Raw = _ABSENT
+    params: msgspec.Raw = _ABSENT
+
+
+class _Body(msgspec.Struct, gc=False, kw_only=True):
+    """The members that all bodies share."""
+
+    model: _Name | msgspec.UnsetType = msgspec.UNSET
+    stream: bool | None = None
+
+    def units(self) -> int:
+        """Check what this endpoint needs; returns how many inputs it has."""
+        return 1
+
+
+class _Chat(_Body, kw_only=True):
+    messages: msgspec.Raw
+
+    def units(self) -> int:
+        if not _is_filled_list(self.messages):
+            raise Unfit("`messages` must be a list with at least one message")
+        return 1
+
+
+class _Messages(_Chat, kw_only=True):
+    max_tokens: Annotated[int, msgspec.Meta(ge=1)]
+
+
+class _Responses(_Body, kw_only=True):
+    input: msgspec.Raw = _ABSENT
+    prompt: msgspec.Raw = _ABSENT  # a stored prompt, which may need no input
+
+    def units(self) -> int:
+        if _is_nothing(self.input) and _is_nothing(self.prompt):
+            raise Unfit("there is no `input` (and no stored `prompt`) to answer")
+        return 1
+
+
+class _Completions(_Body, kw_only=True):
+    prompt: msgspec.Raw
+
+    def units(self) -> int:
+        if _is_nothing(self.prompt):
+            raise Unfit("`prompt` is null: give a text")
+        return 1
+
+
+class _Moderations(_Body, kw_only=True):
+    input: msgspec.Raw
+
+    def units(self) -> int:
+        if _is_nothing(self.input):
+            raise Unfit("`input` is null: give a text or a list of texts")
+        return 1
+
+
+class _Embeddings(_Moderations, kw_only=True):
+    def units(self) -> int:
+        super().units()
+        return _count_inputs(self.input) if _opens_list(self.input) else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One endpoint that has a batch lane: whose it is, and how its bodies are read."""
+
+    dialect: Dialect
+    decoder: msgspec.json.Decoder[_Body]
+
+
+def _endpoint(dialect: Dialect, body: type[_Body]) -> Endpoint:
+    return Endpoint(dialect, msgspec.json.Decoder(body))
+
+
+ENDPOINTS: Final = {
+    "/v1/chat/completions": _endpoint(Dialect.OPENAI, _Chat),
+    "/v1/responses": _endpoint(Dialect.OPENAI, _Responses),
+    "/v1/embeddings": _endpoint(Dialect.OPENAI, _Embeddings),
+    "/v1/completions": _endpoint(Dialect.OPENAI, _Completions),
+    "/v1/moderations": _endpoint(Dialect.OPENAI, _Moderations),
+    "/v1/messages": _endpoint(Dialect.ANTHROPIC, _Messages),
+}
+_MESSAGES: Final = "/v1/messages"
+_URLS: Final = ", ".join(url for url, end in ENDPOINTS.items() if end.dialect is Dialect.OPENAI)
+
+
+def check_options(options: ReadOptions) -> None:
+    """Raises `BadInput` where an option cannot be meant."""
+    if options.endpoint is not None and options.endpoint not in ENDPOINTS:
+        raise BadInput(
+            f"no batch lane has the endpoint {options.endpoint!r}; use {_URLS}, {_MESSAGES}"
+        )
+    if options.model == "":
+        raise BadInput("the model to fill in is empty: name one, or leave --model away")
+
+
+class Recogniser:
+    """Makes requests of lines, with the endpoint and model that the caller gave for all of them."""
+
+    def __init__(self, options: ReadOptions) -> None:
+        check_options(options)
+        self._endpoint = options.endpoint
+        self._model = options.model
+        self._outer = msgspec.json.Decoder(_Line)
+
+    def recognise(self, text: bytes, number: int, source: int, nth: int) -> Accepted:
+        """The request that a line is, the `nth` of the whole input; raises `Unfit`."""
+        if not text.isascii():
+            _check_utf8(text)
+        try:
+            line = self._outer.decode(text)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise Unfit(_explain(error, "", text)) from None
+        if line.body is not _ABSENT and line.params is not _ABSENT:
+            raise Unfit("it has both `body` (OpenAI) and `params` (Anthropic): keep one of them")
+        if line.body is not _ABSENT:
+            where, member, url = line.body, "body", _openai_url(line)
+        elif line.params is not _ABSENT:
+            where, member, url = line.params, "params", _MESSAGES
+        else:
+            where, member, url = msgspec.Raw(text.strip()), "", self._bare_url(line)
+        caller_id = f"request-{nth}" if not member else _checked_id(line)
+        endpoint = ENDPOINTS[url]
+        body, model, units = self._read_body(endpoint, where, member)
+        return Accepted(number, source, caller_id, endpoint.dialect, url, model, body, units)
+
+    def _read_body(
+        self, endpoint: Endpoint, raw: msgspec.Raw, member: str
+    ) -> tuple[bytes, str, int]:
+        try:
+            body = endpoint.decoder.decode(raw)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise Unfit(_explain(error, member, b"")) from None
+        if body.stream:
+            raise Unfit("`stream` is true, but a batch cannot stream: remove it")
+        units = body.units()
+        if body.model is not msgspec.UNSET:
+            return bytes(raw), body.model, units
+        if self._model is None:
+            raise Unfit("it names no model: add `model` to it, or give --model")
+        filled = b'{"model":' + msgspec.json.encode(self._model) + b"," + bytes(raw)[1:]
+        return filled, self._model, units
+
+    def _bare_url(self, line: _Line) -> str:
+        if line.custom_id is not msgspec.UNSET:
+            raise Unfit("it has a `custom_id` but neither `body` (OpenAI) nor `params` (Anthropic)")
+        if self._endpoint is None:
+            raise Unfit(
+                "it looks like a bare body, and those of different endpoints look alike: "
+                "give --endpoint, or use lines with `custom_id` and `body` or `params`"
+            )
+        return self._endpoint
+
+
+def _openai_url(line: _Line) -> str:
+    if line.method != "POST":
+        raise Unfit('`method` must be "POST"')
+    if line.url in ENDPOINTS and line.url != _MESSAGES:
+        return line.url
+    if line.url is None:
+        raise Unfit(f"there is no `url`; accepted are {_URLS}")
+    if "://" in line.url:
+        raise Unfit(f"`url` must be a path, without scheme and host; accepted are {_URLS}")
+    if line.url == _MESSAGES:
+        raise Unfit("`url` is /v1/messages: Anthropic's lines have only `custom_id` and `params`")
+    raise Unfit(f"`url` has no batch lane; accepted are {_URLS}")
+
+
+def _checked_id(line: _Line) -> str:
+    caller_id = line.custom_id
+    if caller_id is msgspec.UNSET or not caller_id:
+        raise Unfit("there is no `custom_id`: give each line one of its own")
+    if len(caller_id) > ID_LIMIT:
+        raise Unfit(f"`custom_id` has {len(caller_id):,} characters; up to {ID_LIMIT} are accepted")
+    return caller_id
+
+
+def _check_utf8(text: bytes) -> None:
+    try:
+        text.decode()
+    except UnicodeDecodeError as error:
+        raise Unfit(f"not UTF-8 at byte {error.start + 1}: save the file as UTF-8") from None
+
+
+def _explain(error: Exception, member: str, text: bytes) -> str:
+    """What msgspec found, in the words of the one who wrote the line; never with its content."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply to be read; a few hundred levels are accepted"
+    if isinstance(error, msgspec.ValidationError):
+        what, _, path = str(error).partition(" - at ")
+        at = path.replace("$", member, 1).replace("`.", "`") or (member and f"`{member}`")
+        return _lowered(what) + (f" at {at}" if at else "")
+    what = str(error).removeprefix("JSON is malformed: ")
+    if "truncated" in what:
+        return f"not JSON: it ends too early, or has half of a \\u surrogate pair ({len(text):,} bytes)"
+    return f"not JSON: {what}"
+
+
+def _lowered(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _opens_list(raw: msgspec.Raw) -> bool:
+    return bytes(memoryview(raw)[:1]) == b"["
+
+
+def _is_filled_list(raw: msgspec.Raw) -> bool:
+    return _opens_list(raw) and not bytes(memoryview(raw)[1:64]).lstrip().startswith(b"]")
+
+
+def _is_nothing(raw: msgspec.Raw) -> bool:
+    return len(raw) == 0 or bytes(memoryview(raw)[:4]) == b"null"
+
+
+_ITEMS: Final = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def _count_inputs(raw: msgspec.Raw) -> int:
+    """A list of texts or of token lists has as many inputs as items; a list of tokens is one."""
+    items = _ITEMS.decode(raw)
+    if not items:
+        raise Unfit("`input` is an empty list: give at least one text")
+    first = bytes(memoryview(items[0])[:1])
+    return len(items) if first in (b'"', b"[") else 1
