@@ -108,6 +108,14 @@ class Engine:
             progress=progress,
         )
 
+    def find(self, lines: Iterator[Accepted | Broken], request: RunRequest) -> Run | None:
+        """The run of the same content, if there is one; reads, and writes nothing."""
+        return self.store.run_like(request.workflow, accepting.fingerprint(lines))
+
+    def paid_accounts(self, run: RunId) -> list[AccountRow]:
+        """The accounts that will be charged for a run; the sandbox charges nobody."""
+        return [row for row in self.store.accounts_of(run) if row.base_url != SANDBOX]
+
     # -- act --------------------------------------------------------------------------------------
     def worker(self) -> Worker:
         """A worker for every account this process has a credential for."""

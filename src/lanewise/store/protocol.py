@@ -422,8 +422,8 @@ class Store(Protocol):
         """The newest run of this workflow with this content."""
         ...
 
-    def might_know(self, workflow: str, requests_bytes: int) -> bool:
-        """Whether a run of this workflow has bodies of exactly so many bytes."""
+    def accounts_of(self, run: RunId) -> list[AccountRow]:
+        """The accounts that a run's requests are filed under."""
         ...
 
     def runs(self, *, limit: int = 50, open_only: bool = False) -> list[Run]:
@@ -633,6 +633,10 @@ class Store(Protocol):
 
     def trace(self, run: RunId, caller_id: str) -> list[RequestTrace]:
         """What happened to the requests of that id."""
+        ...
+
+    def trace_ours(self, run: RunId, segment: SegmentId, ordinal: int) -> list[RequestTrace]:
+        """The same, by the id that providers see; empty if it is not of this run."""
         ...
 
     # -- keeping ----------------------------------------------------------------------------------

@@ -83,12 +83,27 @@ class LookingOperations(Operations):
         owner = run_of(self._db.one(self._runs["run"], (run,)))
         found: list[RequestTrace] = []
         for row in self._db.all(self._runs["segments_of_run"], (run,)):
+            if row["state"] == "deleted":
+                continue
             segment = SegmentId(row["id"])
             reader = self._segment(run, segment)
             for ordinal, name in enumerate(reader.caller_ids()):
                 if name == caller_id:
                     found.append(self._trace(owner, segment, ordinal, name))
         return found
+
+    def trace_ours(self, run: RunId, segment: SegmentId, ordinal: int) -> list[RequestTrace]:
+        """The same, by the id that providers see; empty if it is not of this run."""
+        row = self._db.first(self._books["segment"], (segment,))
+        if row is None or row["run_id"] != run or ordinal >= row["requests"]:
+            return []
+        if row["state"] == "deleted":
+            return []
+        for at, name in enumerate(self._segment(run, segment).caller_ids()):
+            if at == ordinal:
+                owner = run_of(self._db.one(self._runs["run"], (run,)))
+                return [self._trace(owner, segment, ordinal, name)]
+        return []
 
     def _trace(self, run: Run, segment: SegmentId, ordinal: int, name: str) -> RequestTrace:
         entry = self._segment(run.id, segment).entry(ordinal)

@@ -109,9 +109,10 @@ class RunOperations(Operations):
         row = self._db.first(self._runs["run_like"], (workflow, digest))
         return None if row is None else run_of(row)
 
-    def might_know(self, workflow: str, requests_bytes: int) -> bool:
-        """Whether a run of this workflow has bodies of exactly so many bytes."""
-        return self._db.first(self._runs["might_know"], (workflow, requests_bytes)) is not None
+    def accounts_of(self, run: RunId) -> list[AccountRow]:
+        """The accounts that a run's requests are filed under."""
+        rows = self._db.all(self._runs["accounts_of"], (run,))
+        return [AccountRow(row["id"], row["provider"], row["base_url"]) for row in rows]
 
     def runs(self, *, limit: int = 50, open_only: bool = False) -> list[Run]:
         """Newest first."""

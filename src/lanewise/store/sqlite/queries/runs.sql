@@ -21,8 +21,9 @@ SELECT * FROM runs WHERE name = ?1 OR id = ?1
 -- name: run_like
 SELECT * FROM runs WHERE workflow = ? AND digest = ? ORDER BY created_at DESC, rowid DESC LIMIT 1
 
--- name: might_know
-SELECT 1 FROM runs WHERE workflow = ? AND bytes = ? LIMIT 1
+-- name: accounts_of
+SELECT DISTINCT a.* FROM accounts a JOIN packing_keys k ON k.account = a.id
+JOIN segments s ON s.key_id = k.id WHERE s.run_id = ?
 
 -- name: runs
 SELECT * FROM runs ORDER BY created_at DESC, rowid DESC LIMIT ?

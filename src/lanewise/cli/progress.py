@@ -1,0 +1,157 @@
+"""How a run is getting on: a bar on a terminal, plain lines elsewhere, nothing for programs."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self
+
+import click
+
+from lanewise.store.protocol import BatchRow, Run
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
+
+_EVERY = 0.2  # seconds between looks at the batches
+_PLAIN_EVERY = 10.0  # seconds between plain lines without news
+
+
+class Progress(Protocol):
+    """Told what happens; may be entered more than once, one time after the other."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def reading(self, count: int) -> None:
+        """So many requests were read."""
+        ...
+
+    def working(self, run: Run, batches: Callable[[], list[BatchRow]]) -> None:
+        """The run stands like this."""
+        ...
+
+
+def progress_for(*, quiet: bool) -> Progress:
+    """The form that fits where standard error goes."""
+    if quiet:
+        return Silent()
+    return Bar() if sys.stderr.isatty() else Plain()
+
+
+class Silent:
+    """Says nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        return None
+
+    def reading(self, count: int) -> None:
+        """Nothing to say."""
+
+    def working(self, run: Run, batches: Callable[[], list[BatchRow]]) -> None:
+        """Nothing to say."""
+
+
+class Plain(Silent):
+    """A line when something changed, at most one in a while when nothing did."""
+
+    def __init__(self) -> None:
+        self._said = ""
+        self._said_at = 0.0
+        self._looked_at = 0.0
+
+    def working(self, run: Run, batches: Callable[[], list[BatchRow]]) -> None:
+        """One line of counts and batch states."""
+        now = time.monotonic()
+        if run.state != "finished" and now - self._looked_at < _EVERY:
+            return
+        self._looked_at = now
+        text = f"{run.name}: {_counts(run)}; {_states(batches())}"
+        if text != self._said or now - self._said_at > _PLAIN_EVERY:
+            click.echo(text, err=True)
+            self._said, self._said_at = text, now
+
+
+class Bar(Silent):
+    """A bar with the counts and the states of the batches."""
+
+    def __init__(self) -> None:
+        self._shown: RichProgress | None = None
+        self._task: TaskID | None = None
+        self._looked_at = 0.0
+
+    def __enter__(self) -> Self:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as RichProgress
+
+        self._shown = RichProgress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[states]}"),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task = None
+        self._shown.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._shown is not None:
+            self._shown.stop()
+            self._shown = None
+
+    def reading(self, count: int) -> None:
+        """How far the input was read; its length is not known."""
+        self._update("reading", count, None, "")
+
+    def working(self, run: Run, batches: Callable[[], list[BatchRow]]) -> None:
+        """How many requests have their final result."""
+        now = time.monotonic()
+        if now - self._looked_at >= _EVERY:
+            self._looked_at = now
+            self._update(run.name, run.requests - run.remaining, run.requests, _states(batches()))
+
+    def _update(self, what: str, done: int, total: int | None, states: str) -> None:
+        if self._shown is None:
+            return
+        if self._task is None:
+            self._task = self._shown.add_task(what, total=total, states=states)
+        self._shown.update(self._task, description=what, completed=done, total=total, states=states)
+
+
+def _counts(run: Run) -> str:
+    parts = [f"{run.answered:,} of {run.requests:,} answered"]
+    parts += [f"{run.refused:,} refused"] * bool(run.refused)
+    parts += [f"{run.unanswered:,} unanswered"] * bool(run.unanswered)
+    return ", ".join(parts)
+
+
+def _states(batches: list[BatchRow]) -> str:
+    counts = Counter(row.batch.state for row in batches)
+    return ", ".join(f"{count} {state}" for state, count in counts.items()) or "nothing under way"

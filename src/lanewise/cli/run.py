@@ -1,0 +1,151 @@
+"""`lanewise run`: submit, drive, deliver, with a receipt at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import click
+
+from lanewise.app import Engine, Receipt, receipt_of
+from lanewise.cli import show
+from lanewise.cli.options import echo_json, engine_from, home_option, input_options, json_option
+from lanewise.cli.progress import Progress, progress_for
+from lanewise.cli.taking import Order, take
+from lanewise.cli.workers import warn_without_worker
+from lanewise.lanes.worker import raise_if_hopeless
+from lanewise.store.protocol import Run
+
+
+@click.command
+@input_options
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Results file."
+)
+@click.option("--detach", is_flag=True, help="Accept and return; a worker does the rest.")
+@click.option("--yes", is_flag=True, help="Ask nothing.")
+@json_option
+@home_option
+def run(
+    *,
+    inputs: tuple[str, ...],
+    workflow: str | None,
+    provider: str | None,
+    model: str | None,
+    endpoint: str | None,
+    name: str | None,
+    again: bool,
+    renumber: bool,
+    skip_bad: bool,
+    output: Path | None,
+    detach: bool,
+    yes: bool,
+    as_json: bool,
+    home: Path | None,
+) -> None:
+    """Answer a file of requests through the batch lane and write the results.
+
+    INPUT is JSONL in the form of OpenAI's or Anthropic's batch input, or bare request bodies with
+    --endpoint; plain, .gz, .zst, or - for standard input. Results have one line for each request, in
+    the order of the input, in the provider's own output form: to -o, or to standard output where that
+    is no terminal.
+
+    The same command again resumes after a crash, and after success writes the results again: it never
+    pays twice. --again, or a new --run, asks anew.
+    """
+    order = Order(inputs, workflow, provider, model, endpoint, name, again, renumber, skip_bad)
+    with engine_from(home) as engine:
+        progress = progress_for(quiet=as_json)
+        with progress:
+            accepted, new = take(engine, order, progress.reading)
+        _say_what_is_known(accepted, new=new)
+        _confirm(engine, accepted, new=new, yes=yes)
+        if detach:
+            _detach(engine, accepted, as_json=as_json)
+            return
+        _drive(engine, accepted, progress)
+        finished = engine.run(accepted.id)
+        _deliver(engine, finished, output, as_json=as_json)
+        receipt = receipt_of(
+            engine.store, [finished], name=finished.name, workflow=finished.workflow
+        )
+        _report(receipt, as_json=as_json)
+    raise click.exceptions.Exit(0 if finished.answered == finished.requests else 1)
+
+
+def _say_what_is_known(run: Run, *, new: bool) -> None:
+    if new:
+        click.echo(f"accepted {run.requests:,} requests as {run.name}", err=True)
+    elif run.state == "finished":
+        when = show.when(run.finished_at or 0.0)
+        click.echo(
+            f"{run.name} finished {when}; writing its results again (--again asks anew)", err=True
+        )
+    else:
+        click.echo(f"resuming {run.name}: {run.remaining:,} of {run.requests:,} to go", err=True)
+
+
+def _confirm(engine: Engine, run: Run, *, new: bool, yes: bool) -> None:
+    """On a terminal, ask before the first request of a run is sent to somebody who charges."""
+    if yes or not new or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return
+    paid = sorted({row.base_url for row in engine.paid_accounts(run.id)})
+    if not paid:
+        return
+    question = f"Send {run.requests:,} requests to {', '.join(paid)}?"
+    if not click.confirm(question, default=True, err=True):
+        engine.store.cancel_run(run.id, engine.clock.now())
+        raise click.Abort
+
+
+def _detach(engine: Engine, run: Run, *, as_json: bool) -> None:
+    warn_without_worker(engine)
+    if as_json:
+        echo_json(receipt_of(engine.store, [run], name=run.name, workflow=run.workflow).as_json())
+    else:
+        click.echo(f"lanewise results {run.name} -o results.jsonl   # when it is done", err=True)
+
+
+def _drive(engine: Engine, run: Run, progress: Progress) -> None:
+    """Work until the run is finished; leaving early loses nothing."""
+    if run.state == "finished":
+        return
+    try:
+        asyncio.run(_work(engine, run, progress))
+    except KeyboardInterrupt:
+        click.echo(f"\nleft {run.name} open; the same command goes on from here", err=True)
+        warn_without_worker(engine)
+        raise
+
+
+async def _work(engine: Engine, run: Run, progress: Progress) -> None:
+    worker = engine.worker()
+
+    def finished() -> bool:
+        now = engine.run(run.id)
+        progress.working(now, lambda: engine.store.batches(run.id, live_only=True))
+        raise_if_hopeless(worker.troubles)
+        return now.state == "finished"
+
+    with progress:
+        await worker.run(until=finished)
+
+
+def _deliver(engine: Engine, run: Run, output: Path | None, *, as_json: bool) -> None:
+    if output is not None:
+        count = engine.write_results(run.id, output)
+        click.echo(f"wrote {count:,} results to {output}", err=True)
+    elif not as_json and not sys.stdout.isatty():
+        for line in engine.results(run.id):
+            sys.stdout.buffer.write(line)
+        sys.stdout.buffer.flush()
+    else:
+        click.echo(f"results: lanewise results {run.name} -o results.jsonl", err=True)
+
+
+def _report(receipt: Receipt, *, as_json: bool) -> None:
+    if as_json:
+        echo_json(receipt.as_json())
+    else:
+        show.receipts([receipt])

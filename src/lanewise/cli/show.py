@@ -1,0 +1,85 @@
+"""Tables and figures for people."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from lanewise.app import Receipt
+from lanewise.app.receipt import percent
+
+
+def when(at: float) -> str:
+    """An instant in local time, to the second.
+
+    >>> when(0.0).startswith("19")
+    True
+    """
+    return datetime.fromtimestamp(at, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def money(nano: int) -> str:
+    """Nano-USD in dollars: cents where they tell enough, more digits below a dollar.
+
+    >>> money(1_234_567_890), money(1_500_000), money(0), money(-2_000_000)
+    ('$1.23', '$0.001500', '$0', '-$0.002000')
+    """
+    sign = "-" if nano < 0 else ""
+    value = Decimal(abs(nano)).scaleb(-9)
+    if value == 0:
+        return "$0"
+    return f"{sign}${value:,.2f}" if value >= 1 else f"{sign}${value:.6f}"
+
+
+def receipts(items: Sequence[Receipt], *, stdout: bool = False) -> None:
+    """One column of figures for each receipt."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="Receipt", title_justify="left", show_edge=False, pad_edge=False)
+    table.add_column("")
+    for item in items:
+        table.add_column(item.run, justify="right")
+    for label, values in _rows(items):
+        table.add_row(label, *values)
+    width = max(80, 26 + 30 * len(items))
+    console = Console(stderr=not stdout, width=None if sys.stderr.isatty() else width)
+    console.print()
+    console.print(table)
+    for note in _notes(items):
+        console.print(note, style="dim")
+
+
+def _rows(items: Sequence[Receipt]) -> list[tuple[str, list[str]]]:
+    return [
+        ("workflow", [item.workflow for item in items]),
+        ("requests", [f"{item.requests:,}" for item in items]),
+        ("answered", [f"{item.answered:,}" for item in items]),
+        ("refused", [f"{item.refused:,}" for item in items]),
+        ("unanswered", [f"{item.unanswered + item.remaining:,}" for item in items]),
+        ("batches", [f"{item.batches:,}" for item in items]),
+        ("lanes", [_lanes(item) for item in items]),
+        ("cost", [money(item.money.cost_nano) for item in items]),
+        ("in real time", [money(item.money.baseline_nano) for item in items]),
+        ("saving", [_saving(item) for item in items]),
+        ("waste", [money(item.money.waste_nano) for item in items]),
+    ]
+
+
+def _lanes(item: Receipt) -> str:
+    return ", ".join(f"{lane} {count:,}" for lane, count in item.money.lanes.items()) or "-"
+
+
+def _saving(item: Receipt) -> str:
+    share = percent(item.saving_nano, item.money.baseline_nano)
+    return money(item.saving_nano) + ("" if share is None else f" ({share:g} %)")
+
+
+def _notes(items: Sequence[Receipt]) -> list[str]:
+    return [
+        f"{item.run}: {item.money.unpriced:,} answers have no known price and are in no sum"
+        for item in items
+        if item.money.unpriced
+    ]

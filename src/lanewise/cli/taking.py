@@ -1,0 +1,114 @@
+"""Taking an input in: what `run` and `submit` have in common."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from lanewise.app import Engine, RunRequest
+from lanewise.errors import BadInput
+from lanewise.intake import ReadOptions, Source, describe, read
+from lanewise.lanes.accept import Received
+from lanewise.store.protocol import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What was asked for on the command line."""
+
+    inputs: tuple[str, ...]
+    workflow: str | None
+    provider: str | None
+    model: str | None
+    endpoint: str | None
+    name: str | None
+    again: bool
+    renumber: bool
+    skip_bad: bool
+
+
+def take(
+    engine: Engine, order: Order, progress: Callable[[int], None] | None = None
+) -> tuple[Run, bool]:
+    """Accept the input, or find the run it is already; False if it was known.
+
+    Raises `BadInput` with the broken lines, and accepts nothing then.
+    """
+    sources = [_source(item) for item in order.inputs]
+    options = ReadOptions(order.endpoint, order.model, order.renumber)
+    request = RunRequest(
+        workflow=order.workflow or engine.settings.workflow,
+        source=_described(order.inputs),
+        provider=order.provider,
+        name=order.name,
+        again=order.again,
+        skip_bad=order.skip_bad,
+    )
+    if (known := _known(engine, request, order, sources, options)) is not None:
+        return known, False
+    received = engine.accept(read(sources, options), request, progress=progress)
+    return _accepted(received, sources, order)
+
+
+def _accepted(received: Received, sources: Sequence[Source], order: Order) -> tuple[Run, bool]:
+    if received.run is not None:
+        if received.broken_count:
+            click.echo(
+                f"left out {received.broken_count:,} lines that are no requests:\n"
+                + describe(received.broken, sources, received.broken_count),
+                err=True,
+            )
+        return received.run, received.new
+    if not received.broken_count:
+        names = ", ".join(order.inputs)
+        raise BadInput(f"{names}: no request in it; expected JSONL, one request a line")
+    hint = (
+        ""
+        if order.skip_bad
+        else "\nNothing was accepted. Mend them, or leave them out with --skip-bad"
+    )
+    raise BadInput(
+        f"{received.broken_count:,} lines are no requests:\n"
+        + describe(received.broken, sources, received.broken_count)
+        + hint
+    )
+
+
+def _known(
+    engine: Engine,
+    request: RunRequest,
+    order: Order,
+    sources: Sequence[Source],
+    options: ReadOptions,
+) -> Run | None:
+    """The run of the same content, found by reading only; tried where files look unchanged."""
+    if order.again or order.name or "-" in order.inputs:
+        return None
+    if not any(
+        run.workflow == request.workflow and run.source == request.source
+        for run in engine.store.runs(limit=1_000)
+    ):
+        return None
+    return engine.find(read(sources, options), request)
+
+
+def _source(item: str) -> Source:
+    if item == "-":
+        return sys.stdin.buffer
+    return item
+
+
+def _described(inputs: Sequence[str]) -> str:
+    """The inputs with their sizes, for people and to notice files that look unchanged."""
+    return ", ".join(_one(item) for item in inputs)
+
+
+def _one(item: str) -> str:
+    if item == "-":
+        return "standard input"
+    path = Path(item)
+    return f"{item} ({path.stat().st_size:,} bytes)" if path.is_file() else item
