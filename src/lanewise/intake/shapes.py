@@ -6,11 +6,11 @@
 | Anthropic batch line | `custom_id`, `params` |
 | bare body | none of `custom_id`, `body`, `params`; the caller says which endpoint |
 
-Checked is what no provider could accept; everything else is the provider's to judge. A line is scanned
-twice: once for its outer members, which also proves that all of it is JSON, and once for the members
-of the body that matter here. msgspec proves the grammar of what it skips but not its UTF-8, hence the
-check of that here. The body's own bytes are handed on, so nothing is lost by reading and writing:
-large integers, the order of keys and repeated keys stay (of those the last counts, as for providers).
+Checked is what no provider could accept; everything else is the provider's to judge. Decoding a body
+for the few members that matter here also proves that all of it is JSON: msgspec checks the grammar of
+what it skips, but not its UTF-8, hence the check of that here. The body's own bytes are handed on, so
+nothing is lost by reading and writing: large integers, the order of keys and repeated keys stay (of
+those the last counts, as it does for providers).
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ from lanewise.intake.lines import Accepted, Dialect, ReadOptions, Unfit
 
 ID_LIMIT: Final = 512  # characters of a custom_id; our own travels, so any characters will do
 _ABSENT: Final = msgspec.Raw()
+_WHITE_SPACE: Final = b" \t\r\n"  # what JSON takes for it
+_MARKS: Final = (("body", b'"body":'), ("params", b'"params":'))
+_NEAR: Final = 2_000  # bytes in which the body's beginning is looked for
 _Name = Annotated[str, msgspec.Meta(min_length=1)]
 
 
@@ -50,12 +53,7 @@ class _Body(msgspec.Struct, gc=False, kw_only=True):
 
 
 class _Chat(_Body, kw_only=True):
-    messages: msgspec.Raw
-
-    def units(self) -> int:
-        if not _is_filled_list(self.messages):
-            raise Unfit("`messages` must be a list with at least one message")
-        return 1
+    messages: Annotated[list[msgspec.Raw], msgspec.Meta(min_length=1)]
 
 
 class _Messages(_Chat, kw_only=True):
@@ -130,6 +128,15 @@ def check_options(options: ReadOptions) -> None:
         raise BadInput("the model to fill in is empty: name one, or leave --model away")
 
 
+class _Parts(msgspec.Struct, frozen=True, gc=False):
+    """A line taken apart; its body may still turn out to be none."""
+
+    member: str  # that holds the body; "" if the line itself is the body
+    url: str
+    caller_id: str  # "" for a bare body
+    body: bytes
+
+
 class Recogniser:
     """Makes requests of lines, with the endpoint and model that the caller gave for all of them."""
 
@@ -143,39 +150,57 @@ class Recogniser:
         """The request that a line is, the `nth` of the whole input; raises `Unfit`."""
         if not text.isascii():
             _check_utf8(text)
+        text = text.strip(_WHITE_SPACE)
+        try:
+            parts = self._quickly(text)
+            return self._request(parts, number, source, nth)
+        except (msgspec.DecodeError, RecursionError, Unfit):
+            parts = self._carefully(text)
+        try:
+            return self._request(parts, number, source, nth)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise Unfit(_explain(error, parts.member, text)) from None
+
+    def _quickly(self, text: bytes) -> _Parts:
+        """Take it that the body is the last member, as it nearly always is: one scan less.
+
+        It is proven by what follows: `text` up to the body is the beginning of an object if it can
+        be completed to one, and the rest, but for its brace, is one body if it can be read as one.
+        """
+        for member, mark in _MARKS:
+            at = text.find(mark, 0, _NEAR) + len(mark)
+            if at >= len(mark) and text.endswith(b"}"):
+                line = self._outer.decode(text[:at] + b"null}")
+                return _parts(line, member, text[at:-1].lstrip(_WHITE_SPACE))
+        raise Unfit("its body is not near its beginning")
+
+    def _carefully(self, text: bytes) -> _Parts:
         try:
             line = self._outer.decode(text)
         except (msgspec.DecodeError, RecursionError) as error:
             raise Unfit(_explain(error, "", text)) from None
-        if line.body is not _ABSENT and line.params is not _ABSENT:
-            raise Unfit("it has both `body` (OpenAI) and `params` (Anthropic): keep one of them")
         if line.body is not _ABSENT:
-            where, member, url = line.body, "body", _openai_url(line)
-        elif line.params is not _ABSENT:
-            where, member, url = line.params, "params", _MESSAGES
-        else:
-            where, member, url = msgspec.Raw(text.strip()), "", self._bare_url(line)
-        caller_id = f"request-{nth}" if not member else _checked_id(line)
-        endpoint = ENDPOINTS[url]
-        body, model, units = self._read_body(endpoint, where, member)
-        return Accepted(number, source, caller_id, endpoint.dialect, url, model, body, units)
+            return _parts(line, "body", bytes(line.body))
+        if line.params is not _ABSENT:
+            return _parts(line, "params", bytes(line.params))
+        return _Parts("", self._bare_url(line), "", text)
 
-    def _read_body(
-        self, endpoint: Endpoint, raw: msgspec.Raw, member: str
-    ) -> tuple[bytes, str, int]:
-        try:
-            body = endpoint.decoder.decode(raw)
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise Unfit(_explain(error, member, b"")) from None
+    def _request(self, parts: _Parts, number: int, source: int, nth: int) -> Accepted:
+        endpoint = ENDPOINTS[parts.url]
+        body = endpoint.decoder.decode(parts.body)
         if body.stream:
             raise Unfit("`stream` is true, but a batch cannot stream: remove it")
         units = body.units()
-        if body.model is not msgspec.UNSET:
-            return bytes(raw), body.model, units
+        text, model = parts.body, body.model
+        if model is msgspec.UNSET:
+            text, model = self._filled(text)
+        caller_id = parts.caller_id or f"request-{nth}"
+        return Accepted(number, source, caller_id, endpoint.dialect, parts.url, model, text, units)
+
+    def _filled(self, body: bytes) -> tuple[bytes, str]:
         if self._model is None:
             raise Unfit("it names no model: add `model` to it, or give --model")
-        filled = b'{"model":' + msgspec.json.encode(self._model) + b"," + bytes(raw)[1:]
-        return filled, self._model, units
+        return b'{"model":' + msgspec.json.encode(self._model) + b"," + body[1:], self._model
 
     def _bare_url(self, line: _Line) -> str:
         if line.custom_id is not msgspec.UNSET:
@@ -186,6 +211,13 @@ class Recogniser:
                 "give --endpoint, or use lines with `custom_id` and `body` or `params`"
             )
         return self._endpoint
+
+
+def _parts(line: _Line, member: str, body: bytes) -> _Parts:
+    if line.body is not _ABSENT and line.params is not _ABSENT:
+        raise Unfit("it has both `body` (OpenAI) and `params` (Anthropic): keep one of them")
+    url = _openai_url(line) if member == "body" else _MESSAGES
+    return _Parts(member, url, _checked_id(line), body)
 
 
 def _openai_url(line: _Line) -> str:
@@ -238,10 +270,6 @@ def _lowered(text: str) -> str:
 
 def _opens_list(raw: msgspec.Raw) -> bool:
     return bytes(memoryview(raw)[:1]) == b"["
-
-
-def _is_filled_list(raw: msgspec.Raw) -> bool:
-    return _opens_list(raw) and not bytes(memoryview(raw)[1:64]).lstrip().startswith(b"]")
 
 
 def _is_nothing(raw: msgspec.Raw) -> bool:

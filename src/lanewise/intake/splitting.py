@@ -44,15 +44,14 @@ def split(blocks: Iterable[bytes], limit: int) -> Iterator[bytes | Oversized]:
     """The lines without their newlines. After a final newline there is no further, empty line."""
     held = _Held(limit)
     for block in blocks:
-        first, *parts = block.split(b"\n")
-        held.add(first)
-        if parts:
-            yield held.end()
-            held.add(parts.pop())
-            yield from parts if limit >= len(block) else _limited(parts, limit)
+        start = 0
+        while (end := block.find(b"\n", start)) >= 0:
+            if held.size or end - start > limit:
+                held.add(block[start:end])
+                yield held.end()
+            else:
+                yield block[start:end]
+            start = end + 1
+        held.add(block[start:])
     if held.size:
         yield held.end()
-
-
-def _limited(lines: Iterable[bytes], limit: int) -> Iterator[bytes | Oversized]:
-    return (line if len(line) <= limit else Oversized(len(line), limit) for line in lines)
