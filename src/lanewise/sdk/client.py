@@ -1,0 +1,134 @@
+"""The asynchronous client: submit requests, get every answer, know what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from lanewise.app import Engine, Receipt, RunRequest, receipt_of
+from lanewise.errors import BadInput
+from lanewise.intake import ReadOptions, describe, read
+from lanewise.lanes.worker import raise_if_hopeless
+from lanewise.settings import load
+from lanewise.store.protocol import Run
+
+_decode = msgspec.json.Decoder().decode
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A run that was accepted: its requests are on disk and will be answered."""
+
+    run: str  # its name, for the command line and for another process
+    requests: int
+    new: bool  # False: the same requests were accepted before, and nothing will be paid again
+
+
+class Client:
+    """Works on one home. Use it as an async context manager.
+
+    `requests` are mappings in the form of OpenAI's batch input (`custom_id, method, url, body`) or
+    Anthropic's (`custom_id, params`), or bare bodies with `endpoint`. Results are mappings in the
+    provider's own output form, in the order of the requests, under their own ids.
+
+    Raises `lanewise.errors.BadInput` for requests that cannot be sent, before anything is sent, and
+    `lanewise.errors.ProviderUnusable` where a provider refuses the credential.
+    """
+
+    def __init__(
+        self,
+        *,
+        workflow: str | None = None,
+        provider: str | None = None,
+        home: Path | str | None = None,
+        **settings: Any,
+    ) -> None:
+        where = None if home is None else Path(home)
+        self._settings = load(home=where, workflow=workflow, **settings)
+        self._provider = provider
+        self._engine: Engine | None = None
+
+    async def __aenter__(self) -> Self:
+        """Open the home."""
+        self._engine = Engine(self._settings)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Let go of the home; what is open stays open."""
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
+
+    async def submit(
+        self,
+        requests: Iterable[Mapping[str, Any]],
+        *,
+        run: str | None = None,
+        endpoint: str | None = None,
+        model: str | None = None,
+        again: bool = False,
+    ) -> Ticket:
+        """Accept requests durably. The same requests again give the same run, unless `again`."""
+        items = [dict(item) for item in requests]
+        options = ReadOptions(endpoint, model)
+        wanted = RunRequest(
+            self._settings.workflow, "Python", self._provider, name=run, again=again
+        )
+        received = self.engine.accept(read([items], options), wanted)
+        if received.run is None:
+            raise BadInput(
+                describe(received.broken, [items], received.broken_count)
+                or "there is no request in it"
+            )
+        return Ticket(received.run.name, received.run.requests, received.new)
+
+    async def work(self, ticket: Ticket | str) -> Run:
+        """Drive a run until it is finished, here or with other workers; returns how it ended."""
+        name = _name(ticket)
+        worker = self.engine.worker()
+
+        def finished() -> bool:
+            raise_if_hopeless(worker.troubles)
+            return self.engine.run(name).state == "finished"
+
+        await worker.run(until=finished)
+        return self.engine.run(name)
+
+    async def results(self, ticket: Ticket | str) -> AsyncIterator[dict[str, Any]]:
+        """Work until the run is finished, then yield each result."""
+        finished = await self.work(ticket)
+        for line in self.engine.results(finished.id):
+            yield _decode(line)
+
+    async def run(
+        self, requests: Iterable[Mapping[str, Any]], **options: Any
+    ) -> list[dict[str, Any]]:
+        """Submit, work, and return all results; for what fits in memory."""
+        ticket = await self.submit(requests, **options)
+        return [result async for result in self.results(ticket)]
+
+    def receipt(self, ticket: Ticket | str) -> Receipt:
+        """What a run cost and saved."""
+        run = self.engine.run(_name(ticket))
+        return receipt_of(self.engine.store, [run], name=run.name, workflow=run.workflow)
+
+    @property
+    def engine(self) -> Engine:
+        """The engine under this client; for what the client does not offer."""
+        if self._engine is None:
+            raise BadInput("use the client in a `with` block: `async with Client() as client:`")
+        return self._engine
+
+
+def _name(ticket: Ticket | str) -> str:
+    return ticket if isinstance(ticket, str) else ticket.run
