@@ -171,7 +171,7 @@ class Recogniser:
             at = text.find(mark, 0, _NEAR) + len(mark)
             if at >= len(mark) and text.endswith(b"}"):
                 line = self._outer.decode(text[:at] + b"null}")
-                return _parts(line, member, text[at:-1].lstrip(_WHITE_SPACE))
+                return _parts(line, member, text[at:-1].strip(_WHITE_SPACE))
         raise Unfit("its body is not near its beginning")
 
     def _carefully(self, text: bytes) -> _Parts:
