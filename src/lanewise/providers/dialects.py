@@ -25,11 +25,11 @@ _encode = msgspec.json.Encoder().encode
 
 
 def frame(provider: str, endpoint: str) -> Frame:
-    """What is put around a body to make it a request line.
+    r"""What is put around a body to make it a request line.
 
     >>> f = frame("anthropic", "/v1/messages")
     >>> f.head + b"ID" + f.middle + b"{}" + f.tail
-    b'{"custom_id":"ID","params":{}}\\n'
+    b'{"custom_id":"ID","params":{}}\n'
     """
     if provider == "anthropic":
         return Frame(b'{"custom_id":"', b'","params":', b"}\n")
@@ -38,12 +38,12 @@ def frame(provider: str, endpoint: str) -> Frame:
 
 
 def relabel(line: bytes, ours: str, theirs: str) -> bytes:
-    """A provider's result line with the caller's own id in place of ours, ending in one newline.
+    r"""A provider's result line with the caller's own id in place of ours, ending in one newline.
 
     Our ids are random, so the first occurrence is the field itself.
 
     >>> relabel(b'{"custom_id":"lw-a-1","x":1}', "lw-a-1", "mine")
-    b'{"custom_id":"mine","x":1}\\n'
+    b'{"custom_id":"mine","x":1}\n'
     """
     renamed = line.replace(f'"{ours}"'.encode(), _encode(theirs), 1)
     return renamed.rstrip(b"\r\n") + b"\n"
@@ -59,7 +59,9 @@ def _openai_line(caller_id: str, verdict: Verdict, code: str, message: str) -> d
     error = {"code": code, "message": message}
     if verdict is not Verdict.REFUSED:
         return {"id": None, "custom_id": caller_id, "response": None, "error": error}
-    body = {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": code}}
+    body = {
+        "error": {"message": message, "type": "invalid_request_error", "param": None, "code": code}
+    }
     response = {"status_code": 400, "request_id": None, "body": body}
     return {"id": None, "custom_id": caller_id, "response": response, "error": None}
 
@@ -70,5 +72,8 @@ def _anthropic_line(caller_id: str, verdict: Verdict, code: str, message: str) -
     if verdict is Verdict.CANCELLED:
         return {"custom_id": caller_id, "result": {"type": "canceled"}}
     kind = "invalid_request_error" if verdict is Verdict.REFUSED else "api_error"
-    error = {"type": "error", "error": {"type": kind, "message": message, "details": {"error_code": code}}}
+    error = {
+        "type": "error",
+        "error": {"type": kind, "message": message, "details": {"error_code": code}},
+    }
     return {"custom_id": caller_id, "result": {"type": "errored", "error": error}}

@@ -1,0 +1,33 @@
+"""Adapters by the name of their provider."""
+
+from __future__ import annotations
+
+from lanewise.domain.packing import Limits
+from lanewise.providers.protocol import Account, BatchProvider
+
+
+def connect(account: Account) -> BatchProvider:
+    """An adapter for this account."""
+    if account.provider == "anthropic":
+        from lanewise.providers.anthropic import AnthropicBatches
+
+        return AnthropicBatches(account)
+    from lanewise.providers.openai import OpenAIBatches
+
+    return OpenAIBatches(account)
+
+
+def limits(provider: str, endpoint: str) -> Limits:
+    """What one batch of this provider may hold."""
+    if provider == "anthropic":
+        from lanewise.providers import anthropic
+
+        return anthropic.LIMITS
+    from lanewise.providers import openai
+
+    return openai.limits(endpoint)
+
+
+def one_model_a_batch(provider: str) -> bool:
+    """Whether every request of a batch must name the same model."""
+    return provider == "openai"
