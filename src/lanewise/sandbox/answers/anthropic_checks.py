@@ -53,7 +53,10 @@ def _message(message: Any, at: str, *, last: bool) -> None:
     if role is None:
         refuse(f"{at}.role: Field required")
     if role == "system":
-        refuse('messages: Unexpected role "system". The Messages API accepts a top-level `system` parameter, not "system" as an input message role.')  # fmt: skip
+        refuse(
+            'messages: Unexpected role "system". The Messages API accepts a top-level `system` '
+            'parameter, not "system" as an input message role.'
+        )
     if role not in ("user", "assistant"):
         refuse(f"{at}.role: Input should be 'user' or 'assistant'")
     if content is None:
@@ -107,7 +110,8 @@ def _lifetimes(controls: list[Any]) -> None:
         refuse("cache_control.ephemeral.ttl: Input should be '5m' or '1h'")
     if "1h" in lives[lives.index("5m") if "5m" in lives else len(lives) :]:
         refuse(
-            "cache_control: a ttl='1h' cache_control block must not come after a ttl='5m' cache_control block."
+            "cache_control: a ttl='1h' cache_control block must not come after a ttl='5m' "
+            "cache_control block."
         )
 
 
@@ -127,7 +131,10 @@ def _thinking(thinking: Any, limit: int) -> None:
         refuse("thinking: Input should be a valid dictionary or object to extract fields from")
     budget = thinking.get("budget_tokens")
     if thinking.get("type") == "enabled" and isinstance(budget, int) and budget >= limit:
-        refuse("`max_tokens` must be greater than `thinking.budget_tokens`. Please consult our documentation at https://docs.claude.com/en/docs/build-with-claude/extended-thinking")  # fmt: skip
+        refuse(
+            "`max_tokens` must be greater than `thinking.budget_tokens`. Please consult our "
+            "documentation at https://docs.claude.com/en/docs/build-with-claude/extended-thinking"
+        )
 
 
 def _tools(body: dict[str, Any]) -> None:

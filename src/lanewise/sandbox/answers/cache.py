@@ -71,7 +71,9 @@ class PromptCache:
         """The cache that `dump` wrote."""
         return cls(msgspec.json.decode(data, type=dict[str, float]))
 
-    def openai(self, model: str, text: str, tokens: int, now: float, lane: str, seed: str) -> int:
+    def openai(
+        self, model: str, text: str, tokens: int, *, now: float, lane: str, seed: str
+    ) -> int:
         """Tokens of this prompt read from the cache; the prompt's prefixes are remembered."""
         if tokens < OPENAI_LEAST:
             return 0
@@ -83,7 +85,7 @@ class PromptCache:
         return min(OPENAI_LEAST + (found - 1) * OPENAI_STEP, tokens) if found else 0
 
     def anthropic(
-        self, model: str, blocks: Sequence[Block], now: float, lane: str, seed: str
+        self, model: str, blocks: Sequence[Block], *, now: float, lane: str, seed: str
     ) -> Split:
         """How the marked prefixes of this prompt are billed; they are remembered or refreshed."""
         keys, sums = _prefixes(model, blocks)

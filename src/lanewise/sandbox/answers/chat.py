@@ -29,16 +29,20 @@ def answer(
     prompt_tokens = counting.chat_tokens(messages, _extras(body))
     thought = reasoning_tokens(model, prompt_tokens, body.get("reasoning_effort"), limit)
     room = None if limit is None else limit - thought
-    drafts = [_choice(source, body, call, index, room, id_seed) for index in range(count)]
+    drafts = [_choice(source, body, call, index, room=room, seed=id_seed) for index in range(count)]
     output = sum(tokens for _, tokens in drafts) + thought * count
     cached = (
-        cache.openai(model, text_of_messages(messages), prompt_tokens, created, lane, id_seed)
+        cache.openai(
+            model, text_of_messages(messages), prompt_tokens, now=created, lane=lane, seed=id_seed
+        )
         if cache
         else 0
     )
     tokens = Tokens(prompt_tokens - cached, cached, 0, 0, output, thought * count)
     return Answer(
-        _envelope(body, model, drafts, tokens, id_seed, created, lane), tokens, canonical(model)
+        _envelope(body, model, drafts, tokens, seed=id_seed, created=created, lane=lane),
+        tokens,
+        canonical(model),
     )
 
 
@@ -60,7 +64,8 @@ def _limits(body: dict[str, Any], model: str) -> tuple[int | None, int]:
     old, new = checks.whole(body, "max_tokens", 1), checks.whole(body, "max_completion_tokens", 1)
     if old is not None and is_reasoning(model):
         checks.openai(
-            "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+            "Unsupported parameter: 'max_tokens' is not supported with this model. Use "
+            "'max_completion_tokens' instead.",
             "max_tokens",
             "unsupported_parameter",
         )
@@ -75,7 +80,13 @@ def _extras(body: dict[str, Any]) -> list[Any]:
 
 
 def _choice(
-    source: Source, body: dict[str, Any], call: Call | None, index: int, room: int | None, seed: str
+    source: Source,
+    body: dict[str, Any],
+    call: Call | None,
+    index: int,
+    *,
+    room: int | None,
+    seed: str,
 ) -> tuple[dict[str, Any], int]:
     if call:
         return _tool_choice(source, call, index, seed)
@@ -84,7 +95,12 @@ def _choice(
     finish = "stop"
     if room is not None and tokens > room:
         text, tokens, finish = counting.cut(text, max(room, 0)), max(room, 0), "length"
-    message = {"role": "assistant", "content": text, "refusal": None, "annotations": []}
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": text,
+        "refusal": None,
+        "annotations": [],
+    }
     return {"index": index, "message": message, "logprobs": None, "finish_reason": finish}, tokens
 
 
@@ -92,7 +108,7 @@ def _tool_choice(source: Source, call: Call, index: int, seed: str) -> tuple[dic
     arguments = msgspec.json.encode(instance(call.schema, source, index)).decode()
     function = {"name": call.name, "arguments": arguments}
     made = {"id": identifier("call_", f"{seed}{index}"), "type": "function", "function": function}
-    message = {
+    message: dict[str, Any] = {
         "role": "assistant",
         "content": None,
         "refusal": None,
@@ -161,6 +177,7 @@ def _envelope(
     model: str,
     drafts: list[tuple[dict[str, Any], int]],
     tokens: Tokens,
+    *,
     seed: str,
     created: int,
     lane: str,

@@ -58,13 +58,15 @@ def whole(body: dict[str, Any], param: str, least: int, most: int | None = None)
         wrong_type(param, "an integer", value)
     if value < least:
         openai(
-            f"Invalid '{param}': integer below minimum value. Expected a value >= {least}, but got {value} instead.",
+            f"Invalid '{param}': integer below minimum value. Expected a value >= {least}, but got "
+            f"{value} instead.",
             param,
             "integer_below_min_value",
         )
     if most is not None and value > most:
         openai(
-            f"Invalid '{param}': integer above maximum value. Expected a value <= {most}, but got {value} instead.",
+            f"Invalid '{param}': integer above maximum value. Expected a value <= {most}, but got "
+            f"{value} instead.",
             param,
             "integer_above_max_value",
         )
@@ -83,7 +85,8 @@ def number(body: dict[str, Any], param: str, least: float, most: float) -> None:
             ("below minimum", ">=", least) if value < least else ("above maximum", "<=", most)
         )
         openai(
-            f"Invalid '{param}': decimal {side} value. Expected a value {sign} {bound:g}, but got {value} instead.",
+            f"Invalid '{param}': decimal {side} value. Expected a value {sign} {bound:g}, but got "
+            f"{value} instead.",
             param,
             "decimal_below_min_value" if value < least else "decimal_above_max_value",
         )
@@ -99,7 +102,8 @@ def messages(
         wrong_type(param, "an array of objects", items)
     if not items:
         openai(
-            f"Invalid '{param}': empty array. Expected an array with minimum length 1, but got an empty array instead.",
+            f"Invalid '{param}': empty array. Expected an array with minimum length 1, but got an empty "
+            "array instead.",
             param,
             "empty_array",
         )

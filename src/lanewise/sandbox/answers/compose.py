@@ -70,13 +70,16 @@ class Source:
 
 
 def _ended(sentence: str) -> str:
-    return sentence if sentence[-1:] in ".!?。！？" else f"{sentence}."
+    return sentence if sentence[-1:] in ".!?\u3002\uff01\uff1f" else f"{sentence}."
 
 
 _JSON = re.compile(r"\bjson\b", re.IGNORECASE)
-_KEYS = re.compile(r"[\"'`](\w{1,40})[\"'`]\s*:|\bkeys?\b[^\n\"'`]{0,30}((?:[\"'`]?\w+[\"'`]?(?:,\s*|\s+and\s+|,\s*and\s+)?)+)")  # fmt: skip
+_KEYS = re.compile(
+    r"[\"'`](\w{1,40})[\"'`]\s*:"
+    r"|\bkeys?:?\s+((?:[\"'`]?\w+[\"'`]?(?:,|,? and)\s+)*[\"'`]?\w+)"
+)
 _SCALE = re.compile(
-    r"\b(?:rat\w+|scor\w+|grade|number|scale)\b[^\n]{0,60}?\b(\d+)\s*(?:to|and|-|–)\s*(\d+)",
+    r"\b(?:rat\w+|scor\w+|grade|number|scale)\b[^\n]{0,60}?\b(\d+)\s*(?:to|and|-|\u2013)\s*(\d+)",
     re.IGNORECASE,
 )
 

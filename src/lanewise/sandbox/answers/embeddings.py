@@ -21,6 +21,10 @@ DIMENSIONS = {
     "text-embedding-3-large": 3072,
     "text-embedding-ada-002": 1536,
 }
+_INVALID_INPUT = (
+    "'$.input' is invalid. Please check the API reference: "
+    "https://platform.openai.com/docs/api-reference."
+)
 MOST_INPUTS = 2048  # [documented]
 MOST_TOKENS = 8192  # an input [documented]
 
@@ -32,7 +36,8 @@ def answer(body: dict[str, Any]) -> Answer:
     size = _dimensions(body, model)
     encoded = body.get("encoding_format", "float")
     if encoded not in ("float", "base64"):
-        checks.openai(f"Invalid value: '{encoded}'. Supported values are: 'base64' and 'float'.", "encoding_format", "invalid_value")  # fmt: skip
+        why = f"Invalid value: '{encoded}'. Supported values are: 'base64' and 'float'."
+        checks.openai(why, "encoding_format", "invalid_value")
     total = sum(map(_tokens, inputs))
     data = [
         {
@@ -109,7 +114,7 @@ def _inputs(given: Any) -> list[Any]:
     if isinstance(given, str):
         given = [given]
     if not isinstance(given, list) or not given:
-        checks.openai("'$.input' is invalid. Please check the API reference: https://platform.openai.com/docs/api-reference.")  # fmt: skip
+        checks.openai(_INVALID_INPUT)
     inputs = [given] if all(type(one) is int for one in given) else given
     if len(inputs) > MOST_INPUTS:
         checks.openai(
@@ -123,9 +128,13 @@ def _inputs(given: Any) -> list[Any]:
 def _check(one: Any) -> None:
     tokens = isinstance(one, list) and one and all(type(code) is int for code in one)
     if not tokens and not (isinstance(one, str) and one):
-        checks.openai("'$.input' is invalid. Please check the API reference: https://platform.openai.com/docs/api-reference.")  # fmt: skip
+        checks.openai(_INVALID_INPUT)
     if _tokens(one) > MOST_TOKENS:
-        checks.openai(f"This model's maximum context length is {MOST_TOKENS} tokens, however you requested {_tokens(one)} tokens ({_tokens(one)} in your prompt; 0 for the completion). Please reduce your prompt; or completion length.")  # fmt: skip
+        checks.openai(
+            f"This model's maximum context length is {MOST_TOKENS} tokens, however you requested "
+            f"{_tokens(one)} tokens ({_tokens(one)} in your prompt; 0 for the completion). Please "
+            "reduce your prompt; or completion length."
+        )
 
 
 def _tokens(one: Any) -> int:

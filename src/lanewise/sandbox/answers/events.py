@@ -8,6 +8,7 @@ import msgspec
 from lanewise.sandbox.answers.kinds import Answer
 
 PIECE = 24  # characters a delta
+_BLANK: dict[str, dict[str, Any]] = {"message": {"content": []}, "function_call": {"arguments": ""}}
 DONE = b"data: [DONE]\n\n"
 _encode = msgspec.json.encode
 
@@ -22,11 +23,11 @@ def stream_events(endpoint: str, answer: Answer, body: dict[str, Any]) -> Iterat
 
 
 def _data(event: dict[str, Any]) -> bytes:
-    return b"data: " + _encode(event) + b"\n\n"
+    return b"data: %b\n\n" % _encode(event)
 
 
 def _named(event: dict[str, Any]) -> bytes:
-    return b"event: " + event["type"].encode() + b"\n" + _data(event)
+    return b"event: %b\n%b" % (event["type"].encode(), _data(event))
 
 
 def _pieces(text: str) -> Iterator[str]:
@@ -89,7 +90,7 @@ def _response_events(whole: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _item_events(item: dict[str, Any], index: int) -> Iterator[dict[str, Any]]:
     at = {"output_index": index}
-    blank = {"message": {"content": []}, "function_call": {"arguments": ""}}.get(item["type"], {})
+    blank: dict[str, Any] = _BLANK.get(item["type"], {})
     opened = item | blank | ({"status": "in_progress"} if "status" in item else {})
     yield {"type": "response.output_item.added", **at, "item": opened}
     if item["type"] == "message":

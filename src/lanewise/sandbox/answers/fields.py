@@ -50,7 +50,7 @@ def enumerated(schema: dict[str, Any], source: Source, place: Place) -> Any:
 
 
 def _typed(value: Any, said: Any) -> bool:
-    kinds = {
+    kinds: dict[str, Any] = {
         "string": str,
         "integer": int,
         "number": (int, float),
@@ -70,8 +70,12 @@ def boolean(schema: dict[str, Any], source: Source, place: Place) -> bool:
     return found != bool(place.index % 2)
 
 
-def numeric(schema: dict[str, Any], kind: str, source: Source, place: Place) -> int | float:
+def numeric(schema: dict[str, Any], source: Source, place: Place) -> int | float:
     """A number within its bounds that belongs to the text and the field's name."""
+    said = schema.get("type", "number")
+    kind = (
+        "integer" if said == "integer" or ("integer" in said and "number" not in said) else "number"
+    )
     step = schema.get("multipleOf") or (1 if kind == "integer" else None)
     low, high = _bounds(schema, step or 0.01)
     share = source.fraction(place.name)

@@ -6,8 +6,10 @@ Keyed by the stem of the label's word; the values are plain words.
 from lanewise.sandbox.answers.text import stem
 
 _WORDS = {
-    "positive": "good great excellent love loved happy wonderful best amazing fantastic enjoy perfect recommend pleased helpful thanks",
-    "negative": "bad terrible awful hate hated angry worst poor broken disappointed refund useless fail failed slow rude problem complaint",
+    "positive": "good great excellent love loved happy wonderful best amazing fantastic enjoy "
+    "perfect recommend pleased helpful thanks",
+    "negative": "bad terrible awful hate hated angry worst poor broken disappointed refund "
+    "useless fail failed slow rude problem complaint",
     "yes": "true correct indeed supported allowed",
     "no": "false incorrect not unsupported forbidden",
     "urgent": "immediately asap emergency critical outage down",
@@ -18,10 +20,12 @@ _WORDS = {
     "bug": "error crash traceback exception fail broken wrong",
     "feature": "add support wish request would improvement",
     "shipping": "delivery package arrive courier order tracking",
-    "network": "socket http url server client protocol connection host address tcp udp ftp smtp imap",
+    "network": "socket http url server client protocol connection host address tcp udp ftp smtp "
+    "imap",
     "internet": "http url email mime smtp html cookie server client",
     "web": "http url html browser cookie server client wsgi cgi",
-    "concurrency": "thread process async asyncio lock queue event future coroutine parallel task semaphore pool",
+    "concurrency": "thread process async asyncio lock queue event future coroutine parallel task "
+    "semaphore pool",
     "parallel": "thread process pool worker concurrent",
     "file": "path directory filename open read write disk stream filesystem",
     "filesystem": "file path directory disk stat",

@@ -9,7 +9,7 @@ from lanewise.sandbox.answers import counting
 from lanewise.sandbox.answers.cache import Block, PromptCache, Split
 from lanewise.sandbox.answers.chat import source_of, written
 from lanewise.sandbox.answers.compose import Source
-from lanewise.sandbox.answers.kinds import Answer, Tokens
+from lanewise.sandbox.answers.kinds import Answer, Invalid, Tokens
 from lanewise.sandbox.answers.names import canonical, identifier
 from lanewise.sandbox.answers.prompt import text_of
 from lanewise.sandbox.answers.schema import instance
@@ -23,9 +23,22 @@ def answer(
 ) -> Answer:
     """A message: text, or the forced tool's use, after thinking where that is on."""
     checks.request(body)
+    try:
+        return _answer(body, id_seed=id_seed, created=created, lane=lane, cache=cache)
+    except Invalid as refusal:  # a schema's refusal comes worded for OpenAI's fields
+        checks.refuse(refusal.message)
+
+
+def _answer(
+    body: dict[str, Any], *, id_seed: str, created: int, lane: str, cache: PromptCache | None
+) -> Answer:
     blocks = prompt_blocks(body)
     total = sum(block.tokens for block in blocks)
-    split = cache.anthropic(body["model"], blocks, created, lane, id_seed) if cache else Split()
+    split = (
+        cache.anthropic(body["model"], blocks, now=created, lane=lane, seed=id_seed)
+        if cache
+        else Split()
+    )
     content, thought, output, reason, sequence = _content(body, id_seed)
     unread = total - split.read - split.write_5m - split.write_1h
     tokens = Tokens(unread, split.read, split.write_5m, split.write_1h, output, thought)

@@ -11,7 +11,8 @@ _VERB = re.compile(
     re.IGNORECASE,
 )
 _FENCED = re.compile(
-    r"```[^\n`]*\n(.+?)```|\"\"\"(.+?)\"\"\"|<(document|text|article|doc|input|content|passage|email|review)>(.+?)</\3>",
+    r"```[^\n`]*\n(.+?)```|\"\"\"(.+?)\"\"\""
+    r"|<(document|text|article|doc|input|content|passage|email|review)>(.+?)</\3>",
     re.DOTALL | re.IGNORECASE,
 )
 _MARKED = re.compile(
@@ -19,12 +20,15 @@ _MARKED = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _COUNTED = re.compile(
-    r"\b(one|two|three|four|five|six|seven|single|a|\d{1,2})[- ](?:(?:short|concise|brief|clear|plain|full|complete)[- ,]*)*sentences?\b",
+    r"\b(one|two|three|four|five|six|seven|single|a|\d{1,2})[- ]"
+    r"(?:(?:short|concise|brief|clear|plain|full|complete)[- ,]*)*sentences?\b",
     re.IGNORECASE,
 )
 _SUMMARY = re.compile(r"\b(?:summar\w+|tl;?dr|abstract|condense|shorten)\b", re.IGNORECASE)
-_NUMBERS = {"a": 1, "one": 1, "single": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7}  # fmt: skip
-LONGEST_INSTRUCTION = 600
+_NUMBERS = {"a": 1, "one": 1, "single": 1, "two": 2, "three": 3}
+_NUMBERS |= {"four": 4, "five": 5, "six": 6, "seven": 7}
+LONGEST_INSTRUCTION = 600  # characters; a longer paragraph is a document
+LONGEST_READ = 4_000  # characters of the instructions' beginning and of their end
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +69,30 @@ def read(system: str, user: str) -> Prompt:
     """Split a conversation's system text and last user text into instructions and document."""
     instruction, document = _split(user, has_system=bool(system))
     both = f"{system}\n{instruction}" if system and instruction else system or instruction
+    if len(both) > 2 * LONGEST_READ:
+        both = f"{both[:LONGEST_READ]}\n{both[-LONGEST_READ:]}"
     return Prompt(both, document.strip() or user.strip())
 
 
 def _split(user: str, *, has_system: bool) -> tuple[str, str]:
-    fenced = _FENCED.search(user)
+    fenced = _fenced(user)
     if fenced:
-        inside = next(part for part in (fenced[1], fenced[2], fenced[4]) if part is not None)
-        return user[: fenced.start()] + user[fenced.end() :], inside
-    marked = _MARKED.search(user)
+        return fenced
+    marked = _MARKED.search(user, 0, LONGEST_INSTRUCTION)
     if marked:
         return user[: marked.start()], user[marked.end() :]
     return _by_paragraph(user) or _by_colon(user) or ("" if has_system else user, user)
+
+
+def _fenced(user: str) -> tuple[str, str] | None:
+    """A quoted part is the document when it is most of the text, not a snippet in it."""
+    if not ("```" in user or "</" in user or '"""' in user):
+        return None
+    found = _FENCED.search(user)
+    inside = next((part for part in (found[1], found[2], found[4]) if part), "") if found else ""
+    if found is None or len(inside) * 2 < len(user) - LONGEST_INSTRUCTION:
+        return None
+    return user[: found.start()] + user[found.end() :], inside
 
 
 def _by_paragraph(user: str) -> tuple[str, str] | None:

@@ -30,14 +30,18 @@ def answer(
         body, messages, None if limit is None else limit - thought, id_seed
     )
     cached = (
-        cache.openai(model, text_of_messages(messages), prompt_tokens, created, lane, id_seed)
+        cache.openai(
+            model, text_of_messages(messages), prompt_tokens, now=created, lane=lane, seed=id_seed
+        )
         if cache
         else 0
     )
     billed = Tokens(prompt_tokens - cached, cached, 0, 0, tokens + thought, thought)
     output = [*_reasoning(model, id_seed), *([item] if item else [])]
     return Answer(
-        _envelope(body, model, output, billed, complete, id_seed, created, lane),
+        _envelope(
+            body, model, output, billed, complete=complete, seed=id_seed, created=created, lane=lane
+        ),
         billed,
         canonical(model),
     )
@@ -138,6 +142,7 @@ def _envelope(
     model: str,
     output: list[dict[str, Any]],
     tokens: Tokens,
+    *,
     complete: bool,
     seed: str,
     created: int,

@@ -6,7 +6,7 @@ understood (not, if, contains, dependentRequired, patternProperties) are passed 
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -18,13 +18,37 @@ from lanewise.sandbox.answers.place import Place
 
 Plan = Callable[[Source, Place], Any]
 DEEPEST = 6  # beyond this depth only what is required is written
-_FAILED = object()
-_MERGED_LISTS = frozenset(("required", "enum"))
+_NO_DEMANDS = frozenset(
+    ("$ref", "$defs", "definitions", "$schema", "description", "title", "default", "examples")
+)
+
+
+def _null(schema: dict[str, Any], source: Source, place: Place) -> None:
+    """The only instance of type null."""
+
+
+_SIMPLE: dict[str, Callable[[dict[str, Any], Source, Place], Any]] = {
+    "enum": enumerated,
+    "boolean": boolean,
+    "integer": numeric,
+    "number": numeric,
+    "null": _null,
+}
 
 
 def instance(schema: Any, source: Source, variant: int = 0) -> Any:
     """A valid instance; `variant` asks for a different one where there is a choice."""
-    return _compiled(msgspec.json.encode(schema))(source, Place("", "", 0, variant))
+    try:
+        return _compiled(msgspec.json.encode(schema))(source, Place("", "", 0, variant))
+    except RecursionError:
+        _refuse("it refers to itself without an end")
+    except (TypeError, AttributeError, ValueError, KeyError):
+        _refuse("it is not a JSON schema")
+
+
+def _refuse(why: str) -> NoReturn:
+    message = f"Invalid schema for response_format: {why}."
+    checks.openai(message, "response_format", "invalid_json_schema")
 
 
 def from_keys(keys: tuple[str, ...], instructions: str) -> dict[str, Any]:
@@ -46,8 +70,6 @@ def _guess(key: str, instructions: str) -> dict[str, Any]:
 @lru_cache(maxsize=512)
 def _compiled(data: bytes) -> Plan:
     root = msgspec.json.decode(data)
-    if isinstance(root, dict) and root.get("type") not in (None, "object") and "properties" in root:
-        checks.openai("Invalid schema: schema must be a JSON Schema of 'type: \"object\"'.", "response_format", "invalid_json_schema")  # fmt: skip
     return _Compiler(root).plan(root)
 
 
@@ -56,41 +78,41 @@ class _Compiler:
 
     def __init__(self, root: Any) -> None:
         self.root = root
-        self.referred: dict[str, Plan] = {}
+        self.followed: dict[bytes, Plan] = {}
 
     def plan(self, schema: Any) -> Plan:
+        """How to write an instance of `schema`."""
         if not isinstance(schema, dict):
             return lambda source, place: string({}, source, place)
         if "$ref" in schema:
             return self._reference(schema)
         if "allOf" in schema:
-            return self.plan(self._merged(schema))
-        if "const" in schema:
-            return lambda source, place: schema["const"]
-        if "enum" in schema:
-            return lambda source, place: enumerated(schema, source, place)
-        for union in ("anyOf", "oneOf"):
-            if schema.get(union):
-                return self._union(schema, union)
+            return self._later(schema)
+        union = next((one for one in ("anyOf", "oneOf") if schema.get(one)), None)
+        if union and "const" not in schema and "enum" not in schema:
+            return self._union(schema, union)
         return self._typed(schema)
 
     def _reference(self, schema: dict[str, Any]) -> Plan:
-        others = {
-            key: value
-            for key, value in schema.items()
-            if key not in ("$ref", "$defs", "definitions")
-        }
-        if any(key not in ("description", "title", "default", "examples") for key in others):
-            return self.plan({"allOf": [self._target(schema["$ref"]), others]})
-        pointer = schema["$ref"]
+        target = self._target(schema["$ref"])
+        others = {key: value for key, value in schema.items() if key not in _NO_DEMANDS}
+        return self._later({"allOf": [target, others]} if others else target)
+
+    def _later(self, schema: Any) -> Plan:
+        """The plan of a schema, compiled when first followed: it may refer to itself."""
+        key = msgspec.json.encode(schema)
 
         def follow(source: Source, place: Place) -> Any:
-            found = self.referred.get(pointer)
+            found = self.followed.get(key)
             if found is None:
-                found = self.referred[pointer] = self.plan(self._target(pointer))
+                ready = (
+                    self._merged(schema)
+                    if isinstance(schema, dict) and "allOf" in schema
+                    else schema
+                )
+                found = self.followed[key] = self.plan(ready)
             return found(source, place)
 
-        self._target(pointer)
         return follow
 
     def _target(self, pointer: Any) -> Any:
@@ -102,17 +124,23 @@ class _Compiler:
         except (KeyError, ValueError, IndexError, TypeError):
             node = None
         if node is None or not str(pointer).startswith("#"):
-            checks.openai(f"Invalid schema: reference '{pointer}' cannot be resolved.", "response_format", "invalid_json_schema")  # fmt: skip
+            _refuse(f"reference '{pointer}' cannot be resolved")
         return node
 
     def _merged(self, schema: dict[str, Any]) -> dict[str, Any]:
         merged: dict[str, Any] = {key: value for key, value in schema.items() if key != "allOf"}
-        for part in schema["allOf"]:
-            part = self._target(part["$ref"]) if isinstance(part, dict) and "$ref" in part else part
-            part = self._merged(part) if isinstance(part, dict) and "allOf" in part else part
-            for key, value in part.items() if isinstance(part, dict) else ():
+        for part in map(self._whole, schema["allOf"]):
+            for key, value in part.items():
                 merged[key] = _both(key, merged[key], value) if key in merged else value
         return merged
+
+    def _whole(self, part: Any) -> dict[str, Any]:
+        if not isinstance(part, dict):
+            return {}
+        if "$ref" in part:
+            others = {key: value for key, value in part.items() if key != "$ref"}
+            part = {"allOf": [self._whole(self._target(part["$ref"])), others]}
+        return self._merged(part) if "allOf" in part else part
 
     def _union(self, schema: dict[str, Any], union: str) -> Plan:
         own = {
@@ -140,20 +168,15 @@ class _Compiler:
         return pick
 
     def _typed(self, schema: dict[str, Any]) -> Plan:
-        kind = _kind(schema)
+        if "const" in schema:
+            return lambda source, place: schema["const"]
+        kind = "enum" if "enum" in schema else _kind(schema)
         if kind == "object":
             return self._object(schema)
         if kind == "array":
             return self._array(schema)
-        if kind in ("integer", "number"):
-            return lambda source, place: numeric(schema, kind, source, place)
-        if kind == "null":
-            return lambda source, place: None
-        return (
-            (lambda source, place: boolean(schema, source, place))
-            if kind == "boolean"
-            else (lambda source, place: string(schema, source, place))
-        )
+        write = _SIMPLE.get(kind, string)
+        return lambda source, place: write(schema, source, place)
 
     def _object(self, schema: dict[str, Any]) -> Plan:
         properties = schema.get("properties") or {}

@@ -19,7 +19,11 @@ def forced(tools: Any, choice: Any, *, nested: bool) -> Call | None:
     """The function an OpenAI request forces; `nested` for chat's `function` envelope."""
     offered = _functions(tools, nested=nested)
     if choice is not None and choice != "none" and not offered and nested:
-        checks.openai("Invalid value for 'tool_choice': 'tool_choice' is only allowed when 'tools' are specified.", "tool_choice")  # fmt: skip
+        checks.openai(
+            "Invalid value for 'tool_choice': 'tool_choice' is only allowed when 'tools' are "
+            "specified.",
+            "tool_choice",
+        )
     if choice == "required" and offered:
         name, schema = next(iter(offered.items()))
         return Call(name, schema, any=True)
@@ -28,7 +32,11 @@ def forced(tools: Any, choice: Any, *, nested: bool) -> Call | None:
     named = choice.get("function") if nested else choice
     name = str(named.get("name")) if isinstance(named, dict) else ""
     if name not in offered:
-        checks.openai(f"Invalid value for 'tool_choice': no function named '{name}' was specified in the 'tools' parameter.", "tool_choice")  # fmt: skip
+        checks.openai(
+            f"Invalid value for 'tool_choice': no function named '{name}' was specified in the 'tools' "
+            "parameter.",
+            "tool_choice",
+        )
     return Call(name, offered[name], any=False)
 
 
