@@ -1,0 +1,119 @@
+"""Exact money: pico-USD per token, nano-USD per request, one rounding per request, half to even.
+
+One US dollar per million tokens is 1,000,000 pico-USD per token. Rounding happens once, on the exact
+total of a request; sums of requests are sums of rounded requests, so a ledger row and the requests
+behind it always agree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Final
+
+from lanewise.domain.usage import Usage
+
+PICO_PER_NANO: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Vector:
+    """Prices in pico-USD per token."""
+
+    input: int
+    cache_read: int
+    cache_write_5m: int
+    cache_write_1h: int
+    cache_write_other: int
+    output: int
+
+    def scaled(self, numerator: int, denominator: int) -> Vector:
+        """Every price times a fraction, rounded half to even."""
+        return Vector(
+            *(divide(getattr(self, item.name) * numerator, denominator) for item in fields(self))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Prices of one model in one lane on one day.
+
+    A tier replaces all prices of a request whose own input, cached or not, is more than its
+    start: a cliff, as providers bill it. Tiers are never applied to sums.
+    """
+
+    base: Vector
+    tiers: tuple[tuple[int, Vector], ...] = ()  # (input above, prices), ascending
+
+    def of(self, usage: Usage) -> Vector:
+        """The prices that apply to a request of this size."""
+        chosen = self.base
+        if self.tiers:
+            total = usage.total_input
+            for above, vector in self.tiers:
+                if total > above:
+                    chosen = vector
+        return chosen
+
+    def scaled(self, numerator: int, denominator: int) -> Rates:
+        """Every price times a fraction."""
+        tiers = tuple(
+            (above, vector.scaled(numerator, denominator)) for above, vector in self.tiers
+        )
+        return Rates(self.base.scaled(numerator, denominator), tiers)
+
+
+@dataclass(frozen=True, slots=True)
+class Components:
+    """What each part of a request cost, in nano-USD; they add up to its price exactly."""
+
+    input: int
+    cache_read: int
+    cache_write: int
+    output: int
+
+    @property
+    def total(self) -> int:
+        """The price of the request."""
+        return self.input + self.cache_read + self.cache_write + self.output
+
+
+def price(rates: Rates, usage: Usage) -> int:
+    """The price of one request in nano-USD, rounded once.
+
+    >>> price(Rates(Vector(150_000, 75_000, 0, 0, 0, 600_000)), Usage(input=1_000, output=10))
+    156000
+    """
+    return divide(sum(_picos(rates.of(usage), usage)), PICO_PER_NANO)
+
+
+def components(rates: Rates, usage: Usage) -> Components:
+    """The same price by part. What rounding each part leaves over goes to the largest part."""
+    exact = _picos(rates.of(usage), usage)
+    parts = [divide(part, PICO_PER_NANO) for part in exact]
+    largest = max(range(len(parts)), key=lambda index: exact[index])
+    parts[largest] += price(rates, usage) - sum(parts)
+    return Components(*parts)
+
+
+def _picos(vector: Vector, usage: Usage) -> tuple[int, int, int, int]:
+    return (
+        usage.input * vector.input,
+        usage.cache_read * vector.cache_read,
+        usage.cache_write_5m * vector.cache_write_5m
+        + usage.cache_write_1h * vector.cache_write_1h
+        + usage.cache_write_other * vector.cache_write_other,
+        usage.output * vector.output,
+    )
+
+
+def divide(numerator: int, denominator: int) -> int:
+    """Integer division, half to even.
+
+    >>> [divide(n, 10) for n in (14, 15, 25, 26, -15)]
+    [1, 2, 2, 3, -2]
+    """
+    quotient, rest = divmod(numerator, denominator)
+    double = rest * 2
+    if double > denominator or (double == denominator and quotient % 2):
+        return quotient + 1
+    return quotient
