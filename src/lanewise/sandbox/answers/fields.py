@@ -130,14 +130,14 @@ def _open(schema: dict[str, Any], key: str, bound: float) -> bool:
 def string(schema: dict[str, Any], source: Source, place: Place) -> str:
     """A string for a field: by format, by pattern, else from the text, fitted to its length."""
     known = _FORMATS.get(str(schema.get("format")))
-    text = known if known is not None else _drawn(source, place, schema)
+    text = _fitted(_drawn(source, place), schema, place.index) if known is None else known
     pattern = schema.get("pattern")
     if isinstance(pattern, str) and not _matches(pattern, text):
         return example(pattern, place.index, schema.get("minLength", 0))
-    return text if known is not None else _fitted(text, schema, place.index)
+    return text
 
 
-def _drawn(source: Source, place: Place, schema: dict[str, Any]) -> str:
+def _drawn(source: Source, place: Place) -> str:
     name = place.name.lower()
     if name in _TITLES:
         return source.title() if not place.index else source.summary(1, place.index)

@@ -73,18 +73,20 @@ def how_many(instructions: str) -> int:
 
 
 @lru_cache(maxsize=4096)
-def _clues(label: str) -> tuple[tuple[str, float], ...]:
+def _clues(label: str) -> tuple[frozenset[str], frozenset[str]]:
+    """The stems of a label's own words, and those of words that speak for them."""
     spaced = WORD.findall(_CAMEL.sub(" ", label).lower())
-    own = {stem(word): 1.0 for word in spaced if word not in STOPWORDS or len(spaced) == 1}
-    hinted = {stem(hint): 0.5 for word in own for hint in HINTS.get(word, ())}
-    return tuple((hinted | own).items())
+    own = {stem(word) for word in spaced if word not in STOPWORDS or len(spaced) == 1}
+    hinted = {stem(hint) for word in own for hint in HINTS.get(word, ())}
+    return frozenset(own), frozenset(hinted - own)
 
 
 def fit(label: str, bag: Counter[str]) -> float:
     """How well a label fits a bag of stems; 0 when nothing speaks for it."""
-    clues = _clues(label)
-    score = sum(weight * log1p(bag[clue]) for clue, weight in clues if clue in bag)
-    return score / (1.0 + 0.1 * sum(1 for _, weight in clues if weight == 1.0))
+    own, hinted = _clues(label)
+    named = sum(log1p(bag[clue]) for clue in own if clue in bag)
+    meant = sum(log1p(bag[clue]) for clue in hinted if clue in bag)
+    return named / (1.0 + 0.1 * len(own)) + min(meant, 3.0) / 3.0
 
 
 def choose(labels: tuple[str, ...], text: str, at_most: int, at_least: int = 1) -> list[str]:
@@ -94,7 +96,7 @@ def choose(labels: tuple[str, ...], text: str, at_most: int, at_least: int = 1) 
         ((fit(label, bag), -place, label) for place, label in enumerate(labels)), reverse=True
     )
     best = scored[0][0] if scored else 0.0
-    fitting = [label for score, _, label in scored if score > 0.4 * best][:at_most]
+    fitting = [label for score, _, label in scored if score > 0.3 * best][:at_most]
     ranked = fitting if best > 0 else _catch_all(labels)[:at_most]
     rest = (label for _, _, label in scored if label not in ranked)
     return ranked + [label for label, _ in zip(rest, range(at_least - len(ranked)), strict=False)]

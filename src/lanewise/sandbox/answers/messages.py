@@ -8,6 +8,7 @@ from lanewise.sandbox.answers import anthropic_checks as checks
 from lanewise.sandbox.answers import counting
 from lanewise.sandbox.answers.cache import Block, PromptCache, Split
 from lanewise.sandbox.answers.chat import source_of, written
+from lanewise.sandbox.answers.checks import anthropic as refuse
 from lanewise.sandbox.answers.compose import Source
 from lanewise.sandbox.answers.kinds import Answer, Invalid, Tokens
 from lanewise.sandbox.answers.names import canonical, identifier
@@ -26,7 +27,7 @@ def answer(
     try:
         return _answer(body, id_seed=id_seed, created=created, lane=lane, cache=cache)
     except Invalid as refusal:  # a schema's refusal comes worded for OpenAI's fields
-        checks.refuse(refusal.message)
+        refuse(refusal.message)
 
 
 def _answer(

@@ -175,7 +175,7 @@ class _Compiler:
             return self._object(schema)
         if kind == "array":
             return self._array(schema)
-        write = _SIMPLE.get(kind, string)
+        write: Callable[..., Any] = _SIMPLE.get(kind, string)
         return lambda source, place: write(schema, source, place)
 
     def _object(self, schema: dict[str, Any]) -> Plan:

@@ -10,10 +10,11 @@ WORD = re.compile(r"[^\W_]+")
 _SENTENCE_END = re.compile(
     r"[.!?][\"')\]]*\s+(?=[^\sa-z]|(?<=\w{4}.\s)[a-z])|[\u3002\uff01\uff1f]|\n\s*\n|\u2029"
 )
-_SUFFIXES = (
-    "ization", "ations", "ation", "ments", "ment", "ings", "ing", "edly", "ions", "ion",
-    "ies", "ied", "ers", "er", "ors", "or", "ed", "es", "ly", "s", "e", "y",
-)  # fmt: skip
+_ENDINGS = """
+ization ations ments ation ently ment ings edly ions ency ence ance ing ent ant ion ies ied ers
+er or ed es ly s e y
+"""
+_SUFFIXES = tuple(_ENDINGS.split())  # longest first
 _COMMON = """
 a about above after all also an and any are as at be because been before being below between both
 but by can could did do does doing down during each few for from further had has have having he her
