@@ -141,9 +141,7 @@ def _drawn(source: Source, place: Place) -> str:
     name = place.name.lower()
     if name in _TITLES:
         return source.title() if not place.index else source.summary(1, place.index)
-    listed = labels_in(place.described) or (
-        labels_in(source.prompt.instructions) if name in _LABELS else ()
-    )
+    listed = _listed(source, place, name)
     if len(listed) > 1:
         chosen = choose(listed, source.prompt.document, 1, len(listed))
         return chosen[place.index % len(chosen)]
@@ -154,6 +152,12 @@ def _drawn(source: Source, place: Place) -> str:
         return source.nearest(place.described or source.prompt.instructions, place.index)
     wanted = sentences_wanted(place.described) or sentences_wanted(source.prompt.instructions)
     return source.summary(wanted or (2 if "summar" in name else 1), place.index)
+
+
+def _listed(source: Source, place: Place, name: str) -> tuple[str, ...]:
+    if name in _LABELS:
+        return labels_in(place.described) or labels_in(source.prompt.instructions)
+    return labels_in(place.described) if "one of" in place.described.lower() else ()
 
 
 def _fitted(text: str, schema: dict[str, Any], index: int) -> str:

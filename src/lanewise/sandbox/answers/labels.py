@@ -12,7 +12,7 @@ from lanewise.sandbox.answers.text import LONGEST_READ, STOPWORDS, WORD, stem, s
 _NOUN = r"(?:labels?|categor(?:y|ies)|tags?|class(?:es)?|options?|topics?|intents?|values?|choices?|genres?)"
 _ITEM = r"[\"'`*]*[\w&/+ .-]{1,40}[\"'`*]*"
 _LISTED = re.compile(
-    rf"(?:{_NOUN}|\bone of|\bamong|\bfrom(?: the)?(?: fixed| following)? list)[^:\n\[]{{0,60}}[:\[]\s*"
+    rf"(?:{_NOUN}|\bone of|\bamong|\bfrom(?: the)?(?: fixed| following)? list)[^:\n\[]{{0,60}}[:\[][\s\[]*"
     rf"((?:{_ITEM}\s*[,;|]\s*(?:and\s+|or\s+)?)+{_ITEM})",
     re.IGNORECASE,
 )
