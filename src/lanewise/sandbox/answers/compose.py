@@ -6,7 +6,7 @@ from zlib import crc32
 
 from lanewise.sandbox.answers.labels import choose, how_many, labels_in
 from lanewise.sandbox.answers.prompt import Prompt, sentences_wanted, wants_summary
-from lanewise.sandbox.answers.text import clip, content_words, rank, sentences, stem, stems
+from lanewise.sandbox.answers.text import STOPS, clip, content_words, rank, sentences, stem, stems
 
 MARK = " [sandbox]"
 LONGEST_EXTRACT = 600  # characters
@@ -70,7 +70,7 @@ class Source:
 
 
 def _ended(sentence: str) -> str:
-    return sentence if sentence[-1:] in ".!?\u3002\uff01\uff1f" else f"{sentence}."
+    return sentence if sentence[-1:] in STOPS else f"{sentence}."
 
 
 _JSON = re.compile(r"\bjson\b", re.IGNORECASE)

@@ -84,9 +84,9 @@ def _clues(label: str) -> tuple[frozenset[str], frozenset[str]]:
 def fit(label: str, bag: Counter[str]) -> float:
     """How well a label fits a bag of stems; 0 when nothing speaks for it."""
     own, hinted = _clues(label)
-    named = sum(log1p(bag[clue]) for clue in own if clue in bag)
+    named = [log1p(bag[clue]) for clue in own if clue in bag]
     meant = sum(log1p(bag[clue]) for clue in hinted if clue in bag)
-    return named / (1.0 + 0.1 * len(own)) + min(meant, 3.0) / 3.0
+    return sum(named) * len(named) / (len(own) or 1) ** 1.5 + min(meant, 4.5) / 3.0
 
 
 def choose(labels: tuple[str, ...], text: str, at_most: int, at_least: int = 1) -> list[str]:

@@ -6,9 +6,12 @@ from functools import lru_cache
 from itertools import chain
 
 WORD = re.compile(r"[^\W_]+")
-# a stop before a small letter ends a sentence only after a longer word ("e.g. this" does not)
+# A stop before a small letter ends a sentence only after a longer word ("e.g. this" does not).
+# The pattern begins with one set of characters because the regex engine then skips ahead fast.
 _SENTENCE_END = re.compile(
-    r"[.!?][\"')\]]*\s+(?=[^\sa-z]|(?<=\w{4}.\s)[a-z])|[\u3002\uff01\uff1f]|\n\s*\n|\u2029"
+    r"[.!?\n\u2029\u3002\uff01\uff1f](?:"
+    r"(?<=[.!?])[\"')\]]*\s+(?=[^\sa-z]|(?<=\w{4}.\s)[a-z])"
+    r"|(?<=\n)\s*\n|(?<=[\u2029\u3002\uff01\uff1f]))"
 )
 _ENDINGS = """
 ization ations ments ation ently ment ings edly ions ency ence ance ing ent ant ion ies ied ers
@@ -24,6 +27,8 @@ there these they this those through to too under until up very was we were what 
 while who whom why will with would you your
 """
 STOPWORDS = frozenset(_COMMON.split())
+STOPS = ".!?\u3002\uff01\uff1f"
+LONGEST_SENTENCE = 320  # characters; longer ones make poor extracts
 LONGEST_READ = 12_000  # characters of a document that are looked at; the rest only costs tokens
 
 
@@ -52,26 +57,35 @@ def stems(text: str) -> Counter[str]:
 
 
 def sentences(text: str) -> list[str]:
-    """Sentences in order with their whitespace made plain; blank lines end a sentence too."""
+    """Sentences in order with their whitespace made plain, none twice; blank lines end a sentence too."""
     read = text[:LONGEST_READ]
     ends = [found.end() for found in _SENTENCE_END.finditer(read)]
     pieces = (read[start:end] for start, end in zip([0, *ends], [*ends, None], strict=True))
-    return [plain for piece in pieces if (plain := " ".join(piece.split()))]
+    plain = (" ".join(piece.split()) for piece in pieces)
+    return list(dict.fromkeys(filter(None, plain)))
 
 
 def rank(parts: list[str]) -> list[int]:
     """Indices of sentences, the most telling first: frequent words, early place, fair length."""
     bags = [[word for word in part.lower().split() if len(word) > 3] for part in parts]
     counts = Counter(chain.from_iterable(bags))
-    scores = [_worth(bag, counts, place) for place, bag in enumerate(bags)]
+    scores = [
+        _worth(bag, counts) * _prose(part) * (1.0 + 1.0 / (1 + place))
+        for place, (part, bag) in enumerate(zip(parts, bags, strict=True))
+    ]
     return sorted(range(len(parts)), key=lambda index: -scores[index])
 
 
-def _worth(bag: list[str], counts: Counter[str], place: int) -> float:
-    if len(bag) < 3:
-        return 0.0 if place else 1.0
-    shared = sum(map(counts.__getitem__, bag))
-    return shared / (len(bag) + 6) * (1.0 + 1.0 / (1 + place))
+def _worth(bag: list[str], counts: Counter[str]) -> float:
+    return sum(map(counts.__getitem__, bag)) / (len(bag) + 6) if len(bag) > 2 else 0.05
+
+
+def _prose(part: str) -> float:
+    """Whole sentences weigh most; headings, tables, code and endless ones weigh little."""
+    if ">>>" in part or "==" in part or " = " in part or "--" in part or part[0] in "-*#[(":
+        return 0.05
+    ended = 1.0 if part[-1] in STOPS else 0.2
+    return ended if len(part) < LONGEST_SENTENCE else 0.2 * ended
 
 
 def clip(text: str, limit: int) -> str:
