@@ -1,6 +1,7 @@
 """Write an answer from the prompt's own words: a summary, a label, the best sentence, an extract."""
 
 import re
+from collections import Counter
 from functools import lru_cache
 from zlib import crc32
 
@@ -8,6 +9,7 @@ from lanewise.sandbox.answers.labels import choose, how_many, labels_in
 from lanewise.sandbox.answers.prompt import Prompt, sentences_wanted, wants_summary
 from lanewise.sandbox.answers.text import STOPS, clip, content_words, rank, sentences, stem, stems
 
+LABELS_READ, HEAD = 5_000, 250  # characters of a document that labels are chosen by
 MARK = " [sandbox]"
 LONGEST_EXTRACT = 600  # characters
 _TRIM = " \t#*=-_>`"
@@ -16,12 +18,13 @@ _TRIM = " \t#*=-_>`"
 class Source:
     """One prompt's text, read once: what summaries, labels and schema fields are drawn from."""
 
-    __slots__ = ("_order", "_parts", "prompt")
+    __slots__ = ("_bag", "_order", "_parts", "prompt")
 
     def __init__(self, prompt: Prompt) -> None:
         self.prompt = prompt
         self._parts: list[str] | None = None
         self._order: list[int] = []
+        self._bag: Counter[str] | None = None
 
     @property
     def parts(self) -> list[str]:
@@ -32,6 +35,15 @@ class Source:
             ]
             self._order = rank(self._parts) if len(self._parts) > 1 else [0]
         return self._parts
+
+    @property
+    def bag(self) -> Counter[str]:
+        """The document's stems and their counts; its beginning counts three times."""
+        if self._bag is None:
+            self._bag = stems(self.prompt.document[:LABELS_READ])
+            head = stems(self.prompt.document[:HEAD])
+            self._bag.update({one: 2 * count for one, count in head.items()})
+        return self._bag
 
     def summary(self, count: int, skip: int = 0) -> str:
         """The `count` most telling sentences in their original order."""
@@ -111,7 +123,7 @@ def free_text(source: Source, variant: int = 0) -> str:
         return source.summary(sentences_wanted(instructions) or 2, variant) + MARK
     labels = labels_in(instructions)
     if len(labels) > 1:
-        return ", ".join(choose(labels, source.prompt.document, how_many(instructions)))
+        return ", ".join(choose(labels, source.bag, how_many(instructions)))
     scale = scale_in(instructions)
     if scale:
         return str(scale[0] + int(source.fraction("scale") * (scale[1] - scale[0] + 1)))

@@ -44,7 +44,7 @@ def enumerated(schema: dict[str, Any], source: Source, place: Place) -> Any:
     names = tuple(value for value in values if isinstance(value, str))
     if not names:
         return values[int(source.fraction(place.name) * len(values) + place.index) % len(values)]
-    ordered = [*choose(names, source.prompt.document, 1, len(names))]
+    ordered = [*choose(names, source.bag, 1, len(names))]
     rest = [value for value in values if not isinstance(value, str)]
     return [*ordered, *rest][place.index % len(values)]
 
@@ -66,7 +66,7 @@ def boolean(schema: dict[str, Any], source: Source, place: Place) -> bool:
     asked = [
         word for word in words(place.name.replace("_", " ")) if word not in ("is", "has", "should")
     ]
-    found = any(one in stems(source.prompt.document[:8_000]) for one in stems(" ".join(asked)))
+    found = any(one in source.bag for one in stems(" ".join(asked)))
     return found != bool(place.index % 2)
 
 
@@ -143,7 +143,7 @@ def _drawn(source: Source, place: Place) -> str:
         return source.title() if not place.index else source.summary(1, place.index)
     listed = _listed(source, place, name)
     if len(listed) > 1:
-        chosen = choose(listed, source.prompt.document, 1, len(listed))
+        chosen = choose(listed, source.bag, 1, len(listed))
         return chosen[place.index % len(chosen)]
     if name in _KEYWORDS or name in _LABELS:
         found = source.keywords(place.index + 1)

@@ -4,10 +4,10 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
-from math import log1p
+from math import log1p, sqrt
 
 from lanewise.sandbox.answers.lexicon import HINTS
-from lanewise.sandbox.answers.text import LONGEST_READ, STOPWORDS, WORD, stem, stems
+from lanewise.sandbox.answers.text import STOPWORDS, WORD, stem
 
 _NOUN = r"(?:labels?|categor(?:y|ies)|tags?|class(?:es)?|options?|topics?|intents?|values?|choices?|genres?)"
 _ITEM = r"[\"'`*]*[\w&/+ .-]{1,40}[\"'`*]*"
@@ -40,6 +40,9 @@ _SINGLE = re.compile(
     r"\b(?:one of|exactly one|a single|one (?:label|category|word)|classify)\b", re.IGNORECASE
 )
 _NUMBERS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7}
+# words that occur in texts of any kind and so say little
+_COMMON = "data file time system structure type read write open close word line case form"
+_VAGUE = frozenset(map(stem, _COMMON.split()))
 _FALLBACKS = ("other", "others", "misc", "miscellaneous", "none", "neutral", "unknown", "general")
 
 
@@ -84,14 +87,20 @@ def _clues(label: str) -> tuple[frozenset[str], frozenset[str]]:
 def fit(label: str, bag: Counter[str]) -> float:
     """How well a label fits a bag of stems; 0 when nothing speaks for it."""
     own, hinted = _clues(label)
-    named = [log1p(bag[clue]) for clue in own if clue in bag]
-    meant = sum(log1p(bag[clue]) for clue in hinted if clue in bag)
-    return sum(named) * len(named) / (len(own) or 1) ** 1.5 + min(meant, 4.5) / 3.0
+    named = [_weight(clue, bag) for clue in own if clue in bag]
+    meant = sum(_weight(clue, bag) for clue in hinted if clue in bag)
+    share = len(named) / (max(len(own), 1) * sqrt(max(len(own), 1)))
+    return sum(named) * share + min(meant, 4.5) / 3.0
 
 
-def choose(labels: tuple[str, ...], text: str, at_most: int, at_least: int = 1) -> list[str]:
+def _weight(clue: str, bag: Counter[str]) -> float:
+    return log1p(bag[clue]) * (0.35 if clue in _VAGUE else 1.0)
+
+
+def choose(
+    labels: tuple[str, ...], bag: Counter[str], at_most: int, at_least: int = 1
+) -> list[str]:
     """The best fitting labels, best first; without any evidence, the catch-all or the first."""
-    bag = stems(text[:LONGEST_READ])
     scored = sorted(
         ((fit(label, bag), -place, label) for place, label in enumerate(labels)), reverse=True
     )

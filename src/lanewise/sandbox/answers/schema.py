@@ -261,11 +261,7 @@ def _tags(
         max(wanted if "tag" in asked.lower() or wanted > 1 else 3, least),
         most if most is not None else 99,
     )
-    chosen = (
-        choose(labels, source.prompt.document, at_most, min(max(least, 1), at_most))
-        if at_most
-        else []
-    )
+    chosen = choose(labels, source.bag, at_most, min(max(least, 1), at_most)) if at_most else []
     while len(chosen) < least and not unique:
         chosen.append(labels[0])
     return list(chosen)
