@@ -24,6 +24,7 @@ def request(body: dict[str, Any]) -> None:
 
 def prompt(body: dict[str, Any]) -> None:
     """Refuse a prompt that cannot be read: what count_tokens checks too."""
+    _shapes(body)
     model = body.get("model")
     if model is None:
         refuse("model: Field required")
@@ -44,6 +45,25 @@ def prompt(body: dict[str, Any]) -> None:
         refuse('messages: first message must use the "user" role')
     _system(body.get("system"))
     _marks(body)
+
+
+_OBJECTS = ("tool_choice", "thinking", "output_config", "output_format", "cache_control")
+_NO_OBJECT = "Input should be a valid dictionary or object to extract fields from"
+
+
+def _shapes(body: dict[str, Any]) -> None:
+    for name in _OBJECTS:
+        if not isinstance(body.get(name, {}), dict | None):
+            refuse(f"{name}: {_NO_OBJECT}")
+    tools = [] if body.get("tools") is None else body["tools"]
+    stops = body.get("stop_sequences") or []
+    if not isinstance(tools, list):
+        refuse("tools: Input should be a valid list")
+    if not isinstance(stops, list) or not all(isinstance(one, str) for one in stops):
+        refuse("stop_sequences: Input should be a valid list of strings")
+    for index, tool in enumerate(tools):
+        if not isinstance(tool, dict) or not isinstance(tool.get("name"), str):
+            refuse(f"tools.{index}.custom.name: Field required")
 
 
 def _message(message: Any, at: str, *, last: bool) -> None:
@@ -127,8 +147,6 @@ def _temperature(value: Any) -> None:
 def _thinking(thinking: Any, limit: int) -> None:
     if thinking is None:
         return
-    if not isinstance(thinking, dict):
-        refuse("thinking: Input should be a valid dictionary or object to extract fields from")
     budget = thinking.get("budget_tokens")
     if thinking.get("type") == "enabled" and isinstance(budget, int) and budget >= limit:
         refuse(
@@ -139,14 +157,9 @@ def _thinking(thinking: Any, limit: int) -> None:
 
 def _tools(body: dict[str, Any]) -> None:
     tools, choice = body.get("tools"), body.get("tool_choice")
-    if tools is not None and not isinstance(tools, list):
-        refuse("tools: Input should be a valid list")
-    for index, tool in enumerate(tools or ()):
-        if not isinstance(tool, dict) or not isinstance(tool.get("name"), str):
-            refuse(f"tools.{index}.custom.name: Field required")
-    if choice is None:
+    if not choice:
         return
-    if not isinstance(choice, dict) or choice.get("type") not in ("auto", "any", "tool", "none"):
+    if choice.get("type") not in ("auto", "any", "tool", "none"):
         refuse(
             "tool_choice: Input tag does not match any of the expected tags: 'auto', 'any', 'none', 'tool'"
         )

@@ -22,6 +22,7 @@ def answer(
     body: dict[str, Any], *, id_seed: str, created: int, lane: str, cache: PromptCache | None
 ) -> Answer:
     """A chat completion; `n` choices, each billed."""
+    checks.shapes(body)
     model, messages = checks.model(body), checks.messages(body.get("messages"))
     limit, count = _limits(body, model)
     source = source_of(messages)

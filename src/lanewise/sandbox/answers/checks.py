@@ -25,6 +25,25 @@ def json_type(value: object) -> str:
     return names[type(value)]
 
 
+# parameters that are an object wherever they occur
+_OBJECTS = ("response_format", "text", "reasoning", "stream_options", "metadata")
+
+
+def shapes(body: dict[str, Any]) -> None:
+    """Refuse parameters that are not the object or array they should be."""
+    for param in _OBJECTS:
+        if not isinstance(body.get(param, {}), dict | None):
+            wrong_type(param, "an object", body[param])
+    tools = [] if body.get("tools") is None else body["tools"]
+    if not isinstance(tools, list):
+        wrong_type("tools", "an array of objects", tools)
+    for index, tool in enumerate(tools):
+        if not isinstance(tool, dict):
+            wrong_type(f"tools[{index}]", "an object", tool)
+        if not isinstance(tool.get("function", {}), dict | None):
+            wrong_type(f"tools[{index}].function", "an object", tool["function"])
+
+
 def model(body: dict[str, Any]) -> str:
     """The model's name, or OpenAI's refusal."""
     name = body.get("model")
@@ -118,7 +137,7 @@ def _message(item: Any, param: str, roles: Collection[str]) -> None:
     role = item.get("role")
     if role is None:
         missing(f"{param}.role")
-    if role not in roles:
+    if not isinstance(role, str) or role not in roles:
         supported = ", ".join(f"'{one}'" for one in sorted(roles))
         openai(
             f"Invalid value: '{role}'. Supported values are: {supported}.",

@@ -14,6 +14,7 @@ DEFAULT_LIMIT = 16  # tokens [documented]
 
 def answer(body: dict[str, Any], *, id_seed: str, created: int) -> Answer:
     """A text completion: `n` choices for each prompt."""
+    checks.shapes(body)
     model, prompts = checks.model(body), _prompts(body)
     limit = checks.whole(body, "max_tokens", 0)
     room = DEFAULT_LIMIT if limit is None else limit

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 _CLASSES = {"d": "0123456789", "w": "abcdefghijklmnopqrstuvwxyz0123456789_", "s": " "}
 _ANY = "abcdefghijklmnopqrstuvwxyz"
+MOST_REPEATS = 1_000
 _REPEAT = re.compile(r"\{(\d+)(?:(,)(\d*))?\}")
 
 
@@ -73,7 +74,7 @@ class _Writer:
         if not found:
             return 1
         self.at = found.end()
-        least = int(found[1])
+        least = min(int(found[1]), MOST_REPEATS)
         most = least if not found[2] else int(found[3] or least + self.stretch)
         return self._lazy(max(least, min(most, self.stretch)))
 

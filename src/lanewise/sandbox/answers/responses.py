@@ -18,6 +18,7 @@ def answer(
     body: dict[str, Any], *, id_seed: str, created: int, lane: str, cache: PromptCache | None
 ) -> Answer:
     """A completed (or, for want of room, incomplete) response."""
+    checks.shapes(body)
     model, messages = checks.model(body), _messages(body)
     limit = checks.whole(body, "max_output_tokens", 16)  # at least 16 [documented]
     checks.number(body, "temperature", 0, 2)

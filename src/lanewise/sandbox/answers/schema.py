@@ -17,6 +17,8 @@ from lanewise.sandbox.answers.labels import choose, how_many, labels_in
 from lanewise.sandbox.answers.place import Place
 
 Plan = Callable[[Source, Place], Any]
+_LEASTS = ("minLength", "minItems", "minProperties")
+LARGEST = 5_000  # characters or items that a schema may demand of the sandbox
 DEEPEST = 6  # beyond this depth only what is required is written
 _NO_DEMANDS = frozenset(
     ("$ref", "$defs", "definitions", "$schema", "description", "title", "default", "examples")
@@ -42,7 +44,7 @@ def instance(schema: Any, source: Source, variant: int = 0) -> Any:
         return _compiled(msgspec.json.encode(schema))(source, Place("", "", 0, variant))
     except RecursionError:
         _refuse("it refers to itself without an end")
-    except (TypeError, AttributeError, ValueError, KeyError):
+    except (TypeError, AttributeError, ValueError, LookupError, ArithmeticError):
         _refuse("it is not a JSON schema")
 
 
@@ -84,6 +86,8 @@ class _Compiler:
         """How to write an instance of `schema`."""
         if not isinstance(schema, dict):
             return lambda source, place: string({}, source, place)
+        if max(schema.get(key, 0) for key in _LEASTS) > LARGEST:
+            _refuse(f"it asks for more than {LARGEST} characters or items")
         if "$ref" in schema:
             return self._reference(schema)
         if "allOf" in schema:

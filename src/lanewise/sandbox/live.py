@@ -1,0 +1,269 @@
+"""Calls that are answered on the connection: chat, responses, embeddings, messages and the like."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, Final
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from lanewise.sandbox import books
+from lanewise.sandbox.answers import Answer, Invalid, PromptCache, count_tokens, stream_events
+from lanewise.sandbox.answers import answer as make_answer
+from lanewise.sandbox.state import State
+from lanewise.sandbox.wire import (
+    Refusal,
+    account_of,
+    answer_json,
+    fresh,
+    headers_for,
+    provider_of,
+    state_of,
+    strike_call,
+)
+
+_WINDOWS: Final = {"2h": 7_200.0, "8h": 28_800.0}
+_CACHES: dict[tuple[int, str], PromptCache] = {}
+
+
+async def call(request: Request) -> Response:
+    """Answer one request, whole or as a stream."""
+    account, state = account_of(request), state_of(request)
+    await strike_call(request, "live")
+    body = await _json(request)
+    headers = _within_rate(request, state, account)
+    lane = _lane(state, body)
+    if request.url.path == "/v1/responses" and body.get("background"):
+        return await _in_background(request, state, account, body)
+    made = await run_in_threadpool(_answer, request, state, account, body, lane)
+    if body.get("stream"):
+        events = stream_events(request.url.path, made, body)
+        return StreamingResponse(
+            _each(events), 200, {**headers_for(request), **headers}, media_type="text/event-stream"
+        )
+    return answer_json(request, made.body, headers=headers)
+
+
+async def _each(events: Iterator[bytes]) -> AsyncIterator[bytes]:
+    for event in events:
+        yield event
+
+
+async def _json(request: Request) -> dict[str, Any]:
+    try:
+        body = json.loads(await request.body())
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise Refusal(
+            400, "invalid_request_error", "We could not parse the JSON body of your request."
+        )
+    return body
+
+
+def _answer(
+    request: Request, state: State, account: str, body: dict[str, Any], lane: str
+) -> Answer:
+    """The answer, billed."""
+    provider = provider_of(request)
+    name = str(body.get("model"))
+    model = books.base_model(provider, name)
+    if model is None:
+        if provider == "anthropic":
+            raise Refusal(404, "not_found_error", f"model: {name}")
+        message = f"The model `{name}` does not exist or you do not have access to it."
+        raise Refusal(404, "invalid_request_error", message, code="model_not_found", param="model")
+    call_id = fresh("")
+    cache = _CACHES.setdefault((id(state), account), PromptCache())
+    try:
+        made = make_answer(
+            request.url.path,
+            body,
+            id_seed=call_id,
+            created=int(state.now()),
+            lane=lane,
+            cache=cache,
+        )
+    except Invalid as invalid:
+        raise Refusal(
+            invalid.status, invalid.type, invalid.message, code=invalid.code, param=invalid.param
+        ) from invalid
+    bill(state, account, f"call_{call_id}", provider=provider, model=model, lane=lane, made=made)
+    return made
+
+
+def bill(
+    state: State, account: str, call_id: str, *, provider: str, model: str, lane: str, made: Answer
+) -> None:
+    """One answered call in the books."""
+    state.run(
+        "INSERT OR IGNORE INTO bills VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?)",
+        account,
+        call_id,
+        model,
+        lane,
+        provider,
+        books.charge(provider, model, lane, made.tokens),
+        books.charge(provider, model, "realtime", made.tokens),
+        state.now(),
+    )
+
+
+def _lane(state: State, body: dict[str, Any]) -> str:
+    if body.get("service_tier") != "flex":
+        return "realtime"
+    if random.random() < state.config.flex_refusals:
+        raise Refusal(429, "requests", "Resource Unavailable", code="resource_unavailable")
+    return "flex"
+
+
+def _within_rate(request: Request, state: State, account: str) -> dict[str, str]:
+    """Rate-limit headers; a refusal beyond the limit of the running minute."""
+    limit = state.config.requests_per_minute
+    minute = int(state.now() // 60)
+    key = f"rate:{account}"
+    with state.transaction():
+        row = state.first("SELECT value FROM facts WHERE name = ?", key)
+        seen_minute, used = json.loads(row[0]) if row else (minute, 0)
+        used = used + 1 if seen_minute == minute else 1
+        state.run(
+            "INSERT INTO facts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            key,
+            json.dumps([minute, used]),
+        )
+    left = max(limit - used, 0)
+    reset = 60 - int(state.now() % 60)
+    if provider_of(request) == "anthropic":
+        headers = {
+            "anthropic-ratelimit-requests-limit": str(limit),
+            "anthropic-ratelimit-requests-remaining": str(left),
+        }
+    else:
+        headers = {
+            "x-ratelimit-limit-requests": str(limit),
+            "x-ratelimit-remaining-requests": str(left),
+            "x-ratelimit-reset-requests": f"{reset}s",
+        }
+    if used > limit:
+        kind = "rate_limit_error" if provider_of(request) == "anthropic" else "requests"
+        raise Refusal(
+            429,
+            kind,
+            "Rate limit reached",
+            code="rate_limit_exceeded",
+            headers={**headers, "retry-after": str(reset)},
+        )
+    return headers
+
+
+# -- background responses -------------------------------------------------------------------------
+async def _in_background(
+    request: Request, state: State, account: str, body: dict[str, Any]
+) -> Response:
+    window = (body.get("background_options") or {}).get("completion_window", "soonest")
+    if window not in ("soonest", *_WINDOWS):
+        raise Refusal(
+            400, "invalid_request_error", "Invalid completion_window", param="background_options"
+        )
+    lane = f"background_{window}" if window in _WINDOWS else "realtime"
+    made = await run_in_threadpool(_answer, request, state, account, body, lane)
+    seconds = _WINDOWS.get(window, 30.0) * (0.2 + 0.6 * random.random())
+    quick = state.config.profile == "instant" or state.config.batch_seconds is not None
+    ready_at = state.now() + (state.config.batch_seconds or 0.0 if quick else seconds)
+    full = {**made.body, "background": True, "metadata": body.get("metadata") or {}}
+    state.run(
+        "INSERT INTO responses VALUES (?, ?, ?, ?, 0)",
+        full["id"],
+        account,
+        json.dumps(full),
+        ready_at,
+    )
+    return answer_json(request, _unready(full, "queued"))
+
+
+def _unready(full: dict[str, Any], status: str) -> dict[str, Any]:
+    return {**full, "status": status, "output": [], "usage": None}
+
+
+async def get_response(request: Request) -> Response:
+    """A background response, ready or not."""
+    return answer_json(request, _shown(request))
+
+
+async def cancel_response(request: Request) -> Response:
+    """Stop a background response that is not ready."""
+    shown = _shown(request)
+    if shown["status"] in ("queued", "in_progress"):
+        state_of(request).run("UPDATE responses SET cancelled = 1 WHERE id = ?", shown["id"])
+    return answer_json(request, _shown(request))
+
+
+def _shown(request: Request) -> dict[str, Any]:
+    account, state = account_of(request), state_of(request)
+    response_id = request.path_params["response_id"]
+    row = state.first("SELECT * FROM responses WHERE id = ? AND account = ?", response_id, account)
+    if row is None:
+        message = f"Response with id '{response_id}' not found."
+        raise Refusal(404, "invalid_request_error", message)
+    full: dict[str, Any] = json.loads(row["body"])
+    if row["cancelled"]:
+        return _unready(full, "cancelled")
+    return full if state.now() >= row["ready_at"] else _unready(full, "in_progress")
+
+
+# -- the rest -------------------------------------------------------------------------------------
+async def count(request: Request) -> Response:
+    """Tokens of a message, as the sandbox counts them."""
+    account_of(request)
+    return answer_json(request, {"input_tokens": count_tokens(await _json(request))})
+
+
+async def models(request: Request) -> Response:
+    """The models of the rate card, in the shape of whoever asks."""
+    account_of(request)
+    if provider_of(request) == "anthropic":
+        data = [
+            {
+                "type": "model",
+                "id": name,
+                "display_name": name,
+                "created_at": "2026-01-01T00:00:00Z",
+            }
+            for name in books.models("anthropic")
+        ]
+        page = {
+            "data": data,
+            "has_more": False,
+            "first_id": data[0]["id"],
+            "last_id": data[-1]["id"],
+        }
+        return answer_json(request, page)
+    listed: list[dict[str, Any]] = [
+        {"id": name, "object": "model", "created": 1_767_225_600, "owned_by": "sandbox"}
+        for name in books.models("openai")
+    ]
+    return answer_json(request, {"object": "list", "data": listed})
+
+
+ROUTES: Final = [
+    *(
+        Route(path, call, methods=["POST"])
+        for path in (
+            "/v1/chat/completions",
+            "/v1/responses",
+            "/v1/embeddings",
+            "/v1/completions",
+            "/v1/moderations",
+            "/v1/messages",
+        )
+    ),
+    Route("/v1/responses/{response_id}", get_response, methods=["GET"]),
+    Route("/v1/responses/{response_id}/cancel", cancel_response, methods=["POST"]),
+    Route("/v1/messages/count_tokens", count, methods=["POST"]),
+    Route("/v1/models", models, methods=["GET"]),
+]
