@@ -70,7 +70,6 @@ class Engine:
         """The price book, loaded when it is first needed."""
         if self._book is None:
             self._book = PriceBook.load(
-                cache_dir=self.settings.home / "cache",
                 user_prices=_if_there(self.settings.home / "prices.toml"),
             )
         return self._book
@@ -198,7 +197,8 @@ class Engine:
             )
             self._sandbox = start_in_thread(self.settings.home / "sandbox", config=config)
             self._closing.callback(self._sandbox.close)
-        return self._sandbox.url
+        url: str = self._sandbox.url
+        return url
 
     def close(self) -> None:
         """Let go of everything."""

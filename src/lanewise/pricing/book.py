@@ -95,11 +95,9 @@ class PriceBook:
         if standard is None:
             return self._known(None, "unknown")
         listed = None if entry is None else _on(entry.lanes.get(lane, ()), day)
-        if listed is not None and not self._theirs_covers(provider, name, day):
-            return self._known(
-                self._stacked(listed.rates(), provider, name, lane, day, standard), "listed"
-            )
         rule = self._rule(provider, name, lane, day)
+        if listed is not None and not self._theirs_covers(provider, name, day):
+            return self._known(_stacked(listed.rates(), rule, standard), "listed")
         if rule is None:
             return self._known(None, "unknown")
         ratio = None if entry is None else _later_ratio(entry, lane)

@@ -151,6 +151,7 @@ class Producer:
         self.made.counts["succeeded"] += 1
         if any(fault.kind == "odd_unicode" for fault in self.plan):
             answer.body["lanewise_sandbox_note"] = _ODD
+        line: dict[str, Any]
         if self.anthropic:
             line = {
                 "custom_id": request.custom_id,
@@ -200,7 +201,7 @@ class Producer:
             self.made.output += 1
             out.write(msgspec.json.encode(line) + b"\n")
             return
-        body = {
+        body: dict[str, dict[str, str | None]] = {
             "error": {
                 "message": message,
                 "type": kind,
