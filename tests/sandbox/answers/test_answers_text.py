@@ -138,3 +138,18 @@ def test_sentences_end_where_a_reader_would_say() -> None:
 def test_forms_of_a_word_share_a_stem() -> None:
     assert len({stem(one) for one in ("parse", "parser", "parsers", "parsing", "parsed")}) == 1
     assert stem("category") == stem("categories")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<text>" * 20_000 + "</",
+        "labels: " + "a " * 5_000,
+        '"' * 9_000 + "keys " * 900,
+        "a. " * 50_000,
+    ],
+    ids=["tags", "labels", "keys", "stops"],
+)
+def test_a_text_made_to_be_slow_is_read_in_linear_time(chat: Callable[..., str], text: str) -> None:
+    # quadratic reading of these takes tens of seconds; the suite would be seen to hang
+    assert chat("", text)

@@ -10,10 +10,9 @@ _VERB = re.compile(
     r"explain|answer|write|list|identify|rate|score|choose|pick|return|give|analy[sz]e|read)\b",
     re.IGNORECASE,
 )
-_FENCED = re.compile(
-    r"```[^\n`]*\n(.+?)```|\"\"\"(.+?)\"\"\""
-    r"|<(document|text|article|doc|input|content|passage|email|review)>(.+?)</\3>",
-    re.DOTALL | re.IGNORECASE,
+_OPENING = re.compile(
+    r"```[^\n`]*\n|\"\"\"|<(document|text|article|doc|input|content|passage|email|review)>",
+    re.IGNORECASE,
 )
 _MARKED = re.compile(
     r"^(?:text|document|article|input|content|passage|context|review|message|email|docstring)\s*:[ \t]*\n?",
@@ -86,13 +85,14 @@ def _split(user: str, *, has_system: bool) -> tuple[str, str]:
 
 def _fenced(user: str) -> tuple[str, str] | None:
     """A quoted part is the document when it is most of the text, not a snippet in it."""
-    if not ("```" in user or "</" in user or '"""' in user):
+    opening = _OPENING.search(user)
+    if opening is None:
         return None
-    found = _FENCED.search(user)
-    inside = next((part for part in (found[1], found[2], found[4]) if part), "") if found else ""
-    if found is None or len(inside) * 2 < len(user) - LONGEST_INSTRUCTION:
+    closing = f"</{opening[1]}>" if opening[1] else opening[0][:3]
+    end = user.find(closing, opening.end())
+    if (end - opening.end()) * 2 < len(user) - LONGEST_INSTRUCTION or end < 0:
         return None
-    return user[: found.start()] + user[found.end() :], inside
+    return user[: opening.start()] + user[end + len(closing) :], user[opening.end() : end]
 
 
 def _by_paragraph(user: str) -> tuple[str, str] | None:
