@@ -104,10 +104,10 @@ async def listing(request: Request) -> Response:
     await strike_call(request, "batches.list")
     rows = creating.listed(state, account, "anthropic")
     limit = min(int(request.query_params.get("limit", "20")), 1_000)
-    rows = _between(
-        rows, request.query_params.get("after_id"), request.query_params.get("before_id")
-    )
-    page = await run_in_threadpool(lambda: [batch_object(request, row) for row in rows[:limit]])
+    before = request.query_params.get("before_id")
+    rows = _between(rows, request.query_params.get("after_id"), before)
+    near = rows[-limit:] if before else rows[:limit]  # the page next to the one that is named
+    page = await run_in_threadpool(lambda: [batch_object(request, row) for row in near])
     body = {
         "data": page,
         "has_more": len(rows) > limit,

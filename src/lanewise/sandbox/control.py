@@ -12,6 +12,8 @@ from starlette.routing import Route
 
 from lanewise.sandbox.config import BadFault, fault_from
 from lanewise.sandbox.creating import listed
+from lanewise.sandbox.live import bill_background
+from lanewise.sandbox.openai_api import judged
 from lanewise.sandbox.producing import results_of, standing
 from lanewise.sandbox.state import State
 from lanewise.sandbox.wire import state_of
@@ -55,9 +57,7 @@ async def books(request: Request) -> Response:
 def invoice(state: State) -> dict[str, Any]:
     """What the sandbox would have charged so far, and whether anything was charged twice."""
     now = state.now()
-    for row in state.all("SELECT * FROM batches WHERE errors IS NULL AND produced IS NULL"):
-        if row["requests"] and standing(row, now).phase == "ended":
-            results_of(state, row, now)
+    _settle(state, now)
     rows = state.all(
         "SELECT account, provider, model, lane, sum(n) n, sum(nano) nano, sum(realtime_nano) realtime "
         "FROM bills GROUP BY account, provider, model, lane ORDER BY account, model, lane"
@@ -76,6 +76,17 @@ def invoice(state: State) -> dict[str, Any]:
         "billed_ids": len(billed),
         "billed_twice": sum(1 for count in billed.values() if count > 1),
     }
+
+
+def _settle(state: State, now: float) -> None:
+    """Bill what has ended, whether anybody has looked at it or not."""
+    bill_background(state, now)
+    for row in state.all(
+        "SELECT * FROM batches WHERE errors IS NULL AND produced IS NULL AND born_at <= ?", now
+    ):
+        current = judged(state, row, now)
+        if current["requests"] and standing(current, now).phase == "ended":
+            results_of(state, current, now)
 
 
 def batches_of(state: State, account: str, provider: str) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -80,12 +81,19 @@ def add_batch(
         "requests": requests,
         "output_keep": output_keep,
     }
+    os.link(state.path(input_file), state.directory / "files" / f"{batch_id}.input")
     names = ", ".join(row)
     marks = ", ".join("?" for _ in row)
     state.run(f"INSERT INTO batches ({names}) VALUES ({marks})", *row.values())
     found = state.first("SELECT * FROM batches WHERE id = ?", batch_id)
     assert found is not None, "the row was just written"
     return found
+
+
+def withdrawn(state: State, row: sqlite3.Row) -> bool:
+    """Whether the input was deleted before a late acceptance; such a batch fails [assumed]."""
+    file = state.first("SELECT deleted FROM files WHERE id = ?", row["input_file"])
+    return file is not None and 0 < file["deleted"] <= row["born_at"]
 
 
 async def answered(request: Request, answer: Response, faults: list[Fault]) -> Response:

@@ -71,7 +71,10 @@ def _answer(
 ) -> Answer:
     """The answer, billed."""
     provider = provider_of(request)
-    name = str(body.get("model"))
+    if request.url.path == "/v1/moderations":
+        body = {"model": "omni-moderation-latest", **body}  # the documented default
+    default = "omni-moderation-latest" if request.url.path == "/v1/moderations" else None
+    name = str(body.get("model", default))
     model = books.base_model(provider, name)
     if model is None:
         if provider == "anthropic":
@@ -93,7 +96,10 @@ def _answer(
         raise Refusal(
             invalid.status, invalid.type, invalid.message, code=invalid.code, param=invalid.param
         ) from invalid
-    bill(state, account, f"call_{call_id}", provider=provider, model=model, lane=lane, made=made)
+    if not lane.startswith("background") and not body.get("background"):
+        bill(
+            state, account, f"call_{call_id}", provider=provider, model=model, lane=lane, made=made
+        )
     return made
 
 
@@ -175,15 +181,39 @@ async def _in_background(
     seconds = _WINDOWS.get(window, 30.0) * (0.2 + 0.6 * random.random())
     quick = state.config.profile == "instant" or state.config.batch_seconds is not None
     ready_at = state.now() + (state.config.batch_seconds or 0.0 if quick else seconds)
+    charge = _background_charge(state, account, made, lane, ready_at)
     full = {**made.body, "background": True, "metadata": body.get("metadata") or {}}
     state.run(
-        "INSERT INTO responses VALUES (?, ?, ?, ?, 0)",
+        "INSERT INTO responses (id, account, body, ready_at, charge) VALUES (?, ?, ?, ?, ?)",
         full["id"],
         account,
         json.dumps(full),
         ready_at,
+        json.dumps(charge),
     )
     return answer_json(request, _unready(full, "queued"))
+
+
+def _background_charge(
+    state: State, account: str, made: Answer, lane: str, ready_at: float
+) -> list[Any]:
+    """The row of bills for when it is done."""
+    model = books.base_model("openai", made.model) or made.model
+    nano = books.charge("openai", model, lane, made.tokens)
+    realtime = books.charge("openai", model, "realtime", made.tokens)
+    return [account, made.body["id"], model, lane, "openai", 1, nano, realtime, ready_at]
+
+
+def bill_background(state: State, now: float) -> None:
+    """Bill the background responses that are done; cancelled ones are free [assumed]."""
+    done = "billed = 0 AND cancelled = 0 AND ready_at <= ?"
+    with state.transaction():
+        for row in state.all(f"SELECT charge FROM responses WHERE {done}", now):
+            state.run(
+                "INSERT OR IGNORE INTO bills VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                *json.loads(row["charge"]),
+            )
+        state.run(f"UPDATE responses SET billed = 1 WHERE {done}", now)
 
 
 def _unready(full: dict[str, Any], status: str) -> dict[str, Any]:
@@ -227,15 +257,7 @@ async def models(request: Request) -> Response:
     """The models of the rate card, in the shape of whoever asks."""
     account_of(request)
     if provider_of(request) == "anthropic":
-        data = [
-            {
-                "type": "model",
-                "id": name,
-                "display_name": name,
-                "created_at": "2026-01-01T00:00:00Z",
-            }
-            for name in books.models("anthropic")
-        ]
+        data = [_model("anthropic", name) for name in books.models("anthropic")]
         page = {
             "data": data,
             "has_more": False,
@@ -243,11 +265,26 @@ async def models(request: Request) -> Response:
             "last_id": data[-1]["id"],
         }
         return answer_json(request, page)
-    listed: list[dict[str, Any]] = [
-        {"id": name, "object": "model", "created": 1_767_225_600, "owned_by": "sandbox"}
-        for name in books.models("openai")
-    ]
+    listed = [_model("openai", name) for name in books.models("openai")]
     return answer_json(request, {"object": "list", "data": listed})
+
+
+def _model(provider: str, name: str) -> dict[str, Any]:
+    if provider == "anthropic":
+        since = "2026-01-01T00:00:00Z"
+        return {"type": "model", "id": name, "display_name": name, "created_at": since}
+    return {"id": name, "object": "model", "created": 1_767_225_600, "owned_by": "sandbox"}
+
+
+async def model(request: Request) -> Response:
+    """One model, in the shape of whoever asks."""
+    account_of(request)
+    provider, name = provider_of(request), request.path_params["model"]
+    if books.base_model(provider, name) is None:
+        message = f"The model '{name}' does not exist"
+        kind = "not_found_error" if provider == "anthropic" else "invalid_request_error"
+        raise Refusal(404, kind, message, code="model_not_found", param="model")
+    return answer_json(request, _model(provider, name))
 
 
 ROUTES: Final = [
@@ -266,4 +303,5 @@ ROUTES: Final = [
     Route("/v1/responses/{response_id}/cancel", cancel_response, methods=["POST"]),
     Route("/v1/messages/count_tokens", count, methods=["POST"]),
     Route("/v1/models", models, methods=["GET"]),
+    Route("/v1/models/{model}", model, methods=["GET"]),
 ]

@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from lanewise.sandbox import books, creating, lines
 from lanewise.sandbox.forms import read_form
-from lanewise.sandbox.producing import results_of, standing
+from lanewise.sandbox.producing import Standing, results_of, standing
 from lanewise.sandbox.state import State
 from lanewise.sandbox.wire import (
     Broken,
@@ -32,6 +32,8 @@ from lanewise.sandbox.wire import (
 _MOST_BYTES: Final = 200_000_000
 _MOST_FILE: Final = 512_000_000
 _CANCEL_SECONDS: Final = 60.0
+_MOST_ERRORS: Final = 100  # listed on one batch [assumed]
+_BEGINNING: Final = Standing("validating", "", 0.0, cancelling=False)  # however fast the batch is
 ENDPOINTS: Final = (
     "/v1/responses",
     "/v1/chat/completions",
@@ -175,7 +177,7 @@ async def create_batch(request: Request) -> Response:
         faults=faults,
         output_keep=keep,
     )
-    answer = answer_json(request, batch_object(state, row))
+    answer = answer_json(request, batch_object(state, row, new=True))
     return await creating.answered(request, answer, faults)
 
 
@@ -280,13 +282,11 @@ def _batch(request: Request) -> sqlite3.Row:
     return row
 
 
-def batch_object(state: State, row: sqlite3.Row) -> dict[str, Any]:
+def batch_object(state: State, row: sqlite3.Row, *, new: bool = False) -> dict[str, Any]:
     """A batch as the API shows it now; its content is validated when its time has come."""
     now = state.now()
-    at = standing(row, now)
-    if at.phase != "validating" and row["requests"] is None:
-        row = creating.validated(state, row, validate)
-        at = standing(row, now)
+    row = row if new else judged(state, row, now)
+    at = _BEGINNING if new else standing(row, now)
     status = {"running": "cancelling" if at.cancelling else "in_progress"}.get(at.phase, at.phase)
     created = row["born_at"]
     shown: dict[str, Any] = {
@@ -324,6 +324,13 @@ def batch_object(state: State, row: sqlite3.Row) -> dict[str, Any]:
         if at.phase == "finalizing":
             shown["finalizing_at"] = int(created + row["finalizing"])
     return shown
+
+
+def judged(state: State, row: sqlite3.Row, now: float) -> sqlite3.Row:
+    """The row, its input validated if the time for that has come."""
+    if row["requests"] is None and standing(row, now).phase != "validating":
+        return creating.validated(state, row, validate)
+    return row
 
 
 def _show_end(
@@ -402,18 +409,23 @@ def validate(state: State, row: sqlite3.Row) -> creating.Verdict:
     plan = creating.plan_of(row)
     if (failure := _planned_failure(plan)) is not None:
         return failure
-    path = state.path(row["input_file"])
-    if not path.exists():
+    if creating.withdrawn(state, row):
         return creating.failed("input_file_not_found", "The input file was deleted.")
+    path = state.input_of(row)
     seen: set[bytes] = set()
+    errors: list[dict[str, Any]] = []
     model: str | None = None
     count = tokens = 0
     for number, line in enumerate(lines.of(path), start=1):
         problem, model = _problem(line, row["endpoint"], model, seen)
         if problem is not None:
-            return creating.failed(*problem, line=number)
+            errors += creating.failed(*problem, line=number).errors or []
+            if len(errors) == _MOST_ERRORS:
+                break
         count += 1
         tokens += len(line) // 4
+    if errors:
+        return creating.Verdict(0, None, 0, errors)
     if count == 0:
         return creating.failed("empty_file", "The input file is empty.")
     if count > 50_000:

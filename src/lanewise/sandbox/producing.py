@@ -106,7 +106,7 @@ class Producer:
     def _shuffled(self) -> Iterator[bytes]:
         """Lines in an order that is not the input's: windows of a few hundred, each mixed."""
         window: list[bytes] = []
-        for line in lines.of(self.state.path(self.row["input_file"])):
+        for line in lines.of(self.state.input_of(self.row)):
             window.append(line)
             if len(window) == 512:
                 self.dice.shuffle(window)

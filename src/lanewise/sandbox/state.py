@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS files (
     id TEXT PRIMARY KEY, account TEXT NOT NULL, filename TEXT NOT NULL, purpose TEXT NOT NULL,
     bytes INTEGER NOT NULL, created_at REAL NOT NULL, expires_at REAL, visible_at REAL NOT NULL,
-    deleted INTEGER NOT NULL DEFAULT 0);
+    deleted REAL NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS batches (
     id TEXT PRIMARY KEY, account TEXT NOT NULL, provider TEXT NOT NULL, endpoint TEXT NOT NULL,
     input_file TEXT NOT NULL, metadata TEXT NOT NULL, created_at REAL NOT NULL, born_at REAL NOT NULL,
@@ -41,7 +41,7 @@ CREATE TABLE IF NOT EXISTS faults (
     struck INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS responses (
     id TEXT PRIMARY KEY, account TEXT NOT NULL, body TEXT NOT NULL, ready_at REAL NOT NULL,
-    cancelled INTEGER NOT NULL DEFAULT 0);
+    cancelled INTEGER NOT NULL DEFAULT 0, charge TEXT NOT NULL, billed INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS uploads (
     id TEXT PRIMARY KEY, account TEXT NOT NULL, filename TEXT NOT NULL, purpose TEXT NOT NULL,
     bytes INTEGER NOT NULL, status TEXT NOT NULL, created_at REAL NOT NULL, parts TEXT NOT NULL);
@@ -189,6 +189,10 @@ class State:
         """Where a file's content is."""
         return self.directory / "files" / file_id
 
+    def input_of(self, row: sqlite3.Row) -> Path:
+        """The requests of a batch: kept for it even when the uploaded file is deleted."""
+        return self.directory / "files" / f"{row['id']}.input"
+
     def add_file(
         self, file_id: str, account: str, filename: str, purpose: str, expires_at: float | None
     ) -> sqlite3.Row:
@@ -221,7 +225,7 @@ class State:
 
     def delete_file(self, file_id: str) -> None:
         """Forget a file."""
-        self.run("UPDATE files SET deleted = 1 WHERE id = ?", file_id)
+        self.run("UPDATE files SET deleted = ? WHERE id = ?", self.now(), file_id)
         self.path(file_id).unlink(missing_ok=True)
 
     def close(self) -> None:

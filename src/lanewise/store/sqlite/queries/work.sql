@@ -107,6 +107,8 @@ AND NOT EXISTS (
 -- name: add_attempt
 INSERT INTO attempts (id, batch_id, account, file_id, sent_at, give_up_at, outcome)
 VALUES (?, ?, ?, ?, ?, ?, 'open')
+ON CONFLICT (id) DO UPDATE SET -- the provider refused it before: it is sent once more
+    sent_at = excluded.sent_at, give_up_at = excluded.give_up_at, outcome = 'open'
 
 -- name: attempt_outcome
 UPDATE attempts SET outcome = ?, provider_id = coalesce(?, provider_id) WHERE id = ?

@@ -1,0 +1,190 @@
+"""A small world for the lanes: a home, the sandbox as both providers, and one clock for all of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lanewise.app import Engine, RunRequest
+from lanewise.intake import ReadOptions, read
+from lanewise.sandbox import Fault, RunningSandbox, SandboxConfig, start_in_thread
+from lanewise.sandbox.state import State
+from lanewise.settings import load
+from lanewise.store.protocol import Run
+
+START = 1_790_000_000.0  # an instant in September 2026
+
+
+class HandClock:
+    """Time that only a test moves; sleeping takes no time at all."""
+
+    def __init__(self) -> None:
+        self.at = START
+
+    def now(self) -> float:
+        return self.at
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(0)
+
+
+class World:
+    """One home and one sandbox on one clock."""
+
+    def __init__(self, folder: Path, **config: Any) -> None:
+        self.clock = HandClock()
+        self.folder = folder
+        settings = {"batch_seconds": 30.0, "validation_seconds": 5.0} | config
+        state = State(folder / "provider", SandboxConfig(**settings), real=self.clock.now)
+        self.sandbox: RunningSandbox = start_in_thread(folder / "provider", state=state)
+        self.environ = {
+            "LANEWISE_HOME": str(folder / "home"),
+            "OPENAI_API_KEY": "sk-test",
+            "OPENAI_BASE_URL": self.sandbox.openai_base_url,
+            "ANTHROPIC_API_KEY": "sk-ant-test",
+            "ANTHROPIC_BASE_URL": self.sandbox.anthropic_base_url,
+        }
+        self.settings: dict[str, Any] = {"poll_seconds": 10.0, "listing_lag_seconds": 60.0}
+        self.engine = self.open()
+
+    def open(self) -> Engine:
+        """The home, as a new process would find it."""
+        settings = load(self.environ, **self.settings)
+        return Engine(settings, clock=self.clock, environ=self.environ)
+
+    def reopen(self, **settings: Any) -> Engine:
+        """Leave and come back, with other settings."""
+        self.engine.close()
+        self.settings |= settings
+        self.engine = self.open()
+        return self.engine
+
+    def fault(self, kind: str, **rule: Any) -> None:
+        """One more rule of the fault script."""
+        self.sandbox.add_fault(Fault(kind, **rule))
+
+    def submit(self, requests: list[dict[str, Any]], **wanted: Any) -> Run:
+        """Accept requests."""
+        request = RunRequest("tests", "test", **wanted)
+        received = self.engine.accept(read([requests], ReadOptions()), request)
+        assert received.run is not None, received.broken
+        return received.run
+
+    def passes(self, count: int = 1, *, seconds: float = 0.0) -> None:
+        """Worker passes as cron would make them, `seconds` apart."""
+        for _ in range(count):
+            asyncio.run(self.engine.worker().run_once())
+            self.clock.at += seconds
+
+    def finish(self, run: Run, *, longest: float = 4 * 86_400.0) -> Run:
+        """Make passes, and let time pass between them, until the run is finished."""
+        until = self.clock.at + longest
+        while self.clock.at < until:
+            self.passes()
+            now = self.engine.run(run.id)
+            if now.state == "finished":
+                return now
+            dues = [
+                due
+                for row in self.engine.store.accounts_with_work()
+                if (due := self.engine.store.next_due(row.id)) is not None
+            ]
+            self.clock.at = max(min(dues, default=self.clock.at + 60.0), self.clock.at + 0.5)
+        raise AssertionError(self.story())
+
+    def results(self, run: Run) -> list[dict[str, Any]]:
+        """Decoded result lines."""
+        return [json.loads(line) for line in self.engine.results(run.id)]
+
+    def story(self) -> str:
+        """Every event, for failures."""
+        return "\n".join(
+            f"{event.at - START:8.1f} {event.kind} {event.subject} {event.detail}"
+            for event in self.engine.store.events(limit=10_000)
+        )
+
+    def kinds(self) -> list[str]:
+        """The kinds of events, in order."""
+        return [event.kind for event in self.engine.store.events(limit=10_000)]
+
+    def check_books(self) -> None:
+        """The ledger equals the provider's invoice, and nothing was billed twice."""
+        books = self.sandbox.books()
+        money = self.engine.store.money()
+        assert money.cost_nano == books["nano_usd"], self.story()
+        assert books["billed_twice"] == 0, self.story()
+
+    def close(self) -> None:
+        self.engine.close()
+        self.sandbox.close()
+
+
+@pytest.fixture
+def make_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
+    """Worlds, closed at the end."""
+    worlds: list[World] = []
+
+    def make(**config: Any) -> World:
+        worlds.append(World(tmp_path / f"world{len(worlds)}", **config))
+        return worlds[-1]
+
+    yield make
+    for world in worlds:
+        world.close()
+
+
+@pytest.fixture
+def world(make_world: Callable[..., World]) -> World:
+    """One world with ordinary timings."""
+    return make_world()
+
+
+def openai_requests(count: int, model: str = "gpt-4o-mini") -> list[dict[str, Any]]:
+    """Chat requests, each with a text of its own."""
+    return [
+        {
+            "custom_id": f"o-{number}",
+            "method": "POST",
+            "url": "/v1/chat/completions",
+            "body": {
+                "model": model,
+                "messages": [{"role": "user", "content": f"Summarise: item {number} is late."}],
+            },
+        }
+        for number in range(count)
+    ]
+
+
+def anthropic_requests(count: int) -> list[dict[str, Any]]:
+    """Messages, each with a text of its own."""
+    return [
+        {
+            "custom_id": f"a-{number}",
+            "params": {
+                "model": "claude-haiku-4-5",
+                "max_tokens": 60,
+                "messages": [{"role": "user", "content": f"Summarise: item {number} is late."}],
+            },
+        }
+        for number in range(count)
+    ]
+
+
+SHAPES = {"openai": openai_requests, "anthropic": anthropic_requests}
+
+
+@pytest.fixture(params=sorted(SHAPES))
+def shape(request: pytest.FixtureRequest) -> str:
+    """Both providers' shapes."""
+    return str(request.param)
+
+
+@pytest.fixture
+def requests_of() -> Callable[[str, int], list[dict[str, Any]]]:
+    """Requests in a shape."""
+    return lambda shape, count: SHAPES[shape](count)
