@@ -93,7 +93,7 @@ def add_batch(
 def withdrawn(state: State, row: sqlite3.Row) -> bool:
     """Whether the input was deleted before a late acceptance; such a batch fails [assumed]."""
     file = state.first("SELECT deleted FROM files WHERE id = ?", row["input_file"])
-    return file is not None and 0 < file["deleted"] <= row["born_at"]
+    return file is not None and 0 < file["deleted"] < row["born_at"]
 
 
 async def answered(request: Request, answer: Response, faults: list[Fault]) -> Response:

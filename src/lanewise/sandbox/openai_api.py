@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
@@ -32,6 +33,7 @@ from lanewise.sandbox.wire import (
 _MOST_BYTES: Final = 200_000_000
 _MOST_FILE: Final = 512_000_000
 _CANCEL_SECONDS: Final = 60.0
+_MOST_REQUESTS: Final = 50_000
 _MOST_ERRORS: Final = 100  # listed on one batch [assumed]
 _BEGINNING: Final = Standing("validating", "", 0.0, cancelling=False)  # however fast the batch is
 ENDPOINTS: Final = (
@@ -411,13 +413,29 @@ def validate(state: State, row: sqlite3.Row) -> creating.Verdict:
         return failure
     if creating.withdrawn(state, row):
         return creating.failed("input_file_not_found", "The input file was deleted.")
-    path = state.input_of(row)
+    found = _read_lines(state.input_of(row), row["endpoint"])
+    if found.errors:
+        return found
+    if found.model is None or books.base_model("openai", found.model) is None:
+        return creating.failed(
+            "model_not_found", f"The model '{found.model}' does not exist.", param="body.model"
+        )
+    limit = state.config.enqueued_tokens
+    if limit is None:
+        return found
+    queued = creating.queued_tokens(state, row, found.model) + found.tokens
+    over = creating.failed("token_limit_exceeded", _queue_message(found.model, limit))
+    return over if queued > limit else found
+
+
+def _read_lines(path: Path, endpoint: str) -> creating.Verdict:
+    """Requests, model and tokens of an input file, or what is wrong with its lines."""
     seen: set[bytes] = set()
     errors: list[dict[str, Any]] = []
     model: str | None = None
     count = tokens = 0
     for number, line in enumerate(lines.of(path), start=1):
-        problem, model = _problem(line, row["endpoint"], model, seen)
+        problem, model = _problem(line, endpoint, model, seen)
         if problem is not None:
             errors += creating.failed(*problem, line=number).errors or []
             if len(errors) == _MOST_ERRORS:
@@ -428,15 +446,8 @@ def validate(state: State, row: sqlite3.Row) -> creating.Verdict:
         return creating.Verdict(0, None, 0, errors)
     if count == 0:
         return creating.failed("empty_file", "The input file is empty.")
-    if count > 50_000:
+    if count > _MOST_REQUESTS:
         return creating.failed("too_many_tasks", "The batch has more than 50000 requests.")
-    if model is None or books.base_model("openai", model) is None:
-        return creating.failed(
-            "model_not_found", f"The model '{model}' does not exist.", param="body.model"
-        )
-    limit = state.config.enqueued_tokens
-    if limit is not None and creating.queued_tokens(state, row, model) + tokens > limit:
-        return creating.failed("token_limit_exceeded", _queue_message(model, limit))
     return creating.Verdict(count, model, tokens, None)
 
 
