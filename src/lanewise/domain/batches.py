@@ -100,9 +100,7 @@ class Uploading:
 
     def uploaded(self, file_id: str, now: float) -> Uploaded:
         """The provider holds the bodies under `file_id`."""
-        return Uploaded(
-            self.id, self.attempt, file_id, due_at=now, troubles=self.troubles, step=self.step + 1
-        )
+        return Uploaded(self.id, self.attempt, file_id, due_at=now, step=self.step + 1)
 
     def again(self, until: float) -> Packed:
         """The upload failed or was abandoned: back to the start, not before `until`."""
