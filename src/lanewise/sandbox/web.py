@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lanewise.sandbox import anthropic_api, control, live, openai_api
+from lanewise.sandbox import anthropic_api, control, live, openai_api, uploads
 from lanewise.sandbox.state import State
 from lanewise.sandbox.wire import Refusal, refusal_answer
 
@@ -15,7 +15,13 @@ from lanewise.sandbox.wire import Refusal, refusal_answer
 def build_app(state: State) -> Starlette:
     """The sandbox over one state, as an ASGI application."""
     app = Starlette(
-        routes=[*openai_api.ROUTES, *anthropic_api.ROUTES, *live.ROUTES, *control.ROUTES],
+        routes=[
+            *openai_api.ROUTES,
+            *uploads.ROUTES,
+            *anthropic_api.ROUTES,
+            *live.ROUTES,
+            *control.ROUTES,
+        ],
         exception_handlers={Refusal: _refused, HTTPException: _no_route},
     )
     app.state.sandbox = state

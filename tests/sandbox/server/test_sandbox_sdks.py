@@ -103,6 +103,17 @@ def test_files_can_be_listed_read_in_part_and_deleted(start, openai_of, chat_lin
         client.files.content(file.id)
 
 
+def test_a_large_file_goes_up_in_parts(start, openai_of, chat_lines):
+    client, data = openai_of(start()), chat_lines(3)
+    upload = client.uploads.create(
+        bytes=len(data), filename="in.jsonl", mime_type="application/jsonl", purpose="batch"
+    )
+    parts = [client.uploads.parts.create(upload.id, data=piece) for piece in (data[:99], data[99:])]
+    whole = client.uploads.complete(upload.id, part_ids=[part.id for part in parts])
+    assert whole.status == "completed"
+    assert client.files.content(whole.file.id).content == data
+
+
 def test_openai_answers_in_real_time_and_as_streams(start, openai_of):
     client = openai_of(start())
     chat = client.chat.completions.create(model="gpt-4o-mini", messages=ASK)
