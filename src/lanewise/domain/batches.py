@@ -69,7 +69,7 @@ class Packed:
             file_id=None,
             sent_at=now,
             give_up_at=give_up_at,
-            due_at=give_up_at,
+            due_at=now,
             troubles=self.troubles,
             step=self.step + 1,
         )
@@ -131,7 +131,7 @@ class Uploaded:
             self.file_id,
             sent_at=now,
             give_up_at=give_up_at,
-            due_at=give_up_at,
+            due_at=now,
             troubles=self.troubles,
             step=self.step + 1,
         )
@@ -152,7 +152,7 @@ class Uploaded:
 @dataclass(frozen=True, slots=True)
 class Creating:
     """Intent recorded. The caller may be in the middle of the call: whoever else finds this state
-    after `give_up_at` looks, and never sends again.
+    looks, and never sends again. Looking does no harm, so it is due at once.
     """
 
     state: ClassVar[str] = "creating"

@@ -123,11 +123,18 @@ class Worker:
                     taken += len(tasks)
                     if not tasks:
                         break
-                    await asyncio.wait(tasks)
-                    self._reap()
+                    await self._hear_out(tasks)
                 return taken
             finally:
                 await self._leave()
+
+    async def _hear_out(self, tasks: list[asyncio.Task[None]]) -> None:
+        """Wait for steps under way, and keep the leases meanwhile."""
+        pending = set(tasks)
+        while pending:
+            _, pending = await asyncio.wait(pending, timeout=self._pace.lease / 3)
+            self._hold_accounts()
+        self._reap()
 
     async def _turn(self) -> None:
         self._reap()
