@@ -44,6 +44,7 @@ from lanewise.store.protocol import AccountRow, Lease, Store, Stray
 T = TypeVar("T")
 _GRACE = 5.0  # seconds: a call under way that is heard out costs no search later
 _STEPS_IN_A_PASS = 50  # more than any chain of steps that is due at once
+_BUSY_LOOK = 0.02  # seconds between looks at the least
 _IDLE_LOOK = 1.0  # seconds: new work may arrive from another process at any time
 _HELD_FOR = 300.0  # seconds: a refused credential is tried again, somebody may have acted
 
@@ -295,7 +296,8 @@ class Worker:
     async def _rest(self) -> None:
         """Sleep until something may be due, or a step under way comes to its end."""
         now = self._clock.now()
-        wake = min([now + _IDLE_LOOK, *self._dues()])
+        # what is due and held back (a create in doubt, a pause) must not make this loop spin
+        wake = max(min([now + _IDLE_LOOK, *self._dues()]), now + _BUSY_LOOK)
         tasks = [task for desk in self._desks.values() for task in desk.tasks()]
         sleeper = asyncio.ensure_future(self._clock.sleep(max(wake - now, 0.0)))
         try:
