@@ -76,7 +76,7 @@ class Overlay:
 @cache
 def shipped() -> Overlay:
     """The overlay in this package."""
-    text = (resources.files(__package__) / "overlay.toml").read_text(encoding="utf-8")
+    text = resources.files(__package__).joinpath("overlay.toml").read_text(encoding="utf-8")
     table = tomllib.loads(text)
     return _overlay(table, str(table["version"]), "overlay.toml")
 

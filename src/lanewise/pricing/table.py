@@ -60,7 +60,7 @@ class Table(msgspec.Struct, frozen=True):
 @cache
 def shipped() -> Table:
     """The table in this package."""
-    data = (resources.files(__package__) / "table.json").read_bytes()
+    data = resources.files(__package__).joinpath("table.json").read_bytes()
     return msgspec.json.decode(data, type=Table)
 
 

@@ -1,0 +1,87 @@
+"""Money is exact: integers only, one rounding per request, parts that add up."""
+
+from __future__ import annotations
+
+import ast
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import lanewise.pricing
+from lanewise.domain.usage import Usage
+from lanewise.pricing import Rates, components, price
+from lanewise.pricing.arithmetic import Vector, divide
+
+counts = st.integers(0, 3_000_000)
+prices = st.integers(0, 100_000_000)
+usages = st.builds(Usage, counts, counts, counts, counts, counts, counts)
+vectors = st.builds(Vector, prices, prices, prices, prices, prices, prices)
+rates = st.builds(Rates, vectors)
+
+
+def exact(rate: Rates, usage: Usage) -> Fraction:
+    vector = rate.of(usage)
+    pico = (
+        usage.input * vector.input
+        + usage.cache_read * vector.cache_read
+        + usage.cache_write_5m * vector.cache_write_5m
+        + usage.cache_write_1h * vector.cache_write_1h
+        + usage.cache_write_other * vector.cache_write_other
+        + usage.output * vector.output
+    )
+    return Fraction(pico, 1_000)
+
+
+@given(rates, usages)
+def test_a_price_is_the_exact_amount_rounded_once_half_to_even(rate: Rates, usage: Usage) -> None:
+    assert price(rate, usage) == round(exact(rate, usage))
+
+
+@given(rates, usages)
+def test_components_add_up_to_the_price(rate: Rates, usage: Usage) -> None:
+    assert components(rate, usage).total == price(rate, usage)
+
+
+@given(rates, st.lists(usages, max_size=6))
+def test_the_order_of_addition_does_not_matter(rate: Rates, many: list[Usage]) -> None:
+    assert sum(price(rate, u) for u in many) == sum(price(rate, u) for u in reversed(many))
+
+
+@given(rates, st.lists(usages, min_size=1, max_size=6))
+def test_splitting_a_usage_changes_its_price_by_less_than_half_a_nano_dollar_a_piece(
+    rate: Rates, pieces: list[Usage]
+) -> None:
+    whole = sum(pieces, Usage())
+    apart = sum(price(rate, piece) for piece in pieces)
+    assert abs(apart - price(rate, whole)) <= (len(pieces) + 1) / 2
+
+
+@given(rates, usages, usages)
+def test_more_tokens_never_cost_less(rate: Rates, usage: Usage, more: Usage) -> None:
+    assert price(rate, usage + more) >= price(rate, usage)
+
+
+def test_a_tier_is_a_cliff_on_the_input_of_one_request_cached_or_not() -> None:
+    cheap, dear = Vector(1_000, 1_000, 0, 0, 0, 1_000), Vector(2_000, 2_000, 0, 0, 0, 2_000)
+    tiered = Rates(cheap, ((200_000, dear),))
+    assert price(tiered, Usage(input=200_000)) == 200_000
+    assert price(tiered, Usage(input=200_001)) == 400_002
+    assert price(tiered, Usage(input=1, cache_read=200_000, output=5)) == 2 * 200_006
+
+
+@given(st.integers(-(10**9), 10**9), st.integers(1, 10**6))
+def test_division_rounds_half_to_even(numerator: int, denominator: int) -> None:
+    assert divide(numerator, denominator) == round(Fraction(numerator, denominator))
+
+
+@pytest.mark.parametrize(
+    "path", sorted(Path(lanewise.pricing.__file__).parent.glob("*.py")), ids=lambda path: path.name
+)
+def test_no_float_exists_in_the_pricing_package(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        assert not (isinstance(node, ast.Constant) and isinstance(node.value, float)), node.lineno
+        assert not (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)), node.lineno
+        assert not (isinstance(node, ast.Name) and node.id == "float"), node.lineno

@@ -1,0 +1,211 @@
+"""The price book: dated, sourced, and never silently the standard price or zero."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from lanewise.domain.lanes import BACKGROUND_2H, BACKGROUND_8H, BATCH, FLEX, REALTIME, LaneName
+from lanewise.domain.usage import Usage
+from lanewise.errors import BadInput
+from lanewise.pricing import PriceBook
+from lanewise.pricing.table import shipped
+
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+BOOK = PriceBook.load()
+MILLION = Usage(input=1_000_000)
+
+
+def dollars(
+    provider: str, model: str, lane: LaneName, usage: Usage = MILLION, at: datetime = NOW
+) -> float:
+    """Dollars for a usage, for reading tests; the book itself has no floats."""
+    pricer = BOOK.pricer(provider, model, at, lane)
+    assert pricer is not None, (provider, model, lane)
+    return pricer.cost(usage) / 1_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "realtime", "batch"),
+    [
+        ("openai", "gpt-4o", 2.5, 1.25),
+        ("openai", "gpt-4o-mini", 0.15, 0.075),
+        ("openai", "gpt-4o-mini-2024-07-18", 0.15, 0.075),
+        ("openai", "gpt-4.1", 2.0, 1.0),
+        ("openai", "gpt-5", 1.25, 0.625),
+        ("openai", "gpt-5-mini", 0.25, 0.125),
+        ("openai", "text-embedding-3-small", 0.02, 0.01),
+        ("openai", "text-embedding-3-large", 0.13, 0.065),
+        ("anthropic", "claude-sonnet-4-6", 3.0, 1.5),
+        ("anthropic", "claude-haiku-4-5", 1.0, 0.5),
+        ("google", "gemini-2.5-flash", 0.3, 0.15),
+        ("x-ai", "grok-4.7", 2.0, 1.6),
+    ],
+)
+def test_published_prices(provider: str, model: str, realtime: float, batch: float) -> None:
+    small = Usage(input=100_000)
+    assert dollars(provider, model, REALTIME, small) * 10 == pytest.approx(realtime)
+    assert dollars(provider, model, BATCH, small) * 10 == pytest.approx(batch)
+
+
+def test_the_reference_table_ten_million_input_tokens_a_day_for_thirty_days() -> None:
+    month = [Usage(input=10_000)] * 30_000
+    for provider, model, realtime, batch in (
+        ("openai", "gpt-4o", 750, 375),
+        ("anthropic", "claude-sonnet-4-6", 900, 450),
+    ):
+        for lane, expected in ((REALTIME, realtime), (BATCH, batch)):
+            pricer = BOOK.pricer(provider, model, NOW, lane)
+            assert pricer is not None
+            assert sum(map(pricer.cost, month)) == expected * 1_000_000_000
+
+
+class TestTheFiveWaysToGetTheStandardPriceInSilence:
+    def test_a_batch_before_the_library_lists_batch_prices_has_the_ratio_it_had(self) -> None:
+        early = datetime(2026, 9, 1, tzinfo=UTC)
+        assert dollars("openai", "gpt-4o-mini", BATCH, at=early) == pytest.approx(0.075)
+        assert BOOK.resolve("openai", "gpt-4o-mini", early, BATCH).status == "rule"
+
+    def test_a_model_without_a_batch_variant_is_priced_by_the_providers_rule_and_says_so(
+        self,
+    ) -> None:
+        assert BOOK.resolve("openai", "text-embedding-3-small", NOW, BATCH).status == "rule"
+
+    def test_a_provider_that_borrows_anothers_models_gets_no_borrowed_batch_price(self) -> None:
+        found = BOOK.resolve("azure", "gpt-4o", NOW, BATCH)
+        assert found.status in ("rule", "unknown")
+
+    def test_a_lane_that_does_not_exist_has_no_price(self) -> None:
+        assert BOOK.resolve("openai", "gpt-4o", NOW, LaneName("bacth")).status == "unknown"
+
+    def test_a_lane_a_provider_does_not_sell_has_no_price(self) -> None:
+        assert BOOK.resolve("anthropic", "claude-sonnet-4-6", NOW, FLEX).rates is None
+
+
+def test_a_batch_before_batches_existed_has_no_price() -> None:
+    assert BOOK.resolve("openai", "gpt-4o", datetime(2024, 1, 1, tzinfo=UTC), BATCH).rates is None
+
+
+@pytest.mark.parametrize("model", ["", "gpt-nonsense", "claude", "text-embedding-9"])
+def test_an_unknown_model_is_unknown_and_never_free(model: str) -> None:
+    for lane in (REALTIME, BATCH):
+        found = BOOK.resolve("openai", model, NOW, lane)
+        assert (found.rates, found.status) == (None, "unknown")
+
+
+def test_moderation_is_free_because_a_source_says_so() -> None:
+    assert dollars("openai", "omni-moderation-latest", BATCH) == 0
+    assert BOOK.resolve("openai", "omni-moderation-latest", NOW, REALTIME).status == "listed"
+
+
+@pytest.mark.parametrize("model", ["gpt-4o", "gpt-4.1", "o4-mini"])
+def test_cached_tokens_in_a_batch_without_a_cached_price_are_billed_as_plain_batch_input(
+    model: str,
+) -> None:
+    cached = Usage(cache_read=1_000_000)
+    assert dollars("openai", model, BATCH, cached) == dollars("openai", model, BATCH)
+
+
+def test_gpt_5_and_anthropic_keep_their_cache_discount_in_batches() -> None:
+    assert dollars("openai", "gpt-5", BATCH, Usage(cache_read=1_000_000)) == pytest.approx(0.0625)
+    haiku = "claude-haiku-4-5"
+    assert dollars("anthropic", haiku, BATCH, Usage(cache_read=1_000_000)) == pytest.approx(0.05)
+    assert dollars("anthropic", haiku, BATCH, Usage(cache_write_1h=1_000_000)) == pytest.approx(1.0)
+
+
+def test_the_background_windows_cost_seventy_and_sixty_percent() -> None:
+    full = dollars("openai", "gpt-5", REALTIME)
+    assert dollars("openai", "gpt-5", BACKGROUND_2H) == pytest.approx(full * 0.7)
+    assert dollars("openai", "gpt-5", BACKGROUND_8H) == pytest.approx(full * 0.6)
+
+
+def test_no_batch_is_dearer_than_real_time_for_uncached_usage_of_any_listed_model() -> None:
+    usage = Usage(input=50_000, output=5_000)
+    checked = 0
+    for provider, models in shipped().providers.items():
+        for model in models:
+            batch = BOOK.pricer(provider, model.id, NOW, BATCH)
+            realtime = BOOK.pricer(provider, model.id, NOW, REALTIME)
+            if batch is not None and realtime is not None:
+                checked += 1
+                assert batch.cost(usage) <= realtime.cost(usage), model.id
+    assert checked > 150
+
+
+def test_the_basis_names_the_versions_that_a_price_rests_on() -> None:
+    assert "genai-prices 0.2" in BOOK.basis
+    assert "overlay 2026" in BOOK.basis
+
+
+def test_the_shipped_table_is_what_the_installed_library_compiles_to() -> None:
+    script = Path(__file__).parents[2] / "scripts/compile_prices.py"
+    done = subprocess.run(
+        [sys.executable, str(script), "--check"], capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def test_loading_the_book_does_not_import_the_library() -> None:
+    code = (
+        "import sys; from lanewise.pricing import PriceBook; PriceBook.load(); "
+        "sys.exit('genai_prices' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_negotiated_prices_and_discounts_win_and_say_that_they_are_overrides(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "prices.toml"
+    path.write_text(
+        '[[price]]\nprovider = "openai"\nmodel = "gpt-4o"\nsince = "2026-09-01"\n'
+        'input = "2.0"\noutput = "8"\n\n'
+        '[[price]]\nprovider = "openai"\nmodel = "our-own"\nlanes = ["realtime", "batch"]\ninput = "1"\n\n'
+        '[[discount]]\nprovider = "anthropic"\npercent = "12.5"\nuntil = "2026-12-31"\n'
+    )
+    book = PriceBook.load(user_prices=path)
+
+    def cost(provider: str, model: str, lane: LaneName, at: datetime = NOW) -> tuple[int, str]:
+        pricer = book.pricer(provider, model, at, lane)
+        assert pricer is not None
+        return pricer.cost(MILLION), pricer.status
+
+    assert cost("openai", "gpt-4o", REALTIME) == (2_000_000_000, "override")
+    assert cost("openai", "gpt-4o", BATCH)[0] == 1_000_000_000
+    assert cost("openai", "gpt-4o", REALTIME, datetime(2026, 8, 1, tzinfo=UTC))[0] == 2_500_000_000
+    assert cost("openai", "our-own", BATCH) == (1_000_000_000, "override")
+    assert cost("anthropic", "claude-haiku-4-5", BATCH) == (437_500_000, "override")
+    assert (
+        cost("anthropic", "claude-haiku-4-5", BATCH, datetime(2027, 1, 1, tzinfo=UTC))[0]
+        == 500_000_000
+    )
+    assert "user sha256:" in book.basis
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('[[price]]\nprovider = "openai"\ninput = "1"', "price 1: 'model' is missing"),
+        ('[[price]]\nprovider = "o"\nmodel = "m"\ninput = "cheap"', "'cheap'"),
+        (
+            '[[price]]\nprovider = "o"\nmodel = "m"\ninput = "1"\nlanes = ["slow"]',
+            "unknown lane 'slow'",
+        ),
+        ('[[discount]]\nprovider = "o"\npercent = "120"', "0 to 100"),
+        ('[[rule]]\nprovider = "o"\nlane = "batch"\nmultiply = "half"', "fraction"),
+        ('[[prices]]\nprovider = "o"', "unknown [[prices]]"),
+        ("[[price", "prices.toml"),
+    ],
+)
+def test_a_malformed_price_file_is_refused_naming_entry_and_key(
+    tmp_path: Path, text: str, says: str
+) -> None:
+    path = tmp_path / "prices.toml"
+    path.write_text(text)
+    with pytest.raises(BadInput, match=r"prices\.toml") as caught:
+        PriceBook.load(user_prices=path)
+    assert says in str(caught.value)
