@@ -1,0 +1,177 @@
+"""Stores to hold to the contract. Another engine is one more entry in FACTORIES."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lanewise.domain.batches import Collected, Ending, Receipt, Settled
+from lanewise.domain.ids import AccountId, AttemptId, BatchId, WorkerId, fresh_id
+from lanewise.domain.lanes import BATCH
+from lanewise.domain.packing import Frame, Limits, PackingKey
+from lanewise.domain.results import Verdict
+from lanewise.domain.usage import Usage
+from lanewise.store.protocol import (
+    AccountRow,
+    Lease,
+    NewBatch,
+    NewRun,
+    Outcome,
+    Part,
+    Run,
+    Settlement,
+    Store,
+    Tally,
+    Waiting,
+)
+from lanewise.store.records import RecordTable
+from lanewise.store.sqlite import SqliteStore
+
+ACCOUNT = AccountId("openai-test")
+KEY = PackingKey("openai", ACCOUNT, "/v1/chat/completions", "m")
+FRAME = Frame(b'{"custom_id":"', b'","method":"POST","url":"/v1/chat/completions","body":', b"}\n")
+LIMITS = Limits(batch_requests=4, batch_bytes=100_000, line_bytes=100_000)
+
+FACTORIES: dict[str, Callable[[Path], Store]] = {
+    "sqlite": lambda home: SqliteStore.open(home, now=0.0),
+}
+
+
+@dataclass
+class Desk:
+    """A store with a worker that holds the lease, and short ways to do ordinary things."""
+
+    store: Store
+    open: Callable[[], Store]
+    lease: Lease = field(init=False)
+    last: tuple[Collected, Settled, Settlement] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.lease = self.acquire()
+
+    def acquire(self, now: float = 0.0, ttl: float = 1e9) -> Lease:
+        lease = self.store.acquire(ACCOUNT, WorkerId("w1"), now, ttl)
+        assert lease is not None
+        return lease
+
+    def accept(self, count: int, *, key: PackingKey = KEY, digest: str = "", **new: Any) -> Run:
+        draft = self.store.draft()
+        for number in range(count):
+            append(draft, number, key=key)
+        wanted = NewRun("w", digest or fresh_id(), "test", now=1.0, **new)
+        run, _ = draft.commit(wanted, [AccountRow(key.account, "openai", "http://x")])
+        return run
+
+    def pack(self) -> list[BatchId]:
+        """Each waiting group becomes a batch."""
+        batches = [
+            NewBatch(
+                BatchId(fresh_id()),
+                group.key,
+                BATCH,
+                (Part(group.waiting.segment, group.waiting.ordinals, group.waiting.tries),),
+                len(group.waiting.ordinals),
+                group.whole[1],
+            )
+            for group in self.store.waiting(ACCOUNT, 1e9)
+        ]
+        self.store.pack(self.lease, batches, 2.0)
+        return [batch.id for batch in batches]
+
+    def collect(self, batch_id: BatchId, lines: list[bytes]) -> Collected:
+        """Take a packed batch through to collected, with these result lines."""
+        store, lease = self.store, self.lease
+        batch: Any = next(b for b in store.due(ACCOUNT, 1e9) if b.id == batch_id)
+        for step in (
+            lambda b: b.create(AttemptId(fresh_id()), now=3.0, give_up_at=9.0),
+            lambda b: b.accepted(Receipt(f"p-{batch_id}"), 4.0),
+            lambda b: b.end(Ending.COMPLETED, ("output:f",), 5.0),
+        ):
+            after = step(batch)
+            store.advance(lease, batch, after, 4.0)
+            batch = after
+        file = store.result_file(lease, batch_id, 0)
+        assert file is not None
+        for line in lines:
+            file.write(line)
+        file.finish()
+        file.close()
+        collected: Collected = batch.collected(6.0, batch.files)
+        store.advance(lease, batch, collected, 6.0)
+        return collected
+
+    def settle(self, batch_id: BatchId, verdicts: list[Verdict], *, again: bool = False) -> Settled:
+        """Settle a packed batch: a verdict for each request, in its order."""
+        contents = self.store.contents(batch_id)
+        names = [f"lw-{part.segment}-{n}" for part in contents.parts for n in part.ordinals]
+        collected = self.collect(
+            batch_id, [f'{{"custom_id":"{name}"}}\n'.encode() for name in names]
+        )
+        table = RecordTable(len(names))
+        for position, (offset, line) in enumerate(self.store.result_lines(batch_id, 0)):
+            table.put(
+                position, verdicts[position], file=0, status=200, offset=offset, length=len(line),
+                usage=Usage(input=position), cost_nano=1, baseline_nano=2,
+            )  # fmt: skip
+        settled = collected.settled(7.0, clean_at=100.0)
+        settlement = settlement_of(self, batch_id, table, verdicts, again=again)
+        self.last = (collected, settled, settlement)
+        self.store.settle(self.lease, *self.last, 7.0)
+        return settled
+
+
+def append(draft: Any, number: int, *, key: PackingKey = KEY, body: bytes | None = None) -> None:
+    """One request into a draft."""
+    content = body or b'{"model":"m","n":%d}' % number
+    digest = hashlib.sha256(content).digest()
+    draft.append(
+        key, FRAME, LIMITS, content, digest, number=number + 1, caller_id=f"r{number}", units=1
+    )
+
+
+def settlement_of(
+    desk: Desk, batch_id: BatchId, table: RecordTable, verdicts: list[Verdict], *, again: bool
+) -> Settlement:
+    """What settling with these verdicts changes."""
+    from lanewise.domain.ordinals import Ordinals
+
+    waiting, outcomes, tallies = [], [], {}
+    position = 0
+    for part in desk.store.contents(batch_id).parts:
+        found = dict(
+            zip(part.ordinals, verdicts[position : position + len(part.ordinals)], strict=True)
+        )
+        position += len(part.ordinals)
+        left = Ordinals.of(n for n, verdict in found.items() if not verdict.final)
+        if left and again:
+            waiting.append(Waiting(part.segment, part.tries + 1, left))
+        elif left:
+            outcomes.append(Outcome(part.segment, left, Verdict.MISSING, "no_result", "none came"))
+        counts = list(found.values())
+        tallies[part.run] = Tally(
+            counts.count(Verdict.ANSWERED),
+            counts.count(Verdict.REFUSED),
+            0 if again else len(left),
+        )
+    return Settlement(table, (), tallies, tuple(waiting), tuple(outcomes))
+
+
+@pytest.fixture(params=sorted(FACTORIES))
+def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
+    """A desk over each kind of store."""
+    opened: list[Store] = []
+
+    def open_store() -> Store:
+        opened.append(FACTORIES[request.param](tmp_path / "home"))
+        return opened[-1]
+
+    store = open_store()
+    with store.register_worker(WorkerId("w1"), 0.0):
+        yield Desk(store, open_store)
+    for store in opened:
+        store.close()

@@ -1,0 +1,230 @@
+CREATE TABLE accounts (
+    id TEXT PRIMARY KEY,
+    provider TEXT NOT NULL,
+    base_url TEXT NOT NULL
+);
+
+CREATE TABLE attempts (
+    id TEXT PRIMARY KEY,
+    batch_id TEXT NOT NULL REFERENCES batches (id),
+    account TEXT NOT NULL,
+    file_id TEXT,
+    sent_at REAL NOT NULL,
+    give_up_at REAL NOT NULL,
+    outcome TEXT NOT NULL CHECK (outcome IN ('open', 'accepted', 'refused', 'absent')),
+    provider_id TEXT
+);
+
+CREATE TABLE batch_parts (
+    batch_id TEXT NOT NULL REFERENCES batches (id),
+    place INTEGER NOT NULL,
+    segment_id TEXT NOT NULL REFERENCES segments (id),
+    tries INTEGER NOT NULL,
+    requests INTEGER NOT NULL CHECK (requests > 0),
+    ordinals BLOB NOT NULL,
+    PRIMARY KEY (batch_id, place)
+);
+
+CREATE TABLE batches (
+    id TEXT PRIMARY KEY,
+    key_id TEXT NOT NULL REFERENCES packing_keys (id),
+    account TEXT NOT NULL REFERENCES accounts (id),
+    lane TEXT NOT NULL,
+    requests INTEGER NOT NULL CHECK (requests > 0),
+    bytes INTEGER NOT NULL,
+    created_at REAL NOT NULL,
+    state TEXT NOT NULL CHECK (state IN (
+        'packed', 'uploading', 'uploaded', 'creating', 'unknown', 'submitted',
+        'ended', 'collected', 'settled', 'rejected', 'cancelled')),
+    step INTEGER NOT NULL,
+    due_at REAL,
+    troubles INTEGER,
+    attempt TEXT,
+    file_id TEXT,
+    sent_at REAL,
+    give_up_at REAL,
+    why TEXT,
+    provider_id TEXT,
+    expires_at REAL,
+    provisional INTEGER,
+    ending TEXT,
+    files TEXT,
+    settled_at REAL,
+    fence INTEGER,
+    cancel_asked_at REAL,
+    observed TEXT,
+    CHECK ((state IN ('creating', 'unknown')) = (give_up_at IS NOT NULL)),
+    CHECK ((state IN ('creating', 'unknown')) = (sent_at IS NOT NULL)),
+    CHECK (state <> 'uploaded' OR file_id IS NOT NULL),
+    CHECK ((state IN ('submitted', 'ended', 'collected', 'settled')) = (provider_id IS NOT NULL)),
+    CHECK ((state IN ('ended', 'collected', 'settled')) = (ending IS NOT NULL)),
+    CHECK ((state = 'settled') = (settled_at IS NOT NULL)),
+    CHECK ((state = 'settled') = (fence IS NOT NULL)),
+    CHECK (state IN ('packed', 'rejected', 'cancelled') OR attempt IS NOT NULL)
+);
+
+CREATE INDEX batches_due ON batches (account, due_at) WHERE due_at IS NOT NULL;
+
+CREATE UNIQUE INDEX batches_owned ON batches (account, provider_id)
+    WHERE provider_id IS NOT NULL AND provisional = 0;
+
+CREATE TABLE disproved (
+    batch_id TEXT NOT NULL REFERENCES batches (id),
+    provider_id TEXT NOT NULL,
+    PRIMARY KEY (batch_id, provider_id)
+);
+
+CREATE TABLE events (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at REAL NOT NULL,
+    kind TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    detail TEXT NOT NULL
+);
+
+CREATE INDEX events_of_subject ON events (subject, id);
+
+CREATE TABLE facts (
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+);
+
+CREATE TABLE learned (
+    account TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    name TEXT NOT NULL,
+    value INTEGER NOT NULL,
+    at REAL NOT NULL,
+    PRIMARY KEY (account, subject, name)
+);
+
+CREATE TABLE leases (
+    account TEXT PRIMARY KEY,
+    worker TEXT NOT NULL,
+    until REAL NOT NULL,
+    fence INTEGER NOT NULL
+);
+
+CREATE TABLE ledger (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    commit_id TEXT NOT NULL,
+    run_id TEXT NOT NULL,
+    workflow TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    account TEXT NOT NULL,
+    model TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('answer', 'waste', 'primer', 'correction', 'unknown_upper_bound')),
+    n INTEGER NOT NULL,
+    input INTEGER NOT NULL,
+    cache_read INTEGER NOT NULL,
+    cache_write_5m INTEGER NOT NULL,
+    cache_write_1h INTEGER NOT NULL,
+    cache_write_other INTEGER NOT NULL,
+    output INTEGER NOT NULL,
+    reasoning INTEGER NOT NULL,
+    other_units TEXT NOT NULL,
+    cost_nano INTEGER,
+    baseline_nano INTEGER,
+    waste_nano INTEGER NOT NULL,
+    price_basis TEXT NOT NULL,
+    price_status TEXT NOT NULL,
+    at REAL NOT NULL,
+    CHECK ((price_status = 'unknown') = (cost_nano IS NULL)),
+    UNIQUE (commit_id, run_id, model, lane, kind, price_basis)
+);
+
+CREATE INDEX ledger_of_run ON ledger (run_id);
+
+CREATE TABLE outcomes (
+    segment_id TEXT NOT NULL REFERENCES segments (id),
+    place INTEGER NOT NULL,
+    batch_id TEXT,
+    verdict INTEGER NOT NULL,
+    at REAL NOT NULL,
+    code TEXT NOT NULL,
+    message TEXT NOT NULL,
+    requests INTEGER NOT NULL CHECK (requests > 0),
+    ordinals BLOB NOT NULL,
+    PRIMARY KEY (segment_id, place)
+);
+
+CREATE TABLE packing_keys (
+    id TEXT PRIMARY KEY,
+    account TEXT NOT NULL REFERENCES accounts (id),
+    provider TEXT NOT NULL,
+    endpoint TEXT NOT NULL,
+    model TEXT NOT NULL,
+    headers TEXT NOT NULL
+);
+
+CREATE INDEX parts_of_segment ON batch_parts (segment_id);
+
+CREATE TABLE pauses (
+    scope TEXT PRIMARY KEY,
+    at REAL NOT NULL
+);
+
+CREATE TABLE runs (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    workflow TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    source TEXT NOT NULL,
+    requests INTEGER NOT NULL CHECK (requests > 0),
+    bytes INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('open', 'cancelling', 'finished')),
+    created_at REAL NOT NULL,
+    finished_at REAL,
+    answered INTEGER NOT NULL DEFAULT 0,
+    refused INTEGER NOT NULL DEFAULT 0,
+    unanswered INTEGER NOT NULL DEFAULT 0,
+    bodies_until REAL,
+    CHECK (answered + refused + unanswered <= requests),
+    CHECK ((state = 'finished') = (finished_at IS NOT NULL)),
+    CHECK (state <> 'finished' OR answered + refused + unanswered = requests)
+);
+
+CREATE INDEX runs_by_content ON runs (workflow, digest, created_at);
+
+CREATE TABLE segments (
+    id TEXT PRIMARY KEY,
+    run_id TEXT NOT NULL REFERENCES runs (id),
+    key_id TEXT NOT NULL REFERENCES packing_keys (id),
+    requests INTEGER NOT NULL CHECK (requests > 0),
+    bytes INTEGER NOT NULL,
+    units INTEGER NOT NULL,
+    first_sequence INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('sealed', 'deleted'))
+);
+
+CREATE INDEX segments_of_run ON segments (run_id, first_sequence);
+
+CREATE TABLE strays (
+    account TEXT NOT NULL,
+    provider_id TEXT NOT NULL,
+    batch_id TEXT NOT NULL REFERENCES batches (id),
+    state TEXT NOT NULL CHECK (state IN ('found', 'cancelling', 'booked')),
+    found_at REAL NOT NULL,
+    due_at REAL,
+    PRIMARY KEY (account, provider_id)
+);
+
+CREATE TABLE waiting (
+    segment_id TEXT NOT NULL REFERENCES segments (id),
+    tries INTEGER NOT NULL CHECK (tries >= 0),
+    not_before REAL NOT NULL,
+    requests INTEGER NOT NULL CHECK (requests > 0),
+    ordinals BLOB NOT NULL,
+    PRIMARY KEY (segment_id, tries)
+);
+
+CREATE TABLE workers (
+    id TEXT PRIMARY KEY,
+    host TEXT NOT NULL,
+    pid INTEGER NOT NULL,
+    started_at REAL NOT NULL,
+    seen_at REAL NOT NULL,
+    accounts TEXT NOT NULL
+);
+

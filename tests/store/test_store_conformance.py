@@ -1,0 +1,464 @@
+"""The contract of `lanewise.store.protocol.Store`, held by every implementation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lanewise.domain.batches import Packed, Receipt
+from lanewise.domain.ids import AccountId, AttemptId, RunId, WorkerId
+from lanewise.domain.ordinals import Ordinals
+from lanewise.domain.packing import Limits
+from lanewise.domain.results import Verdict
+from lanewise.domain.usage import Usage
+from lanewise.errors import BadInput, LeaseLost
+from lanewise.store.protocol import (
+    AccountRow,
+    ConflictingReceipt,
+    LedgerRow,
+    Outcome,
+    Stray,
+    Waiting,
+)
+
+ACCOUNT = AccountId("openai-test")
+A, R, M = Verdict.ANSWERED, Verdict.REFUSED, Verdict.MISSING
+
+
+# -- accepting --------------------------------------------------------------------------------------
+def test_a_committed_run_is_there_when_the_home_is_opened_again(desk: Any) -> None:
+    run = desk.accept(3)
+    found = desk.open().run_named(run.name)
+    assert found == run
+    assert (found.requests, found.state) == (3, "open")
+
+
+def test_a_draft_is_seen_by_nobody_before_it_is_committed_and_leaves_nothing_when_discarded(
+    desk: Any,
+) -> None:
+    draft = desk.store.draft()
+    append_to(draft, 5)
+    assert desk.store.runs() == []
+    assert desk.store.waiting(ACCOUNT, 1e9) == []
+    draft.discard()
+    assert list((desk.store.home / "segments").iterdir()) == []
+
+
+def test_segments_keep_the_limits_of_a_batch_and_the_order_of_the_input(desk: Any) -> None:
+    run = desk.accept(10)
+    groups = desk.store.waiting(ACCOUNT, 1e9)
+    assert [group.whole[0] for group in groups] == [4, 4, 2]
+    assert [answer.caller_id for answer in desk.store.answers(run.id)] == [
+        f"r{n}" for n in range(10)
+    ]
+
+
+def test_a_request_no_batch_can_hold_is_refused_with_its_line(desk: Any) -> None:
+    draft = desk.store.draft()
+    with pytest.raises(BadInput, match="line 1"):
+        append_to(draft, 1, body=b'"' + b"x" * 200_000 + b'"')
+    draft.discard()
+
+
+def test_the_same_content_again_is_the_same_run_unless_asked_for_again(desk: Any) -> None:
+    first = desk.accept(2, digest="d")
+    assert desk.accept(2, digest="d").id == first.id
+    third = desk.accept(2, digest="d", again=True)
+    assert third.id != first.id
+    assert third.name == f"{first.name}-2"
+    assert desk.store.run_like("w", "d").id == third.id
+
+
+def test_a_name_belongs_to_one_content(desk: Any) -> None:
+    run = desk.accept(2, digest="d", name="nightly")
+    assert desk.accept(2, digest="d", name="nightly").id == run.id
+    with pytest.raises(BadInput, match="nightly"):
+        desk.accept(3, digest="other", name="nightly")
+    assert len(desk.store.runs()) == 1
+
+
+# -- leases -----------------------------------------------------------------------------------------
+def test_one_worker_at_a_time_holds_an_account(desk: Any) -> None:
+    other = WorkerId("w2")
+    with desk.store.register_worker(other, 0.0):
+        assert desk.store.acquire(ACCOUNT, other, 10.0, 30.0) is None
+
+
+def test_a_lease_that_ran_out_goes_to_another_with_a_higher_fence(desk: Any) -> None:
+    desk.lease = desk.acquire(now=0.0, ttl=30.0)
+    other = desk.store.acquire(ACCOUNT, WorkerId("w2"), 31.0, 30.0)
+    assert other.fence > desk.lease.fence
+    with pytest.raises(LeaseLost):
+        desk.store.pack(desk.lease, [], 32.0)
+
+
+def test_a_lease_is_renewed_under_the_same_fence_and_regained_under_a_new_one(desk: Any) -> None:
+    first = desk.acquire(now=0.0, ttl=30.0)
+    assert desk.acquire(now=10.0, ttl=30.0).fence == first.fence
+    desk.store.acquire(ACCOUNT, WorkerId("w2"), 100.0, 30.0)
+    assert desk.acquire(now=200.0, ttl=30.0).fence > first.fence + 1
+
+
+def test_a_released_lease_is_free_at_once(desk: Any) -> None:
+    desk.store.release(desk.lease)
+    assert desk.store.acquire(ACCOUNT, WorkerId("w2"), 1.0, 30.0) is not None
+
+
+def test_the_lease_of_a_worker_that_is_gone_is_free_at_once(desk: Any) -> None:
+    gone = WorkerId("gone")
+    desk.store.release(desk.lease)
+    with desk.store.register_worker(gone, 0.0):
+        assert desk.store.acquire(ACCOUNT, gone, 0.0, 1e9) is not None
+        assert desk.store.acquire(ACCOUNT, WorkerId("w1"), 1.0, 1e9) is None
+    assert desk.store.acquire(ACCOUNT, WorkerId("w1"), 2.0, 1e9) is not None
+
+
+def test_living_workers_are_listed_with_their_accounts(desk: Any) -> None:
+    desk.store.heartbeat(WorkerId("w1"), [ACCOUNT], 5.0)
+    assert [(w.id, w.accounts, w.seen_at) for w in desk.store.workers(5.0)] == [
+        ("w1", (ACCOUNT,), 5.0)
+    ]
+
+
+# -- steps ------------------------------------------------------------------------------------------
+def test_packing_takes_requests_out_of_the_queue_and_only_what_waits(desk: Any) -> None:
+    desk.accept(4)
+    group = desk.store.waiting(ACCOUNT, 1e9)[0]
+    desk.pack()
+    assert desk.store.waiting(ACCOUNT, 1e9) == []
+    with pytest.raises(LeaseLost):
+        desk.store.pack(desk.lease, [batch_of(group)], 3.0)
+
+
+def test_what_waits_for_a_later_time_is_not_packed_before(desk: Any) -> None:
+    desk.accept(2)
+    [batch_id] = desk.pack()
+    packed = desk.store.due(ACCOUNT, 1e9)[0]
+    segment = desk.store.contents(batch_id).parts[0].segment
+    desk.store.reject(
+        desk.lease, packed, packed.reject("quota"), 5.0, outcomes=[], detail="quota",
+        waiting=[Waiting(segment, 0, Ordinals.span(0, 2), not_before=500.0)],
+    )  # fmt: skip
+    assert desk.store.waiting(ACCOUNT, 499.0) == []
+    assert desk.store.next_due(ACCOUNT) == 500.0
+    assert len(desk.store.waiting(ACCOUNT, 500.0)) == 1
+
+
+def test_a_step_from_a_state_that_was_left_meanwhile_changes_nothing(desk: Any) -> None:
+    desk.accept(1)
+    desk.pack()
+    packed = desk.store.due(ACCOUNT, 1e9)[0]
+    assert isinstance(packed, Packed)
+    desk.store.advance(desk.lease, packed, packed.postpone(50.0), 3.0)
+    with pytest.raises(LeaseLost):
+        desk.store.advance(desk.lease, packed, packed.upload(AttemptId("a"), 4.0), 4.0)
+    assert desk.store.due(ACCOUNT, 1e9)[0] == packed.postpone(50.0)
+
+
+def test_a_step_is_one_event_and_a_postponement_none(desk: Any) -> None:
+    desk.accept(1)
+    [batch_id] = desk.pack()
+    packed = desk.store.due(ACCOUNT, 1e9)[0]
+    desk.store.postpone(desk.lease, packed, packed.postpone(9.0))
+    assert [event.kind for event in desk.store.events(subject=batch_id)] == ["batch.packed"]
+
+
+def test_the_payload_of_a_batch_is_its_lines_in_the_providers_form_with_the_stated_size(
+    desk: Any,
+) -> None:
+    desk.accept(3)
+    [batch_id] = desk.pack()
+    contents = desk.store.contents(batch_id)
+    payload = desk.store.payload(contents)
+    data = b"".join(payload.chunks())
+    assert len(data) == payload.size == contents.size
+    assert data.count(b"\n") == payload.requests == 3
+    assert f'"custom_id":"lw-{contents.parts[0].segment}-2"'.encode() in data
+
+
+def test_a_providers_batch_belongs_to_one_of_ours(desk: Any) -> None:
+    desk.accept(8)
+    desk.pack()
+    first, second = desk.store.due(ACCOUNT, 1e9)
+    for batch in (first, second):
+        creating = batch.create(AttemptId(f"a{batch.id}"), now=1.0, give_up_at=9.0)
+        desk.store.advance(desk.lease, batch, creating, 1.0)
+        if batch is first:
+            desk.store.advance(desk.lease, creating, creating.accepted(Receipt("p"), 2.0), 2.0)
+        else:
+            with pytest.raises(ConflictingReceipt):
+                desk.store.advance(desk.lease, creating, creating.accepted(Receipt("p"), 2.0), 2.0)
+    assert desk.store.unresolved(ACCOUNT) == 1
+    assert desk.store.in_flight_bytes(ACCOUNT, "m") > 0
+
+
+def test_attempts_are_remembered_with_their_outcome(desk: Any) -> None:
+    desk.accept(1)
+    desk.pack()
+    packed = desk.store.due(ACCOUNT, 1e9)[0]
+    creating = packed.create(AttemptId("try"), now=1.0, give_up_at=9.0)
+    desk.store.advance(desk.lease, packed, creating, 1.0)
+    assert desk.store.attempt(AttemptId("try")).outcome == "open"
+    unknown = creating.doubtful("504", 2.0)
+    desk.store.advance(desk.lease, creating, unknown, 2.0)
+    desk.store.advance(desk.lease, unknown, unknown.absent(700.0), 700.0)
+    assert desk.store.attempts(ACCOUNT, 0.0)[0].outcome == "absent"
+
+
+# -- settling ---------------------------------------------------------------------------------------
+def test_settling_gives_every_request_its_result_and_finishes_the_run(desk: Any) -> None:
+    run = desk.accept(3)
+    [batch_id] = desk.pack()
+    desk.settle(batch_id, [A, R, M])
+    done = desk.store.run_named(run.name)
+    assert (done.state, done.answered, done.refused, done.unanswered) == ("finished", 1, 1, 1)
+    answers = list(desk.store.answers(run.id))
+    assert [answer.verdict for answer in answers] == [A, R, M]
+    assert answers[0].line.startswith(b'{"custom_id":"lw-')
+    assert answers[2].outcome.code == "no_result"
+
+
+def test_what_is_asked_again_waits_with_one_more_try_and_the_later_answer_counts(desk: Any) -> None:
+    run = desk.accept(3)
+    [batch_id] = desk.pack()
+    desk.settle(batch_id, [A, M, M], again=True)
+    [group] = desk.store.waiting(ACCOUNT, 1e9)
+    assert (group.waiting.tries, list(group.waiting.ordinals)) == (1, [1, 2])
+    [second] = desk.pack()
+    desk.settle(second, [A, R])
+    assert [answer.verdict for answer in desk.store.answers(run.id)] == [A, A, R]
+
+
+def test_a_batch_cannot_be_settled_twice(desk: Any) -> None:
+    desk.accept(1)
+    [batch_id] = desk.pack()
+    desk.settle(batch_id, [A])
+    with pytest.raises(LeaseLost):
+        desk.store.settle(desk.lease, *desk.last, 8.0)
+    assert desk.store.runs()[0].answered == 1
+
+
+def test_ledger_rows_of_one_commit_are_booked_once(desk: Any) -> None:
+    run = desk.accept(1)
+    [batch_id] = desk.pack()
+    row = LedgerRow(
+        run.id,
+        "w",
+        "openai",
+        ACCOUNT,
+        "m",
+        "batch",
+        "waste",
+        2,
+        Usage(input=5),
+        10,
+        0,
+        10,
+        "b",
+        "listed",
+    )
+    stray = Stray(ACCOUNT, "p-stray", batch_id, "found", 1.0, 1.0)
+    assert desk.store.add_stray(desk.lease, stray)
+    assert not desk.store.add_stray(desk.lease, stray)
+    booked = Stray(ACCOUNT, "p-stray", batch_id, "booked", 1.0, None)
+    desk.store.update_stray(desk.lease, booked, [row], 2.0, "gone")
+    with pytest.raises(Exception, match="UNIQUE"):
+        desk.store.update_stray(desk.lease, booked, [row], 2.0, "gone")
+    money = desk.store.money(run.id)
+    assert (money.cost_nano, money.waste_nano, money.n) == (10, 10, 0)
+    assert desk.store.strays(ACCOUNT) == []
+
+
+def test_an_unknown_price_is_counted_and_in_no_sum(desk: Any) -> None:
+    run = desk.accept(1)
+    [batch_id] = desk.pack()
+    desk.store.add_stray(desk.lease, Stray(ACCOUNT, "p", batch_id, "found", 1.0, 1.0))
+    row = LedgerRow(
+        run.id,
+        "w",
+        "openai",
+        ACCOUNT,
+        "m",
+        "batch",
+        "answer",
+        3,
+        Usage(),
+        None,
+        None,
+        0,
+        "b",
+        "unknown",
+    )
+    desk.store.update_stray(
+        desk.lease, Stray(ACCOUNT, "p", batch_id, "booked", 1.0, None), [row], 2.0, ""
+    )
+    money = desk.store.money(workflow="w")
+    assert (money.n, money.cost_nano, money.unpriced, money.by_status) == (3, 0, 3, {"unknown": 3})
+
+
+def test_result_files_are_whole_or_not_there(desk: Any) -> None:
+    desk.accept(1)
+    [batch_id] = desk.pack()
+    file = desk.store.result_file(desk.lease, batch_id, 0)
+    file.write(b"half a li")
+    assert not file.ends_with_newline()
+    file.close()
+    again = desk.store.result_file(desk.lease, batch_id, 0)
+    assert again.size == len(b"half a li")
+    again.restart()
+    again.write(b"a line\n")
+    again.finish()
+    again.close()
+    assert desk.store.result_file(desk.lease, batch_id, 0) is None
+    assert list(desk.store.result_lines(batch_id, 0)) == [(0, b"a line\n")]
+
+
+def test_the_providers_own_sum_is_kept(desk: Any) -> None:
+    desk.accept(1)
+    [batch_id] = desk.pack()
+    assert desk.store.observed(batch_id) is None
+    desk.store.observe(batch_id, Usage(input=7, output=2), "m")
+    assert desk.store.observed(batch_id) == Usage(input=7, output=2)
+
+
+# -- cancelling and asking again ----------------------------------------------------------------------
+def test_cancelling_ends_what_has_not_left_and_marks_what_has(desk: Any) -> None:
+    run = desk.accept(8)
+    desk.pack()
+    first, _ = desk.store.due(ACCOUNT, 1e9)
+    creating = first.create(AttemptId("a"), now=1.0, give_up_at=9.0)
+    desk.store.advance(desk.lease, first, creating, 1.0)
+    after = desk.store.cancel_run(run.id, 5.0)
+    assert (after.state, after.unanswered) == ("cancelling", 4)
+    assert desk.store.contents(first.id).cancelled
+    assert {row.batch.state for row in desk.store.batches(run.id)} == {"creating", "cancelled"}
+
+
+def test_what_comes_back_for_a_cancelled_run_is_not_asked_again(desk: Any) -> None:
+    run = desk.accept(2)
+    [batch_id] = desk.pack()
+    creating = desk.store.due(ACCOUNT, 1e9)[0]
+    desk.store.cancel_run(desk.accept(1).id, 1.0)  # another run's cancellation changes nothing here
+    assert creating.state == "packed"
+    desk.settle(batch_id, [A, M], again=True)
+    desk.store.cancel_run(run.id, 9.0)
+    done = desk.store.run_named(run.name)
+    assert (done.state, done.answered, done.unanswered) == ("finished", 1, 1)
+
+
+def test_retrying_asks_what_was_not_answered_and_keeps_what_was(desk: Any) -> None:
+    run = desk.accept(3)
+    [batch_id] = desk.pack()
+    desk.settle(batch_id, [A, R, M])
+    assert desk.store.retry_run(run.id, 9.0, refused=False) == 1
+    [second] = desk.pack()
+    desk.settle(second, [A])
+    assert desk.store.retry_run(run.id, 10.0, refused=True) == 1
+    [third] = desk.pack()
+    desk.settle(third, [A])
+    done = desk.store.run_named(run.name)
+    assert (done.state, done.answered, done.refused) == ("finished", 3, 0)
+    assert {answer.verdict for answer in desk.store.answers(run.id)} == {A}
+    assert desk.store.retry_run(run.id, 11.0, refused=True) == 0
+
+
+def test_lines_set_aside_are_refused_and_the_rest_waits_with_as_many_tries(desk: Any) -> None:
+    run = desk.accept(3)
+    [batch_id] = desk.pack()
+    packed = desk.store.due(ACCOUNT, 1e9)[0]
+    segment = desk.store.contents(batch_id).parts[0].segment
+    aside = Outcome(segment, Ordinals.of([1]), R, "bad_line", "line 2 is bad")
+    desk.store.reject(
+        desk.lease, packed, packed.reject("lines"), 3.0, outcomes=[aside], detail="lines",
+        waiting=[Waiting(segment, 0, Ordinals.of([0, 2]))],
+    )  # fmt: skip
+    assert desk.store.run_named(run.name).refused == 1
+    [second] = desk.pack()
+    desk.settle(second, [A, A])
+    assert [answer.verdict for answer in desk.store.answers(run.id)] == [A, R, A]
+
+
+# -- looking and keeping ------------------------------------------------------------------------------
+def test_everything_that_happened_to_a_request_is_told(desk: Any) -> None:
+    run = desk.accept(3)
+    [batch_id] = desk.pack()
+    [trace] = desk.store.trace(run.id, "r1")
+    assert (trace.number, trace.waiting, len(trace.tries)) == (2, False, 1)
+    desk.settle(batch_id, [A, A, A])
+    [trace] = desk.store.trace(run.id, "r1")
+    assert trace.tries[0].record.input == 1
+    assert desk.store.trace_ours(run.id, trace.segment, 1) == [trace]
+    assert desk.store.trace_ours(RunId("other"), trace.segment, 1) == []
+
+
+def test_bodies_and_answers_go_and_books_stay(desk: Any) -> None:
+    run = desk.accept(2)
+    with pytest.raises(BadInput, match="not finished"):
+        desk.store.delete_bodies(run.id)
+    [batch_id] = desk.pack()
+    desk.settle(batch_id, [A, A])
+    assert desk.store.delete_bodies(run.id) > 0
+    assert list(desk.store.home.rglob("*.jsonl")) == []
+    assert desk.store.run_named(run.name).answered == 2
+    assert desk.store.delete_bodies(run.id) == 0
+
+
+def test_a_backup_made_while_the_home_is_in_use_is_a_home(desk: Any, tmp_path: Any) -> None:
+    run = desk.accept(3)
+    [batch_id] = desk.pack()
+    desk.settle(batch_id, [A, A, A])
+    desk.accept(2)
+    target = tmp_path / "copy"
+    desk.store.backup(target)
+    copy = type(desk.store).open(target, now=0.0)
+    assert [answer.line for answer in copy.answers(run.id)] == [
+        answer.line for answer in desk.store.answers(run.id)
+    ]
+    assert len(copy.waiting(ACCOUNT, 1e9)) == 1
+    assert copy.home_id == desk.store.home_id
+    copy.close()
+    with pytest.raises(BadInput, match="exists"):
+        desk.store.backup(target)
+
+
+def test_switches_and_lessons_are_remembered(desk: Any) -> None:
+    desk.store.pause("all", 1.0)
+    desk.store.learn(ACCOUNT, "m", "enqueued_tokens", 5, 1.0)
+    desk.store.learn(ACCOUNT, "m", "enqueued_tokens", 3, 2.0)
+    again = desk.open()
+    assert again.paused() == {"all"}
+    assert again.learned(ACCOUNT) == {("m", "enqueued_tokens"): 3}
+    again.resume("all")
+    assert desk.store.paused() == frozenset()
+
+
+def test_accounts_with_nothing_to_do_are_not_listed(desk: Any) -> None:
+    assert desk.store.accounts_with_work() == []
+    run = desk.accept(1)
+    assert desk.store.accounts_with_work() == [AccountRow(ACCOUNT, "openai", "http://x")]
+    assert desk.store.accounts_of(run.id) == desk.store.accounts_with_work()
+
+
+def append_to(draft: Any, count: int, body: bytes | None = None) -> None:
+    import hashlib
+
+    from lanewise.domain.packing import Frame, PackingKey
+
+    key = PackingKey("openai", ACCOUNT, "/v1/chat/completions", "m")
+    frame = Frame(b'{"custom_id":"', b'","body":', b"}\n")
+    for number in range(count):
+        content = body or b'{"n":%d}' % number
+        draft.append(
+            key, frame, Limits(4, 100_000, 100_000), content, hashlib.sha256(content).digest(),
+            number=number + 1, caller_id=f"r{number}", units=1,
+        )  # fmt: skip
+
+
+def batch_of(group: Any) -> Any:
+    from lanewise.domain.ids import BatchId, fresh_id
+    from lanewise.domain.lanes import BATCH
+    from lanewise.store.protocol import NewBatch, Part
+
+    part = Part(group.waiting.segment, group.waiting.ordinals, group.waiting.tries)
+    return NewBatch(BatchId(fresh_id()), group.key, BATCH, (part,), group.whole[0], group.whole[1])
