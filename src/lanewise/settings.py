@@ -114,7 +114,11 @@ def credentials(provider: str, environ: Mapping[str, str] | None = None) -> Cred
     """The credential, address and headers for `provider` ("openai" or "anthropic")."""
     env = os.environ if environ is None else environ
     prefix = provider.upper()
-    key = env.get(f"{prefix}_API_KEY")
+    key = env.get(f"{prefix}_API_KEY", "").strip()
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise BadSettings(
+            f"{prefix}_API_KEY holds a character that no credential has (space, control, non-ASCII)"
+        )
     base_url = env.get(f"{prefix}_BASE_URL")
     headers: dict[str, str] = {}
     if provider == "openai":

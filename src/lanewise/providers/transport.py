@@ -61,6 +61,9 @@ class Transport:
                 yield response
         except _NOT_SENT as error:
             raise NotSent(f"{method} {path}: no connection ({_reason(error)})") from error
+        except httpx2.LocalProtocolError:
+            # its text may quote a header, and with it the credential: neither text nor cause is kept
+            raise Doubtful(f"{method} {path}: could not be written as HTTP") from None
         except (httpx2.TransportError, httpx2.StreamError) as error:
             raise Doubtful(f"{method} {path}: {_reason(error)}") from error
 
