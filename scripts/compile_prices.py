@@ -3,12 +3,17 @@
     python scripts/compile_prices.py [--check]
 
 `--check` writes nothing and fails if the file is not what a fresh compile gives.
+
+The library itself says what a model costs on a day in a lane; this script only asks it for every
+day on which something changes, and refuses what would not fit into integers.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
@@ -19,96 +24,129 @@ from genai_prices import data_snapshot
 from genai_prices import types as gp
 
 TARGET = Path(__file__).parents[1] / "src/lanewise/pricing/table.json"
-PROVIDERS = ("openai", "anthropic", "google", "mistral", "groq", "x-ai", "deepseek", "azure")
-LANES = {("processing", "batch"): "batch", ("service_tier", "flex"): "flex"}
+PROVIDERS = (
+    "openai",
+    "anthropic",
+    "google",
+    "mistral",
+    "groq",
+    "x-ai",
+    "deepseek",
+    "azure",
+    "cohere",
+    "fireworks",
+    "moonshotai",
+    "together",
+    "voyageai",
+)
+LANES: dict[str, dict[str, str]] = {
+    "realtime": {},
+    "flex": {"service_tier": "flex"},
+    "batch": {"processing": "batch"},
+}
+ALWAYS = ""  # sorts before every date
+LONG_AGO = "2000-01-01"
 
 
 def table() -> dict[str, Any]:
     """The whole table."""
-    providers = {provider.id: provider for provider in data_snapshot.get_snapshot().providers}
+    known = {provider.id: provider for provider in data_snapshot.get_snapshot().providers}
     return {
         "version": version("genai-prices"),
-        "providers": {
-            name: [entry for model in providers[name].models if (entry := compiled(model))]
-            for name in PROVIDERS
-        },
+        "providers": {name: provider(known[name]) for name in PROVIDERS},
     }
 
 
-def compiled(model: Any) -> dict[str, Any] | None:
+def provider(source: gp.Provider) -> dict[str, Any]:
+    """One provider: its own models, and whose it also sells."""
+    borrows = [name for name in source.fallback_model_providers or () if name in PROVIDERS]
+    return {
+        "borrows": borrows,
+        "models": [entry for model in source.models if (entry := compiled(model))],
+    }
+
+
+def compiled(model: gp.ModelInfo) -> dict[str, Any] | None:
     """One model, if it is priced by tokens."""
-    lanes = {"realtime": dated(model.prices)}
-    for variant in model.price_variants or ():
-        lane = next((LANES[item] for item in variant.when.items() if item in LANES), None)
-        if lane and len(variant.when) == 1:
-            lanes.setdefault(lane, []).extend(one(variant.prices, variant.constraint, model))
-    lanes = {
-        lane: sorted(items, key=lambda item: item["since"])
-        for lane, items in lanes.items()
-        if items
-    }
-    if "realtime" not in lanes:
+    lanes = {lane: list(dated(model, when)) for lane, when in LANES.items()}
+    if not lanes["realtime"]:
         return None
-    return {"id": model.id, "match": list(clauses(model.match)), "lanes": lanes}
-
-
-def dated(prices: Any) -> list[dict[str, Any]]:
-    """Standard prices, by the day they begin."""
-    if not isinstance(prices, list):
-        return list(one(prices, None, None))
-    found: list[dict[str, Any]] = []
-    for conditional in prices:
-        if conditional.constraint is None or isinstance(
-            conditional.constraint, gp.StartDateConstraint
-        ):
-            found += one(conditional.prices, conditional.constraint, None)
-    return found
-
-
-def one(prices: Any, constraint: Any, model: Any) -> Iterator[dict[str, Any]]:
-    """One set of prices; nothing where there is no price by token."""
-    since = (
-        constraint.start_date.isoformat() if isinstance(constraint, gp.StartDateConstraint) else ""
-    )
-    if prices.input_mtok is None and prices.output_mtok is None:
-        return
-    full = newest(model.prices) if model is not None else None
-    starts = sorted({tier.start for value in vector_of(prices, full) for tier in tiers_of(value)})
-    yield {
-        "since": since,
-        "base": [pico(value, 0) for value in vector_of(prices, full)],
-        "tiers": [
-            [start, [pico(value, start + 1) for value in vector_of(prices, full)]]
-            for start in starts
-        ],
+    return {
+        "id": model.id,
+        "match": list(clauses(model.match)),
+        "by_clock": any(isinstance(item, gp.TimeOfDateConstraint) for item in constraints(model)),
+        "lanes": {lane: items for lane, items in lanes.items() if items},
     }
 
 
-def newest(prices: Any) -> Any:
-    """The standard prices of today: for what a variant leaves out."""
-    return prices[-1].prices if isinstance(prices, list) else prices
+def dated(model: gp.ModelInfo, when: dict[str, str]) -> Iterator[dict[str, Any]]:
+    """The prices in one lane, by the day on which they begin."""
+    last: dict[str, Any] = {}
+    for since in days(model):
+        prices = prices_on(model, since, when)
+        if prices is None or (prices.input_mtok is None and prices.output_mtok is None):
+            continue
+        rates = vectors(prices)
+        if rates != last:
+            yield {"since": since, **rates}
+        last = rates
 
 
-def vector_of(prices: Any, full: Any) -> list[Any]:
-    """Input, cache read, cache write 5 m, 1 h, other, output. What a variant leaves out is as standard."""
+def days(model: gp.ModelInfo) -> list[str]:
+    """The days on which a price of this model may change."""
+    starts = {
+        item.start_date.isoformat()
+        for item in constraints(model)
+        if isinstance(item, gp.StartDateConstraint)
+    }
+    return sorted({ALWAYS, *starts})
 
-    def value(name: str) -> Any:
-        own = getattr(prices, name, None)
-        return own if own is not None or full is None else getattr(full, name, None)
 
-    base = value("input_mtok") or 0
-    read = value("cache_read_mtok")
-    write = value("cache_write_mtok")
-    hour = getattr(prices, "cache_write_1h_mtok", None) or value("cache_write_1h_mtok")
-    write = base if write is None else write
+def constraints(model: gp.ModelInfo) -> Iterator[Any]:
+    """Every condition that one of its prices has."""
+    prices = model.prices if isinstance(model.prices, list) else []
+    yield from (item.constraint for item in (*prices, *(model.price_variants or ())))
+
+
+def prices_on(model: gp.ModelInfo, since: str, when: dict[str, str]) -> gp.ModelPrice | None:
+    """What the library says; the dearest hour where prices go by the clock. None: not in this lane."""
+    start = datetime.fromisoformat(since or LONG_AGO).replace(tzinfo=UTC)
+    if when and not any(
+        variant.when == when and (variant.constraint is None or variant.constraint.active(start))
+        for variant in model.price_variants or ()
+    ):
+        return None
+    hours = (model.get_prices(start.replace(hour=hour), when) for hour in range(24))
+    return max(hours, key=lambda prices: pico(prices.input_mtok or prices.output_mtok, 0))
+
+
+def vectors(prices: gp.ModelPrice) -> dict[str, Any]:
+    """The base prices and, for long contexts, the prices above each start."""
+    values = vector_of(prices)
+    starts = sorted({tier.start for value in values for tier in tiers_of(value)})
+    return {
+        "base": [pico(value, 0) for value in values],
+        "tiers": [[start, [pico(value, start + 1) for value in values]] for start in starts],
+    }
+
+
+def vector_of(prices: gp.ModelPrice) -> list[Any]:
+    """In the order of `Vector`; what has no price costs what it is a part of does."""
+    plain = prices.input_mtok or Decimal(0)
+    write = either(prices.cache_write_mtok, plain)
     return [
-        base,
-        base if read is None else read,
+        plain,
+        either(prices.cache_read_mtok, plain),
         write,
-        write if hour is None else hour,
+        either(prices.cache_write_1h_mtok, write),
         write,
-        value("output_mtok") or 0,
+        prices.output_mtok or Decimal(0),
     ]
+
+
+def either(value: Any, parent: Any) -> Any:
+    """A price, or its parent's where there is none."""
+    return parent if value is None else value
 
 
 def tiers_of(value: Any) -> list[Any]:
@@ -118,61 +156,77 @@ def tiers_of(value: Any) -> list[Any]:
 
 def pico(value: Any, total_input: int) -> int:
     """USD per million tokens as pico-USD per token, for a request of so much input."""
-    if isinstance(value, gp.TieredPrices):
-        chosen = value.base
-        for tier in value.tiers:
-            if total_input > tier.start:
-                chosen = tier.price
-        value = chosen
-    exact = Decimal(str(value)) * 1_000_000
-    return int(exact.to_integral_value())
+    for tier in reversed(tiers_of(value)):
+        if total_input > tier.start:
+            return whole(tier.price)
+    return whole(value.base if isinstance(value, gp.TieredPrices) else value)
+
+
+def whole(price: Decimal | None) -> int:
+    """A price as an integer; a finer one than a pico-USD per token stops the compilation."""
+    exact = (price or Decimal(0)) * 1_000_000
+    if exact % 1:
+        sys.exit(f"a price of {price} USD per million tokens is not a whole pico-USD per token")
+    return int(exact)
+
+
+KINDS = {
+    gp.ClauseEquals: "equals",
+    gp.ClauseStartsWith: "starts",
+    gp.ClauseEndsWith: "ends",
+    gp.ClauseContains: "contains",
+}
 
 
 def clauses(match: Any) -> Iterator[tuple[str, str]]:
-    """The library's matching rules, flattened; those that combine with `and` keep their first part exact."""
+    """The library's matching rules as alternatives, in lower case as the library compares them."""
+    if isinstance(match, gp.ClauseOr):
+        for part in match.or_:
+            yield from clauses(part)
+    elif kind := KINDS.get(type(match)):
+        (text,) = vars(match).values()
+        yield kind, text.lower()
+    else:
+        yield "regex", pattern(match)
+
+
+def pattern(match: Any) -> str:
+    """A rule as a regular expression to search for."""
     match match:
-        case gp.ClauseOr():
-            for part in match.or_:
-                yield from clauses(part)
-        case gp.ClauseEquals():
-            yield "equals", match.equals
-        case gp.ClauseStartsWith():
-            yield "starts", match.starts_with
-        case gp.ClauseEndsWith():
-            yield "ends", match.ends_with
-        case gp.ClauseContains():
-            yield "contains", match.contains
-        case gp.ClauseRegex():
-            yield "regex", match.regex
         case gp.ClauseAnd():
-            yield (
-                "regex",
-                "".join(f"(?={'.*' + part})" for part in map(as_regex, match.and_)) or "(?!)",
-            )
+            return "^" + "".join(f"(?=.*?{pattern(part)})" for part in match.and_)
+        case gp.ClauseOr():
+            return f"(?:{'|'.join(map(pattern, match.or_))})"
+        case gp.ClauseRegex():
+            return f"(?:{match.regex})"
+        case gp.ClauseEquals():
+            return f"^{re.escape(match.equals.lower())}$"
+        case gp.ClauseStartsWith():
+            return f"^{re.escape(match.starts_with.lower())}"
+        case gp.ClauseEndsWith():
+            return f"{re.escape(match.ends_with.lower())}$"
+        case gp.ClauseContains():
+            return re.escape(match.contains.lower())
+    sys.exit(f"a kind of matching rule that is new: {match}")
 
 
-def as_regex(match: Any) -> str:
-    """One clause as a pattern to look ahead for."""
-    import re
-
-    (kind, text), *_ = list(clauses(match))
-    escaped = re.escape(text)
-    return {
-        "equals": f"^{escaped}$",
-        "starts": f"^{escaped}",
-        "ends": f"{escaped}$",
-        "contains": escaped,
-    }.get(kind, text)
+def render(data: dict[str, Any]) -> bytes:
+    """One model a line, so that a new version of the library can be read as a diff."""
+    providers = []
+    for name, entry in data["providers"].items():
+        models = ",\n".join(msgspec.json.encode(model).decode() for model in entry["models"])
+        borrows = msgspec.json.encode(entry["borrows"]).decode()
+        providers.append(f'"{name}":{{"borrows":{borrows},"models":[\n{models}]}}')
+    version_line = f'{{"version":"{data["version"]}","providers":{{\n'
+    return (version_line + ",\n".join(providers) + "}}\n").encode()
 
 
 def main() -> None:
     """Write, or check."""
-    fresh = msgspec.json.format(msgspec.json.encode(table()), indent=0)
+    fresh = render(table())
     if "--check" in sys.argv:
-        sys.exit(
-            0 if TARGET.read_bytes().strip() == fresh.strip() else "table.json is not up to date"
-        )
-    TARGET.write_bytes(fresh + b"\n")
+        sys.exit(0 if TARGET.read_bytes() == fresh else "table.json is not up to date")
+    TARGET.write_bytes(fresh)
     print(f"{TARGET.name}: {len(fresh):,} bytes")
 
 

@@ -46,12 +46,14 @@ class Rates:
 
     def of(self, usage: Usage) -> Vector:
         """The prices that apply to a request of this size."""
+        return self.above(usage.total_input - 1) if self.tiers else self.base
+
+    def above(self, tokens: int) -> Vector:
+        """The prices of a request with just more input than this."""
         chosen = self.base
-        if self.tiers:
-            total = usage.total_input
-            for above, vector in self.tiers:
-                if total > above:
-                    chosen = vector
+        for start, vector in self.tiers:
+            if tokens >= start:
+                chosen = vector
         return chosen
 
     def scaled(self, numerator: int, denominator: int) -> Rates:

@@ -1,14 +1,15 @@
 """The price book: who charges how much for which model, in which lane, on which day, and says who.
 
 Looked up in this order: the user's prices, our overlay's, the base table's own prices for the lane, a
-rule of the provider's lane over its standard price, and else unknown. Unknown is never zero.
+rule of the provider's lane over its standard price, and else unknown. Unknown is never zero, and a lane
+never has the standard price because nobody knew better.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
-from functools import partial
+from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
@@ -16,16 +17,22 @@ from lanewise.domain.lanes import REALTIME, LaneName
 from lanewise.domain.usage import Usage
 from lanewise.pricing import overlay as overlays
 from lanewise.pricing.arithmetic import Rates, Vector, price
-from lanewise.pricing.overlay import Overlay, Price, Rule
-from lanewise.pricing.table import Dated, Model, Table, shipped
+from lanewise.pricing.overlay import Overlay, Rule
+from lanewise.pricing.table import Found, Model, Table, shipped
 
 PriceStatus: TypeAlias = Literal["listed", "override", "rule", "estimated", "unknown"]
 _WHOLE: Final = 100_000
+_REMEMBERED: Final = 4_096  # look-ups; an audit meets many days
 
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """Prices and what they rest on; `rates` is None exactly where the status is unknown."""
+    """Prices and what they rest on; `rates` is None exactly where the status is unknown.
+
+    `listed`: a source names this price. `override`: the user's file does. `rule`: it follows from a
+    listed price by what the provider says of the lane or region. `estimated`: the id is like a listed
+    model's, or another provider's, or the price goes by the hour. `unknown`: nobody says.
+    """
 
     rates: Rates | None
     status: PriceStatus
@@ -45,146 +52,168 @@ class Pricer:
         return price(self.rates, usage)
 
 
+_Rated: TypeAlias = tuple[Rates, PriceStatus]
+
+
 class PriceBook:
     """Immutable. Look-ups are remembered by day."""
 
     def __init__(self, table: Table, ours: Overlay, theirs: Overlay) -> None:
         self._table, self._ours, self._theirs = table, ours, theirs
-        self._seen: dict[tuple[str, str, str, str], Resolved] = {}
         self.basis = f"genai-prices {table.version} | overlay {ours.version}"
         if theirs.version:
             self.basis += f" | user {theirs.version}"
+        self._resolved = lru_cache(_REMEMBERED)(self._resolve)
 
     @classmethod
     def load(cls, *, user_prices: Path | None = None) -> PriceBook:
-        """The shipped table and overlay, and the user's `prices.toml` on top."""
+        """The shipped table and overlay, and the user's `prices.toml` on top.
+
+        Raises `BadInput` for a file that cannot be used, naming line, entry and key.
+        """
         theirs = overlays.NONE if user_prices is None else overlays.user(user_prices)
         return cls(shipped(), overlays.shipped(), theirs)
 
-    def resolve(self, provider: str, model: str, at: datetime, lane: LaneName) -> Resolved:
-        """The prices of a model in a lane on the day of `at` (its date as given)."""
-        key = (provider, model, at.date().isoformat(), lane)
-        found = self._seen.get(key)
-        if found is None:
-            found = self._seen[key] = self._discounted(*key)
-        return found
+    def resolve(
+        self, provider: str, model: str, at: datetime, lane: LaneName, region: str | None = None
+    ) -> Resolved:
+        """The prices of a model in a lane on the day of `at` in UTC (a naive `at` is UTC).
 
-    def pricer(self, provider: str, model: str, at: datetime, lane: LaneName) -> Pricer | None:
+        `region`: where the provider is asked to process; None where it is free to choose.
+        """
+        return self._resolved(provider, model.lower(), _day(at), lane, region)
+
+    def pricer(
+        self, provider: str, model: str, at: datetime, lane: LaneName, region: str | None = None
+    ) -> Pricer | None:
         """The same, ready to price many requests; None where the price is unknown."""
-        found = self.resolve(provider, model, at, lane)
+        found = self.resolve(provider, model, at, lane, region)
         return None if found.rates is None else Pricer(found.rates, found.status, found.basis)
 
-    def _discounted(self, provider: str, model: str, day: str, lane: str) -> Resolved:
-        found = self._resolve(provider, model, day, lane)
+    def changes(self, provider: str, model: str, after: datetime) -> tuple[str, ...]:
+        """The days after `after` from which the base table lists other prices, as `2027-01-01`."""
+        found = self._table.find(provider, self._names(provider, model.lower())[-1])
+        if found is None:
+            return ()
+        days = {item.since for lane in found.model.lanes.values() for item in lane}
+        return tuple(sorted(day for day in days if day > _day(after)))
+
+    def _resolve(
+        self, provider: str, model: str, day: str, lane: str, region: str | None
+    ) -> Resolved:
+        rated = self._rated(provider, model, day, lane)
+        if rated is not None and region is not None:
+            rated = self._located(rated, provider, region)
+        if rated is None:
+            return Resolved(None, "unknown", self.basis)
+        rates, status = rated
         for discount in self._theirs.discounts:
-            if found.rates is not None and discount.applies(provider, model, day):
-                rates = found.rates.scaled(discount.numerator, _WHOLE)
-                found = replace(found, rates=rates, status="override")
-        return found
+            if discount.applies(provider, model, day):
+                rates, status = rates.scaled(discount.numerator, _WHOLE), "override"
+        return Resolved(rates, status, self.basis)
 
-    def _resolve(self, provider: str, model: str, day: str, lane: str) -> Resolved:
-        name = self._ours.aliases.get((provider, model), model)
-        for source, status in ((self._theirs, "override"), (self._ours, "listed")):
-            rates = _own_price(source.prices, provider, name, day, lane)
-            if rates is not None:
-                return Resolved(rates, "override" if status == "override" else "listed", self.basis)
-        entry = self._table.find(provider, name)
-        standard = self._standard(provider, name, day, entry)
-        if lane == REALTIME:
-            return self._known(standard, "listed")
+    def _names(self, provider: str, model: str) -> tuple[str, ...]:
+        """The id as given, and what it means where a file says that it means another."""
+        alias = self._theirs.alias(provider, model) or self._ours.alias(provider, model)
+        return (model,) if alias is None else (model, alias)
+
+    def _rated(self, provider: str, model: str, day: str, lane: str) -> _Rated | None:
+        names = self._names(provider, model)
+        own = _own(self._theirs, provider, names, day, lane)
+        if own is not None:
+            return own, "override"
+        ours = _own(self._ours, provider, names, day, lane)
+        if ours is not None:
+            return ours, "listed"
+        found = self._table.find(provider, names[-1])
+        negotiated = _own(self._theirs, provider, names, day, REALTIME)
+        standard = negotiated or _standard(found, day)
         if standard is None:
-            return self._known(None, "unknown")
-        listed = None if entry is None else _on(entry.lanes.get(lane, ()), day)
-        rule = self._rule(provider, name, lane, day)
-        if listed is not None and not self._theirs_covers(provider, name, day):
-            return self._known(_stacked(listed.rates(), rule, standard), "listed")
+            return None
+        status: PriceStatus = "listed" if negotiated or (found and found.sure) else "estimated"
+        if lane == REALTIME:
+            return standard, status
+        rule = self._rule(provider, names[-1], lane, day)
+        listed = None if negotiated else _listed(found, lane, day)
+        if listed is not None:
+            dear = rule is not None and rule.cache_read == "input"
+            return _stacked(listed, rule, standard) if dear else listed, status
         if rule is None:
-            return self._known(None, "unknown")
-        ratio = None if entry is None else _later_ratio(entry, lane)
-        return self._known(_by_rule(rule, standard, ratio), "rule")
-
-    def _theirs_covers(self, provider: str, model: str, day: str) -> bool:
-        """A negotiated standard price replaces the list's lane price by the rule over it."""
-        return _own_price(self._theirs.prices, provider, model, day, REALTIME) is not None
-
-    def _standard(self, provider: str, name: str, day: str, entry: Model | None) -> Rates | None:
-        own = _own_price(self._theirs.prices, provider, name, day, REALTIME)
-        if own is not None or entry is None:
-            return own
-        dated = _on(entry.lanes.get(REALTIME, ()), day)
-        return None if dated is None else dated.rates()
+            return None
+        rates = _by_rule(rule, standard, None if found is None else found.model)
+        return rates, "rule" if status == "listed" else status
 
     def _rule(self, provider: str, model: str, lane: str, day: str) -> Rule | None:
         rules = (*self._theirs.rules, *self._ours.rules)
         return next((rule for rule in rules if rule.applies(provider, model, lane, day)), None)
 
-    def _known(self, rates: Rates | None, status: PriceStatus) -> Resolved:
-        if rates is None:
-            return Resolved(None, "unknown", self.basis)
-        return Resolved(rates, status, self.basis)
+    def _located(self, rated: _Rated, provider: str, region: str) -> _Rated | None:
+        """The price in a region; unknown where nobody says what the region costs."""
+        regions = (*self._theirs.regions, *self._ours.regions)
+        found = next((item for item in regions if item.applies(provider, region)), None)
+        if found is None:
+            return None
+        rates, status = rated
+        return rates.scaled(found.numerator, found.denominator), (
+            "rule" if status == "listed" else status
+        )
 
 
-def _stacked(rates: Rates, rule: Rule | None, standard: Rates) -> Rates:
-    """Where a lane's list has no cached price, a rule says what cached tokens cost in it."""
-    if rule is None or rule.cache_read != "input":
-        return rates
-    return _with_cache(rates, rule, standard)
+def _day(at: datetime) -> str:
+    return (at if at.tzinfo is None else at.astimezone(UTC)).date().isoformat()
 
 
-def _own_price(
-    prices: tuple[Price, ...], provider: str, model: str, day: str, lane: str
+def _own(
+    overlay: Overlay, provider: str, names: tuple[str, ...], day: str, lane: str
 ) -> Rates | None:
-    """The newest entry for this model and lane that has begun."""
-    fitting = [
-        item
-        for item in prices
-        if (item.provider, item.model) == (provider, model)
-        and lane in item.lanes
-        and item.since <= day
-    ]
-    return max(fitting, key=lambda item: item.since).rates if fitting else None
+    """The price that a file itself gives."""
+    found = (overlay.price(provider, name, day, lane) for name in names)
+    return next((rates for rates in found if rates is not None), None)
 
 
-def _on(dated: tuple[Dated, ...], day: str) -> Dated | None:
-    """The prices that hold on a day."""
-    begun = [item for item in dated if item.since <= day]
-    return begun[-1] if begun else None
+def _standard(found: Found | None, day: str) -> Rates | None:
+    dated = None if found is None else found.model.on(REALTIME, day)
+    return None if dated is None else dated.rates()
 
 
-def _later_ratio(entry: Model, lane: str) -> tuple[Vector, Vector] | None:
-    """A lane's oldest listed prices and the standard prices of that day.
+def _listed(found: Found | None, lane: str, day: str) -> Rates | None:
+    """The lane's own listed prices. Another provider's model has them only with that provider."""
+    if found is None or found.borrowed:
+        return None
+    dated = found.model.on(lane, day)
+    return None if dated is None else dated.rates()
+
+
+def _by_rule(rule: Rule, standard: Rates, model: Model | None) -> Rates:
+    """The standard price times the ratio that the list later shows, or else the rule's."""
+    numerator, denominator = rule.numerator, rule.denominator
+    ratio = None if model is None else _later_ratio(model, rule.lane)
+    if ratio is not None:
+        numerator, denominator = ratio
+    return _stacked(standard.scaled(numerator, denominator), rule, standard)
+
+
+def _later_ratio(model: Model, lane: str) -> tuple[int, int] | None:
+    """A lane's oldest listed input price and the standard one of that day.
 
     Lists name a lane's prices from the day somebody verified them, long after the lane began. For
     earlier days their ratio to the standard price is what is known.
     """
-    listed = entry.lanes.get(lane, ())
-    if not listed:
+    listed = model.lanes.get(lane, ())
+    standard = model.on(REALTIME, listed[0].since) if listed else None
+    if standard is None or not standard.base[0]:
         return None
-    standard = _on(entry.lanes.get(REALTIME, ()), listed[0].since)
-    return None if standard is None else (Vector(*listed[0].base), Vector(*standard.base))
+    return listed[0].base[0], standard.base[0]
 
 
-def _by_rule(rule: Rule, standard: Rates, ratio: tuple[Vector, Vector] | None) -> Rates:
-    if ratio is not None and ratio[1].input:
-        rates = standard.scaled(ratio[0].input, ratio[1].input)
-    else:
-        rates = standard.scaled(rule.numerator, rule.denominator)
-    return _with_cache(rates, rule, standard)
+def _stacked(rates: Rates, rule: Rule | None, standard: Rates) -> Rates:
+    """Apply what a lane's rule says of cached tokens, which its list may not."""
+    how = "scaled" if rule is None else rule.cache_read
+    if how == "scaled":
+        return rates
 
+    def cached(vector: Vector, full: Vector) -> Vector:
+        return replace(vector, cache_read=vector.input if how == "input" else full.cache_read)
 
-def _with_cache(rates: Rates, rule: Rule, standard: Rates) -> Rates:
-    """Apply what the rule says of cached tokens."""
-    change = partial(_cache_of, rule.cache_read)
-    tiers = tuple(
-        (above, change(vector, full))
-        for (above, vector), (_, full) in zip(rates.tiers, standard.tiers, strict=False)
-    )
-    return Rates(change(rates.base, standard.base), tiers or rates.tiers)
-
-
-def _cache_of(how: str, vector: Vector, standard: Vector) -> Vector:
-    if how == "input":
-        return replace(vector, cache_read=vector.input)
-    if how == "standard":
-        return replace(vector, cache_read=standard.cache_read)
-    return vector
+    tiers = tuple((above, cached(vector, standard.above(above))) for above, vector in rates.tiers)
+    return Rates(cached(rates.base, standard.base), tiers)

@@ -1,20 +1,19 @@
-"""Our own dated additions to the base table, and the user's on top: prices, rules, discounts, aliases."""
+"""What is laid over the base table: prices, rules, discounts, regions, aliases; ours, and then the user's."""
 
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final
 
 from lanewise.errors import BadInput
-from lanewise.pricing.arithmetic import Rates, Vector
+from lanewise.pricing.arithmetic import Rates
+from lanewise.pricing.entries import Entry, entries, parse
+from lanewise.pricing.names import closeness
 
-_MICRO_DIGITS: Final = 6  # USD per million tokens -> pico-USD per token
-_LANES: Final = ("realtime", "flex", "background_2h", "background_8h", "batch")
+FOREVER = "9999-12-31"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +21,7 @@ class Price:
     """A model's prices in some lanes from a day on."""
 
     provider: str
-    model: str
+    model: str  # an id, or a pattern with `*`
     lanes: tuple[str, ...]
     since: str
     rates: Rates
@@ -37,13 +36,18 @@ class Rule:
     numerator: int
     denominator: int
     since: str
-    models: tuple[str, ...]  # prefixes; none: all
+    models: tuple[str, ...]  # beginnings of ids; none: all
+    without: tuple[str, ...]  # words in ids that it does not hold for
     cache_read: str  # "scaled", "input" (as plain input of the lane) or "standard"
 
     def applies(self, provider: str, model: str, lane: str, day: str) -> bool:
         """Whether this rule gives the price."""
-        fits = not self.models or model.startswith(self.models)
-        return (self.provider, self.lane) == (provider, lane) and fits and day >= self.since
+        return (
+            (self.provider, self.lane) == (provider, lane)
+            and day >= self.since
+            and (not self.models or model.startswith(self.models))
+            and not any(word in model for word in self.without)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,136 +67,134 @@ class Discount:
 
 
 @dataclass(frozen=True, slots=True)
+class Region:
+    """What processing in a region costs, as a fraction of the list; `*` is every region."""
+
+    provider: str
+    regions: tuple[str, ...]
+    numerator: int
+    denominator: int
+
+    def applies(self, provider: str, region: str) -> bool:
+        """Whether it says what this region costs."""
+        return self.provider == provider and (region in self.regions or "*" in self.regions)
+
+
+@dataclass(frozen=True, slots=True)
 class Overlay:
     """One file of additions."""
 
     version: str
-    prices: tuple[Price, ...]
-    rules: tuple[Rule, ...]
-    discounts: tuple[Discount, ...]
-    aliases: dict[tuple[str, str], str]
+    prices: tuple[Price, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    discounts: tuple[Discount, ...] = ()
+    regions: tuple[Region, ...] = ()
+    aliases: tuple[tuple[str, str, str], ...] = ()  # provider, id, what it means
+
+    def price(self, provider: str, model: str, day: str, lane: str) -> Rates | None:
+        """The closest entry for this model and lane that has begun; of equals the newest."""
+        fitting = [
+            (closeness(item.model, model), item.since, item.rates)
+            for item in self.prices
+            if item.provider == provider and lane in item.lanes and item.since <= day
+        ]
+        best = max(fitting, key=lambda item: item[:2], default=None)
+        return best[2] if best and best[0] else None
+
+    def alias(self, provider: str, model: str) -> str | None:
+        """What an id means, where this file says so."""
+        meant = (to for who, name, to in self.aliases if (who, name.lower()) == (provider, model))
+        return next(meant, None)
+
+
+NONE = Overlay("")
 
 
 @cache
 def shipped() -> Overlay:
-    """The overlay in this package."""
-    text = resources.files(__package__).joinpath("overlay.toml").read_text(encoding="utf-8")
-    table = tomllib.loads(text)
-    return _overlay(table, str(table["version"]), "overlay.toml")
+    """The overlay in this package; its version is its date and its content's hash."""
+    raw = resources.files(__package__).joinpath("overlay.toml").read_bytes()
+    table = parse(raw, "overlay.toml")
+    return _overlay(raw, f"{table['version']}+{_digest(raw)}", "overlay.toml")
 
 
 def user(path: Path) -> Overlay:
-    """The user's file; its version is its content's hash. Raises `BadInput` naming entry and key."""
+    """The user's file; its version is its content's hash. Raises `BadInput` naming line, entry and key."""
     try:
         raw = path.read_bytes()
-        table = tomllib.loads(raw.decode())
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadInput(f"{path}: {error}") from error
-    return _overlay(table, f"sha256:{hashlib.sha256(raw).hexdigest()[:8]}", str(path))
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read ({error.strerror})") from error
+    return _overlay(raw, f"sha256:{_digest(raw)}", str(path))
 
 
-NONE: Final = Overlay("", (), (), (), {})
+def _digest(raw: bytes) -> str:
+    return hashlib.sha256(raw).hexdigest()[:8]
 
 
-def _overlay(table: dict[str, Any], version: str, where: str) -> Overlay:
+def _overlay(raw: bytes, version: str, where: str) -> Overlay:
+    table = parse(raw, where)
     for section in table:
-        if section not in ("version", "price", "rule", "discount", "alias"):
+        if section not in ("version", "price", "rule", "discount", "region", "alias"):
             raise BadInput(
-                f"{where}: unknown [[{section}]]; accepted are price, rule, discount, alias"
+                f"{where}: unknown [[{section}]]; accepted are price, rule, discount, region, alias"
             )
+    found = {
+        section: entries(table, section, raw, where)
+        for section in ("price", "rule", "discount", "region", "alias")
+    }
     return Overlay(
         version,
-        tuple(_price(item, f"{where}: price {n}") for n, item in _items(table, "price")),
-        tuple(_rule(item, f"{where}: rule {n}") for n, item in _items(table, "rule")),
-        tuple(_discount(item, f"{where}: discount {n}") for n, item in _items(table, "discount")),
-        {
-            (_text(item, "provider", where), _text(item, "model", where)): _text(
-                item, "means", where
-            )
-            for _, item in _items(table, "alias")
-        },
+        prices=tuple(map(_price, found["price"])),
+        rules=tuple(map(_rule, found["rule"])),
+        discounts=tuple(map(_discount, found["discount"])),
+        regions=tuple(map(_region, found["region"])),
+        aliases=tuple(map(_alias, found["alias"])),
     )
 
 
-def _items(table: dict[str, Any], section: str) -> list[tuple[int, dict[str, Any]]]:
-    return list(enumerate(table.get(section, []), start=1))
-
-
-def _price(item: dict[str, Any], where: str) -> Price:
-    base = micro(_text(item, "input", where), where)
-    read = _optional(item, "cache_read", where, base)
-    write = _optional(item, "cache_write", where, base)
-    vector = Vector(
-        input=base,
-        cache_read=read,
-        cache_write_5m=write,
-        cache_write_1h=_optional(item, "cache_write_1h", where, write),
-        cache_write_other=write,
-        output=_optional(item, "output", where, 0),
-    )
-    lanes = tuple(item.get("lanes", ["realtime"]))
-    for lane in lanes:
-        if lane not in _LANES:
-            raise BadInput(f"{where}: unknown lane {lane!r}; accepted are {', '.join(_LANES)}")
+def _price(entry: Entry) -> Price:
+    entry.only("provider", "model", "lanes", "since", "tiers", *Entry.PRICES)
+    tiers = tuple((tier.count("above"), tier.vector("above")) for tier in entry.inner("tiers"))
     return Price(
-        _text(item, "provider", where),
-        _text(item, "model", where),
-        lanes,
-        str(item.get("since", "")),
-        Rates(vector),
+        entry.text("provider"),
+        entry.text("model"),
+        entry.lanes("lanes"),
+        entry.day("since", ""),
+        Rates(entry.vector(), tuple(sorted(tiers, key=lambda tier: tier[0]))),
     )
 
 
-def _rule(item: dict[str, Any], where: str) -> Rule:
-    numerator, _, denominator = _text(item, "multiply", where).partition("/")
-    if not (numerator.isdigit() and (denominator or "1").isdigit() and int(denominator or "1")):
-        raise BadInput(
-            f"{where}: multiply is {item['multiply']!r}; it takes a fraction such as '1/2'"
-        )
+def _rule(entry: Entry) -> Rule:
+    entry.only("provider", "lane", "multiply", "since", "models", "without", "cache_read")
     return Rule(
-        _text(item, "provider", where),
-        _text(item, "lane", where),
-        int(numerator),
-        int(denominator or "1"),
-        str(item.get("since", "")),
-        tuple(item.get("models", ())),
-        str(item.get("cache_read", "scaled")),
+        entry.text("provider"),
+        entry.lane("lane"),
+        *entry.fraction("multiply"),
+        entry.day("since", ""),
+        entry.texts("models"),
+        entry.texts("without"),
+        entry.choice("cache_read", ("scaled", "input", "standard")),
     )
 
 
-def _discount(item: dict[str, Any], where: str) -> Discount:
-    off = micro(str(item.get("percent", "")), f"{where}: percent") // 1_000
-    if not 0 <= off <= 100_000:
-        raise BadInput(f"{where}: percent is {item.get('percent')!r}; it takes 0 to 100")
+def _discount(entry: Entry) -> Discount:
+    entry.only("provider", "models", "percent", "since", "until")
     return Discount(
-        _text(item, "provider", where),
-        tuple(item.get("models", ())),
-        100_000 - off,
-        str(item.get("since", "")),
-        str(item.get("until", "9999-12-31")),
+        entry.text("provider"),
+        entry.texts("models"),
+        100_000 - entry.percent("percent"),
+        entry.day("since", ""),
+        entry.day("until", FOREVER),
     )
 
 
-def _optional(item: dict[str, Any], key: str, where: str, default: int) -> int:
-    return micro(str(item[key]), f"{where}: {key}") if key in item else default
+def _region(entry: Entry) -> Region:
+    entry.only("provider", "regions", "multiply")
+    return Region(
+        entry.text("provider"), entry.texts("regions") or ("*",), *entry.fraction("multiply")
+    )
 
 
-def _text(item: dict[str, Any], key: str, where: str) -> str:
-    value = item.get(key)
-    if value is None:
-        raise BadInput(f"{where}: {key!r} is missing")
-    return str(value)
-
-
-def micro(text: str, where: str) -> int:
-    """A decimal text times a million, exactly.
-
-    >>> micro("0.0625", "")
-    62500
-    """
-    whole, _, digits = text.strip().partition(".")
-    if not (whole + digits).isdigit() or len(digits) > _MICRO_DIGITS:
-        raise BadInput(
-            f"{where} is {text!r}; it takes a price such as '0.15', six decimals at most"
-        )
-    return int(whole + digits.ljust(_MICRO_DIGITS, "0"))
+def _alias(entry: Entry) -> tuple[str, str, str]:
+    entry.only("provider", "model", "means")
+    return entry.text("provider"), entry.text("model"), entry.text("means")

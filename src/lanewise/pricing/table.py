@@ -7,23 +7,24 @@ together. So no command pays for importing the library, and a price can be trace
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Final
 
 import msgspec
 
 from lanewise.pricing.arithmetic import Rates, Vector
+from lanewise.pricing.names import dashed, stem
 
-UNITS: Final = 6  # prices in a vector
+_Prices = tuple[int, int, int, int, int, int]  # in the order of `Vector`
 
 
 class Dated(msgspec.Struct, frozen=True):
     """Prices of one lane from a day on (`""`: always). A tier is [above, six prices]."""
 
     since: str
-    base: tuple[int, int, int, int, int, int]
-    tiers: tuple[tuple[int, tuple[int, int, int, int, int, int]], ...] = ()
+    base: _Prices
+    tiers: tuple[tuple[int, _Prices], ...] = ()
 
     def rates(self) -> Rates:
         """As rates."""
@@ -38,30 +39,85 @@ class Model(msgspec.Struct, frozen=True):
     id: str
     match: tuple[tuple[str, str], ...]  # (equals | starts | ends | contains | regex, text)
     lanes: dict[str, tuple[Dated, ...]]
+    by_clock: bool = False  # prices go by the hour; the dearest is listed here
 
-    def means(self, name: str) -> bool:
-        """Whether an id is this model's."""
-        return any(_matches(kind, text, name) for kind, text in self.match)
+    def on(self, lane: str, day: str) -> Dated | None:
+        """The prices that hold in a lane on a day."""
+        begun = [item for item in self.lanes.get(lane, ()) if item.since <= day]
+        return begun[-1] if begun else None
 
 
-class Table(msgspec.Struct, frozen=True):
-    """Everything that was compiled."""
+class Provider(msgspec.Struct, frozen=True):
+    """A provider's own models, and the providers whose models it sells besides."""
 
+    borrows: tuple[str, ...]
+    models: tuple[Model, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The model that an id means."""
+
+    model: Model
+    sure: bool  # not by likeness, not from another provider's list, not by the hour
+    borrowed: bool = False  # from another provider's list
+
+
+class _File(msgspec.Struct, frozen=True):
     version: str
-    providers: dict[str, tuple[Model, ...]]
+    providers: dict[str, msgspec.Raw]
 
-    def find(self, provider: str, name: str) -> Model | None:
-        """The model an id means: by its very id first, then in the library's order."""
-        models = self.providers.get(provider, ())
-        exact = next((model for model in models if model.id == name), None)
-        return exact or next((model for model in models if model.means(name)), None)
+
+class Table:
+    """Everything that was compiled; a provider's part is read when it is first asked for."""
+
+    def __init__(self, data: bytes) -> None:
+        file = msgspec.json.decode(data, type=_File)
+        self.version = file.version
+        self._raw = file.providers
+        self._read: dict[str, Provider] = {}
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """Whose prices are listed."""
+        return tuple(self._raw)
+
+    def provider(self, name: str) -> Provider:
+        """A provider's part; an empty one where nothing is listed."""
+        if name not in self._raw:
+            return Provider((), ())
+        found = self._read.get(name)
+        if found is None:
+            found = self._read[name] = msgspec.json.decode(self._raw[name], type=Provider)
+        return found
+
+    def find(self, provider: str, name: str) -> Found | None:
+        """The model an id means to a provider, by the library's own rules, first match first."""
+        name = name.lower()
+        return self._find(provider, name) or self._find(provider, dashed(name))
+
+    def _find(self, provider: str, name: str) -> Found | None:
+        asked = self.provider(provider)
+        own = _first(asked.models, name)
+        if own is not None:
+            return own
+        lent = (_first(self.provider(lender).models, name) for lender in asked.borrows)
+        found = next((item for item in lent if item is not None), None)
+        return None if found is None else Found(found.model, sure=False, borrowed=True)
 
 
 @cache
 def shipped() -> Table:
     """The table in this package."""
-    data = resources.files(__package__).joinpath("table.json").read_bytes()
-    return msgspec.json.decode(data, type=Table)
+    return Table(resources.files(__package__).joinpath("table.json").read_bytes())
+
+
+def _first(models: tuple[Model, ...], name: str) -> Found | None:
+    for model in models:
+        for kind, text in model.match:
+            if _matches(kind, text, name):
+                return Found(model, not model.by_clock and _sure(kind, text, name))
+    return None
 
 
 def _matches(kind: str, text: str, name: str) -> bool:
@@ -76,3 +132,16 @@ def _matches(kind: str, text: str, name: str) -> bool:
             return text in name
         case _:
             return re.search(text, name) is not None
+
+
+def _sure(kind: str, text: str, name: str) -> bool:
+    """Whether a loose rule covers all of an id but its date and what stands before it.
+
+    `claude-sonnet-4-6-20260301` is the model that `claude-sonnet-4-6...` describes;
+    `claude-sonnet-4-6-turbo` may be another, whose price is then an estimate.
+    """
+    if kind == "starts":
+        return len(stem(name)) <= len(text)
+    if kind == "contains":
+        return stem(name).endswith(text)
+    return True
