@@ -252,3 +252,20 @@ def test_unknown_says_when_it_was_sent_and_when_it_was_given_up(
     batch = world.engine.store.batches(run.id)[0].batch
     assert isinstance(batch, Unknown)
     assert batch.sent_at <= world.clock.at < batch.give_up_at
+
+
+def test_a_batch_in_doubt_is_never_taken_for_an_orphan(
+    world: Any, shape: str, requests_of: Requests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.fault("http_error", operation="batches.create", status=500)
+    first = world.finish(world.submit(requests_of(shape, 3)))  # leaves an attempt that was given up
+    kill_at(monkeypatch, "create.answered")
+    second = world.submit(requests_of(shape, 3), again=True)
+    with pytest.raises(Killed):
+        world.passes()
+    world.reopen()
+    assert world.finish(second).answered == first.answered == 3
+    assert "orphan.found" not in world.kinds()
+    assert world.engine.store.money().waste_nano == 0
+    assert world.sandbox.books()["batches"] == 2
+    world.check_books()

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 from lanewise.domain.batches import Ending, Receipt
-from lanewise.domain.ids import AttemptId, RunId, parse_custom_id
+from lanewise.domain.ids import RunId, parse_custom_id
 from lanewise.domain.results import ResultLine, Verdict
 from lanewise.domain.usage import Usage
 from lanewise.lanes.prices import Prices
@@ -28,38 +28,37 @@ _CLOCK_SLACK = 300.0
 async def sweep(shift: Shift) -> int:
     """Walk the provider's listing once; returns how many new orphans were found."""
     now = shift.now()
-    attempts = {
-        attempt.id: attempt for attempt in shift.store.attempts(shift.account, now - _LOOK_BACK)
-    }
-    given_up = [attempt for attempt in attempts.values() if attempt.outcome == "absent"]
+    given_up = [
+        attempt
+        for attempt in shift.store.attempts(shift.account, now - _LOOK_BACK)
+        if attempt.outcome == "absent"
+    ]
     if not given_up:
         return 0
     since = min(attempt.sent_at for attempt in given_up) - _CLOCK_SLACK
-    known = shift.store.known_provider_ids(shift.account)
     found = 0
     async for seen in shift.provider.listing(since):
-        if seen.provider_id in known:
+        if seen.provider_id in shift.store.known_provider_ids(shift.account):
             continue
-        if (attempt := await _ours(shift, seen, attempts, given_up)) is not None:
+        if (attempt := await _ours(shift, seen, given_up)) is not None:
             found += _remember(shift, seen, attempt)
     return found
 
 
-async def _ours(
-    shift: Shift, seen: Seen, attempts: dict[AttemptId, Attempt], given_up: list[Attempt]
-) -> Attempt | None:
-    """The attempt that made it: by its tag, else by whom its results answer."""
+async def _ours(shift: Shift, seen: Seen, given_up: list[Attempt]) -> Attempt | None:
+    """The given-up attempt that made it: by its tag, else by whom its results answer.
+
+    An attempt that is still open is no orphan: its batch is being created, or looked for.
+    """
     if seen.attempt is not None or shift.provider.uploads:
-        return None if seen.attempt is None else attempts.get(seen.attempt)
+        return next((attempt for attempt in given_up if attempt.id == seen.attempt), None)
     by_count = [a for a in given_up if shift.store.contents(a.batch).requests == seen.requests]
-    if not by_count or not seen.ended:
+    if not by_count or not seen.ended or shift.store.unresolved(shift.account):
         return None
     line = await _first_line(shift, seen)
     named = None if line is None else parse_custom_id(line.custom_id)
     for attempt in by_count:
-        if named and named[0] in {
-            part.segment for part in shift.store.contents(attempt.batch).parts
-        }:
+        if named and named[0] in {part.segment for part in shift.store.contents(attempt.batch).parts}:
             return attempt
     return None
 

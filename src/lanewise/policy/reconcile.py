@@ -62,7 +62,8 @@ def judge(
     if free:
         return Adopt(free[0], provisional=True, surplus=(), why="fits by time and count")
     if held.intersection(candidates):
-        return LookAgain(now + 60.0, "what fits is held by another batch that is in doubt")
+        again = now + listing_lag / 10  # the sibling's results will tell whose it is
+        return LookAgain(again, "what fits is held by another batch that is in doubt")
     if now >= give_up_at + listing_lag:
         return Absent(f"not in the listing {now - give_up_at:.0f} s after the attempt was given up")
     return LookAgain(_next_look(now, give_up_at, listing_lag), "not in the listing yet")
