@@ -62,15 +62,13 @@ def provider(source: gp.Provider) -> dict[str, Any]:
     borrows = [name for name in source.fallback_model_providers or () if name in PROVIDERS]
     return {
         "borrows": borrows,
-        "models": [entry for model in source.models if (entry := compiled(model))],
+        "models": [compiled(model) for model in source.models],
     }
 
 
-def compiled(model: gp.ModelInfo) -> dict[str, Any] | None:
-    """One model, if it is priced by tokens."""
+def compiled(model: gp.ModelInfo) -> dict[str, Any]:
+    """One model. Without a price by token it has no lanes, and keeps others from matching its ids."""
     lanes = {lane: list(dated(model, when)) for lane, when in LANES.items()}
-    if not lanes["realtime"]:
-        return None
     return {
         "id": model.id,
         "match": list(clauses(model.match)),

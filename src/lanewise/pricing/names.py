@@ -11,11 +11,15 @@ _COMPACT: Final = re.compile(r"-(20\d\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?=-
 
 
 def stem(name: str) -> str:
-    """The id without the date, version or `-latest` at its end.
+    """The id without the date, version or `-latest` at its end; of a fine-tuned one, its base's.
 
-    >>> [stem(name) for name in ("gpt-4o-2024-08-06", "claude-haiku-4-5-20251001", "gpt-4o")]
-    ['gpt-4o', 'claude-haiku-4-5', 'gpt-4o']
+    >>> stem("gpt-4o-2024-08-06"), stem("claude-haiku-4-5-20251001"), stem("gpt-4o")
+    ('gpt-4o', 'claude-haiku-4-5', 'gpt-4o')
+    >>> stem("ft:gpt-4o-2024-08-06:acme::9Kx")
+    'ft:gpt-4o'
     """
+    if name.startswith("ft:"):
+        name = ":".join(name.split(":")[:2])
     return _SNAPSHOT.sub("", name)
 
 
