@@ -85,20 +85,22 @@ def price(rates: Rates, usage: Usage) -> int:
     >>> price(Rates(Vector(150_000, 75_000, 0, 0, 0, 600_000)), Usage(input=1_000, output=10))
     156000
     """
-    return divide(sum(_picos(rates.of(usage), usage)), PICO_PER_NANO)
+    vector = rates.of(usage) if rates.tiers else rates.base
+    return divide(  # one sum, not four parts: this runs for every result line
+        usage.input * vector.input
+        + usage.cache_read * vector.cache_read
+        + usage.cache_write_5m * vector.cache_write_5m
+        + usage.cache_write_1h * vector.cache_write_1h
+        + usage.cache_write_other * vector.cache_write_other
+        + usage.output * vector.output,
+        PICO_PER_NANO,
+    )
 
 
 def components(rates: Rates, usage: Usage) -> Components:
     """The same price by part. What rounding each part leaves over goes to the largest part."""
-    exact = _picos(rates.of(usage), usage)
-    parts = [divide(part, PICO_PER_NANO) for part in exact]
-    largest = max(range(len(parts)), key=lambda index: exact[index])
-    parts[largest] += price(rates, usage) - sum(parts)
-    return Components(*parts)
-
-
-def _picos(vector: Vector, usage: Usage) -> tuple[int, int, int, int]:
-    return (
+    vector = rates.of(usage)
+    exact = (
         usage.input * vector.input,
         usage.cache_read * vector.cache_read,
         usage.cache_write_5m * vector.cache_write_5m
@@ -106,6 +108,10 @@ def _picos(vector: Vector, usage: Usage) -> tuple[int, int, int, int]:
         + usage.cache_write_other * vector.cache_write_other,
         usage.output * vector.output,
     )
+    parts = [divide(part, PICO_PER_NANO) for part in exact]
+    largest = exact.index(max(exact))
+    parts[largest] += divide(sum(exact), PICO_PER_NANO) - sum(parts)
+    return Components(*parts)
 
 
 def divide(numerator: int, denominator: int) -> int:

@@ -8,7 +8,7 @@ never has the standard price because nobody knew better.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
@@ -81,7 +81,7 @@ class PriceBook:
 
         `region`: where the provider is asked to process; None where it is free to choose.
         """
-        return self._resolved(provider, model.lower(), _day(at), lane, region)
+        return self._resolved(provider, model, _day(at), lane, region)
 
     def pricer(
         self, provider: str, model: str, at: datetime, lane: LaneName, region: str | None = None
@@ -96,11 +96,12 @@ class PriceBook:
         if found is None:
             return ()
         days = {item.since for lane in found.model.lanes.values() for item in lane}
-        return tuple(sorted(day for day in days if day > _day(after)))
+        return tuple(sorted(day for day in days if day > _day(after).isoformat()))
 
     def _resolve(
-        self, provider: str, model: str, day: str, lane: str, region: str | None
+        self, provider: str, name: str, date_: date, lane: str, region: str | None
     ) -> Resolved:
+        model, day = name.lower(), date_.isoformat()
         rated = self._rated(provider, model, day, lane)
         if rated is not None and region is not None:
             rated = self._located(rated, provider, region)
@@ -159,8 +160,9 @@ class PriceBook:
         )
 
 
-def _day(at: datetime) -> str:
-    return (at if at.tzinfo is None else at.astimezone(UTC)).date().isoformat()
+def _day(at: datetime) -> date:
+    """The day in UTC; asked for every row, so the usual case is short."""
+    return (at if at.tzinfo is None or at.tzinfo is UTC else at.astimezone(UTC)).date()
 
 
 def _own(
