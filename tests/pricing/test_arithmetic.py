@@ -45,6 +45,12 @@ def test_components_add_up_to_the_price(rate: Rates, usage: Usage) -> None:
     assert components(rate, usage).total == price(rate, usage)
 
 
+def test_what_rounding_the_parts_leaves_over_goes_to_the_largest() -> None:
+    thirds = Rates(Vector(400, 400, 400, 400, 400, 1_400))
+    found = components(thirds, Usage(1, 1, 1, 0, 0, 1))
+    assert (found.input, found.cache_read, found.cache_write, found.output) == (0, 0, 0, 3)
+
+
 @given(rates, st.lists(usages, max_size=6))
 def test_the_order_of_addition_does_not_matter(rate: Rates, many: list[Usage]) -> None:
     assert sum(price(rate, u) for u in many) == sum(price(rate, u) for u in reversed(many))

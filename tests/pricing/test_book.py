@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from lanewise.domain.lanes import BACKGROUND_2H, BACKGROUND_8H, BATCH, FLEX, REALTIME, LaneName
 from lanewise.domain.usage import Usage
 from lanewise.pricing import PriceBook
+from lanewise.pricing.overlay import shipped as overlay
 from lanewise.pricing.table import shipped
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -80,6 +81,9 @@ class TestTheFiveWaysToGetTheStandardPriceInSilence:
         found = BOOK.resolve("azure", "gpt-4o", NOW, BATCH)
         assert found.status == "estimated"
         assert dollars("azure", "gpt-4o", BATCH) < dollars("azure", "gpt-4o", REALTIME)
+        cached = Usage(cache_read=1_000_000)
+        assert dollars("azure", "gpt-5", BATCH, cached) == dollars("azure", "gpt-5", BATCH)
+        assert BOOK.resolve("azure", "grok-4.3", NOW, BATCH).rates is None
         assert BOOK.resolve("aws", "anthropic.claude-sonnet-4-6", NOW, BATCH).rates is None
 
     @pytest.mark.parametrize("model", ["claude-sonnet-4-0", "claude-3-opus-20240229"])
@@ -92,6 +96,11 @@ class TestTheFiveWaysToGetTheStandardPriceInSilence:
     def test_a_lane_that_does_not_exist_has_no_price(self) -> None:
         assert BOOK.resolve("openai", "gpt-4o", NOW, LaneName("bacth")).status == "unknown"
 
+    @pytest.mark.parametrize("model", ["gpt-4o-realtime-preview", "gpt-4o-mini-tts"])
+    def test_a_model_that_cannot_wait_has_no_price_in_a_batch(self, model: str) -> None:
+        assert BOOK.resolve("openai", model, NOW, REALTIME).status == "listed"
+        assert BOOK.resolve("openai", model, NOW, BATCH).status == "unknown"
+
     def test_a_lane_a_provider_does_not_sell_has_no_price(self) -> None:
         assert BOOK.resolve("anthropic", "claude-sonnet-4-6", NOW, FLEX).rates is None
 
@@ -100,6 +109,14 @@ def test_an_id_that_is_only_like_a_listed_one_is_an_estimate() -> None:
     found = BOOK.resolve("anthropic", "claude-sonnet-4-6-turbo", NOW, BATCH)
     assert found.status == "estimated"
     assert found.rates == BOOK.resolve("anthropic", "claude-sonnet-4-6", NOW, BATCH).rates
+
+
+@pytest.mark.parametrize("model", ["Text-Embedding-3-Small", "GPT-4.1", "Omni-Moderation-Latest"])
+def test_an_id_means_the_same_in_capitals(model: str) -> None:
+    assert BOOK.resolve("openai", model, NOW, BATCH) == BOOK.resolve(
+        "openai", model.lower(), NOW, BATCH
+    )
+    assert BOOK.resolve("openai", model, NOW, BATCH).rates is not None
 
 
 def test_prices_are_those_of_the_day_in_utc() -> None:
@@ -146,6 +163,19 @@ def test_gemini_keeps_the_real_time_price_of_cached_tokens_in_a_batch_unless_it_
     for model, share in (("gemini-2.5-flash", 1), ("gemini-3.8-flash", 0.5)):
         real = dollars("google", model, REALTIME, cached)
         assert dollars("google", model, BATCH, cached) == pytest.approx(real * share)
+
+
+def test_gemini_keeps_it_for_long_contexts_too_and_before_the_listing() -> None:
+    early = datetime(2026, 9, 1, tzinfo=UTC)
+    for cached in (Usage(cache_read=100_000), Usage(cache_read=300_000)):
+        real = dollars("google", "gemini-2.5-pro", REALTIME, cached, early)
+        assert dollars("google", "gemini-2.5-pro", BATCH, cached, early) == real
+    assert BOOK.resolve("google", "gemini-2.5-pro", early, BATCH).status == "rule"
+
+
+def test_a_voyage_batch_costs_a_third_less() -> None:
+    real = dollars("voyageai", "voyage-4", REALTIME)
+    assert dollars("voyageai", "voyage-4", BATCH) == pytest.approx(real * 0.67)
 
 
 def test_a_long_context_is_dearer_in_every_lane_from_its_own_input_on() -> None:
@@ -221,6 +251,25 @@ def test_no_lane_is_dearer_than_real_time_for_uncached_usage_of_any_listed_model
             assert pricer.cost(usage) <= realtime.cost(usage), model
             checked += 1
     assert checked > 20
+
+
+def test_what_a_lane_lists_is_what_its_rule_says_so_that_earlier_days_agree_with_it() -> None:
+    checked = 0
+    for name in shipped().providers:
+        for model in shipped().provider(name).models:
+            for lane, listed in model.lanes.items():
+                standard = model.on(REALTIME, listed[0].since)
+                if lane == REALTIME or standard is None:
+                    continue
+                rules = [rule for rule in overlay().rules if rule.provider == name]
+                fits = [r for r in rules if r.applies(name, model.id, lane, "2026-10-15")]
+                assert fits, (name, model.id, lane)
+                for part in (0, 5):  # input and output
+                    assert standard.base[part] * fits[0].numerator == (
+                        listed[0].base[part] * fits[0].denominator
+                    ), (name, model.id, lane)
+                checked += 1
+    assert checked > 100
 
 
 def test_where_caching_makes_a_batch_dearer_the_saving_is_negative_not_hidden() -> None:

@@ -81,6 +81,29 @@ def test_a_long_context_price_is_chosen_by_each_request(tmp_path: Path) -> None:
     assert costs == [1_000_000, 3_003_000, 6_000_000, 10_005_000]
 
 
+def test_caching_has_the_prices_that_are_named_and_else_those_of_input(tmp_path: Path) -> None:
+    own = '[[price]]\nprovider = "openai"\nmodel = "own{}"\ninput = 1\noutput = 9\n'
+    book = written(
+        tmp_path,
+        own.format(1)
+        + own.format(2)
+        + "cache_read = 0.1\ncache_write = 1.25\ncache_write_1h = 2\n"
+        + own.format(3)
+        + "cache_write = 1.25\n",
+    )
+    usages = [Usage(**{part: 1_000}) for part in ("cache_read", "cache_write_5m", "cache_write_1h")]
+    for model, micro in (("own1", (1, 1, 1)), ("own2", (0.1, 1.25, 2)), ("own3", (1, 1.25, 1.25))):
+        pricer = book.pricer("openai", model, NOW, REALTIME)
+        assert pricer is not None
+        assert [pricer.cost(usage) for usage in usages] == [n * 1_000_000 for n in micro]
+
+
+def test_a_price_with_one_provider_says_nothing_of_another(tmp_path: Path) -> None:
+    book = written(tmp_path, NEGOTIATED.replace("openai", "azure"))
+    assert million(book, "gpt-4o") == (2_500_000, "listed")
+    assert million(book, "gpt-4o", provider="azure") == (2_000_000, "override")
+
+
 def test_an_alias_of_ones_own_has_the_price_of_what_it_means(tmp_path: Path) -> None:
     text = '[[alias]]\nprovider = "openai"\nmodel = "our-deployment"\nmeans = "gpt-4o-mini"\n'
     book = written(tmp_path, text)

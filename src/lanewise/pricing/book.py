@@ -18,7 +18,7 @@ from lanewise.domain.usage import Usage
 from lanewise.pricing import overlay as overlays
 from lanewise.pricing.arithmetic import Rates, Vector, price
 from lanewise.pricing.overlay import Overlay, Rule
-from lanewise.pricing.table import Found, Model, Table, shipped
+from lanewise.pricing.table import Found, Table, shipped
 
 PriceStatus: TypeAlias = Literal["listed", "override", "rule", "estimated", "unknown"]
 _WHOLE: Final = 100_000
@@ -141,8 +141,8 @@ class PriceBook:
             return _stacked(listed, rule, standard) if dear else listed, status
         if rule is None:
             return None
-        rates = _by_rule(rule, standard, None if found is None else found.model)
-        return rates, "rule" if status == "listed" else status
+        scaled = standard.scaled(rule.numerator, rule.denominator)
+        return _stacked(scaled, rule, standard), "rule" if status == "listed" else status
 
     def _rule(self, provider: str, model: str, lane: str, day: str) -> Rule | None:
         rules = (*self._theirs.rules, *self._ours.rules)
@@ -184,28 +184,6 @@ def _listed(found: Found | None, lane: str, day: str) -> Rates | None:
         return None
     dated = found.model.on(lane, day)
     return None if dated is None else dated.rates()
-
-
-def _by_rule(rule: Rule, standard: Rates, model: Model | None) -> Rates:
-    """The standard price times the ratio that the list later shows, or else the rule's."""
-    numerator, denominator = rule.numerator, rule.denominator
-    ratio = None if model is None else _later_ratio(model, rule.lane)
-    if ratio is not None:
-        numerator, denominator = ratio
-    return _stacked(standard.scaled(numerator, denominator), rule, standard)
-
-
-def _later_ratio(model: Model, lane: str) -> tuple[int, int] | None:
-    """A lane's oldest listed input price and the standard one of that day.
-
-    Lists name a lane's prices from the day somebody verified them, long after the lane began. For
-    earlier days their ratio to the standard price is what is known.
-    """
-    listed = model.lanes.get(lane, ())
-    standard = model.on(REALTIME, listed[0].since) if listed else None
-    if standard is None or not standard.base[0]:
-        return None
-    return listed[0].base[0], standard.base[0]
 
 
 def _stacked(rates: Rates, rule: Rule | None, standard: Rates) -> Rates:

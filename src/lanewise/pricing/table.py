@@ -116,7 +116,8 @@ def _first(models: tuple[Model, ...], name: str) -> Found | None:
     for model in models:
         for kind, text in model.match:
             if _matches(kind, text, name):
-                return Found(model, not model.by_clock and _sure(kind, text, name))
+                known = model.id in (name, stem(name)) or _covers(kind, text, name)
+                return Found(model, known and not model.by_clock)
     return None
 
 
@@ -134,7 +135,7 @@ def _matches(kind: str, text: str, name: str) -> bool:
             return re.search(text, name) is not None
 
 
-def _sure(kind: str, text: str, name: str) -> bool:
+def _covers(kind: str, text: str, name: str) -> bool:
     """Whether a loose rule covers all of an id but its date and what stands before it.
 
     `claude-sonnet-4-6-20260301` is the model that `claude-sonnet-4-6...` describes;
