@@ -269,3 +269,20 @@ def test_a_batch_in_doubt_is_never_taken_for_an_orphan(
     assert world.engine.store.money().waste_nano == 0
     assert world.sandbox.books()["batches"] == 2
     world.check_books()
+
+
+def test_a_process_that_was_frozen_between_intent_and_call_does_not_send_late(
+    world: Any, shape: str, requests_of: Requests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reach(place: str) -> None:
+        if place == "create.intent":
+            monkeypatch.setattr(submitting, "reach", lambda _: None)
+            world.clock.at += 3_600.0
+
+    monkeypatch.setattr(submitting, "reach", reach)
+    run = world.submit(requests_of(shape, 3))
+    world.passes()
+    assert world.sandbox.books()["batches"] == 0
+    assert world.finish(run).answered == 3
+    assert world.sandbox.books()["batches"] == 1
+    world.check_books()

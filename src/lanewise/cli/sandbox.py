@@ -26,6 +26,7 @@ def sandbox() -> None:
 )
 @click.option("--speed", type=float, help="How much faster than real time its clock runs.")
 @click.option("--batch-seconds", type=float, help="A fixed time for every batch instead.")
+@click.option("--listing-lag", default=0.0, help="Seconds until a new batch shows in listings.")
 @click.option("--faults", type=click.Path(path_type=Path), help="A fault script (TOML or JSON).")
 @click.option("--directory", type=click.Path(path_type=Path), help="Where its state is kept.")
 @home_option
@@ -36,6 +37,7 @@ def serve(
     profile: str | None,
     speed: float | None,
     batch_seconds: float | None,
+    listing_lag: float,
     faults: Path | None,
     directory: Path | None,
     home: Path | None,
@@ -53,6 +55,7 @@ def serve(
         profile=profile or settings.sandbox_profile,
         speed=speed or 1.0,
         batch_seconds=batch_seconds,
+        listing_lag_seconds=listing_lag,
         faults=load_faults(faults) if faults else (),
     )
     where = directory or settings.home / "sandbox-server"

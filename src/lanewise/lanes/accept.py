@@ -20,6 +20,7 @@ from lanewise.providers import dialects, registry
 from lanewise.store.protocol import AccountRow, Draft, NewRun, Run, Store
 
 _KEPT_PROBLEMS: Final = 1_000
+_LOOK_EVERY: Final = 250  # requests between signs of progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ def _write(
             caller_id=line.caller_id,
             units=line.units,
         )
-        if draft.requests % 1_000 == 0:
+        if draft.requests % _LOOK_EVERY == 0:
             reach("ingest.append")
             if progress is not None:
                 progress(draft.requests)

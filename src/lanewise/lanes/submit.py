@@ -160,13 +160,16 @@ async def _create(shift: Shift, batch: Packed | Uploaded, contents: Contents) ->
     shift.advance(batch, creating, creating.attempt)
     reach("create.intent")
     tag = Tag(creating.attempt, batch.id, shift.store.home_id)
+    left = creating.give_up_at - shift.now()  # less than the time-out if this process was frozen
     try:
+        if left <= 0:
+            raise Doubtful("the time to send was over before the call began")
         receipt = await shift.provider.create(
             contents.key,
             tag,
             file_id=creating.file_id,
             payload=shift.store.payload(contents),
-            timeout=timeout,
+            timeout=left,
         )
     except Refused as error:
         _create_refused(shift, creating, contents, error)

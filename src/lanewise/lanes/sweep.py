@@ -58,7 +58,9 @@ async def _ours(shift: Shift, seen: Seen, given_up: list[Attempt]) -> Attempt | 
     line = await _first_line(shift, seen)
     named = None if line is None else parse_custom_id(line.custom_id)
     for attempt in by_count:
-        if named and named[0] in {part.segment for part in shift.store.contents(attempt.batch).parts}:
+        if named and named[0] in {
+            part.segment for part in shift.store.contents(attempt.batch).parts
+        }:
             return attempt
     return None
 

@@ -85,6 +85,7 @@ class AnthropicBatches:
         pieces = stream(
             wrap(payload.chunks()),
             still_wanted=lambda: asyncio.get_running_loop().time() < deadline,
+            failpoint="create.sent",
         )
         try:
             async with asyncio.timeout(timeout):

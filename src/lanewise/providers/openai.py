@@ -116,9 +116,19 @@ class OpenAIBatches:
             "metadata": {"lw_attempt": tag.attempt, "lw_batch": tag.batch, "lw_home": tag.home},
             "output_expires_after": {"anchor": "created_at", "seconds": _KEEP_SECONDS},
         }
+        data = msgspec.json.encode(body)
+        headers = {"content-type": "application/json", "content-length": str(len(data))}
+        deadline = asyncio.get_running_loop().time() + timeout
+        pieces = stream(
+            iter([data]),
+            still_wanted=lambda: asyncio.get_running_loop().time() < deadline,
+            failpoint="create.sent",
+        )
         try:
             async with asyncio.timeout(timeout):
-                answer, _ = await self._http.json("POST", "/batches", json=body)
+                answer, _ = await self._http.json(
+                    "POST", "/batches", content=pieces, headers=headers
+                )
         except TimeoutError as error:
             raise Doubtful(f"POST /batches: no answer in {timeout:g} s") from error
         except Refused as error:

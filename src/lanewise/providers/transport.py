@@ -14,6 +14,7 @@ from typing import Any, Final
 import httpx2
 import msgspec
 
+from lanewise.failpoints import reach
 from lanewise.providers.protocol import Account, Doubtful, NotSent, RefusalKind, Refused
 
 CONNECT_SECONDS: Final = 10.0
@@ -73,7 +74,10 @@ class Transport:
 
 
 async def stream(
-    pieces: Iterator[bytes], *, still_wanted: Callable[[], bool] = lambda: True
+    pieces: Iterator[bytes],
+    *,
+    still_wanted: Callable[[], bool] = lambda: True,
+    failpoint: str | None = None,
 ) -> AsyncIterator[bytes]:
     """A request body; stops with an error as soon as it is no longer wanted."""
     for piece in pieces:
@@ -81,6 +85,8 @@ async def stream(
             raise Doubtful("the time to send was over before everything was sent")
         yield piece
         await asyncio.sleep(0)
+    if failpoint is not None:
+        reach(failpoint)
 
 
 async def _body(response: httpx2.Response) -> bytes:
