@@ -280,9 +280,8 @@ def test_a_process_that_was_frozen_between_intent_and_call_does_not_send_late(
             world.clock.at += 3_600.0
 
     monkeypatch.setattr(submitting, "reach", reach)
-    run = world.submit(requests_of(shape, 3))
-    world.passes()
-    assert world.sandbox.books()["batches"] == 0
-    assert world.finish(run).answered == 3
+    run = world.finish(world.submit(requests_of(shape, 3)))
+    assert run.answered == 3
+    assert any("time to send was over" in event.detail for event in world.engine.store.events())
     assert world.sandbox.books()["batches"] == 1
     world.check_books()
