@@ -147,7 +147,9 @@ class Loop:
         if slot.stopped_at and time.monotonic() - slot.stopped_at > LEASE_SECONDS + 0.5:
             slot.process.send_signal(signal.SIGCONT)
             slot.stopped_at = 0.0
-            slot.kill_at = time.monotonic() + 0.3  # it has shown what it does; make room for the next
+            slot.kill_at = (
+                time.monotonic() + 0.3
+            )  # it has shown what it does; make room for the next
             slot.point = "random"
         if slot.kill_at and time.monotonic() > slot.kill_at:
             slot.process.kill()

@@ -26,7 +26,6 @@ from typing import ClassVar, Final, TypeAlias
 
 from lanewise.domain.ids import AttemptId, BatchId
 
-
 GONE: Final = "gone"  # stands in `files` for results that the provider no longer holds
 
 

@@ -161,9 +161,11 @@ async def _create(shift: Shift, batch: Packed | Uploaded, contents: Contents) ->
     reach("create.intent")
     tag = Tag(creating.attempt, batch.id, shift.store.home_id)
     left = creating.give_up_at - shift.now()  # less than the time-out if this process was frozen
+    if left <= 0:
+        late = "the time to send was over before the call began"
+        shift.advance(creating, creating.doubtful(late, shift.now()), late)
+        return
     try:
-        if left <= 0:
-            raise Doubtful("the time to send was over before the call began")
         receipt = await shift.provider.create(
             contents.key,
             tag,

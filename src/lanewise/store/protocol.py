@@ -648,6 +648,10 @@ class Store(Protocol):
         """Remove files that no row names (crashed drafts, half downloads); returns the bytes freed."""
         ...
 
+    def check_integrity(self) -> str:
+        """What is wrong with the rows; empty where nothing is."""
+        ...
+
     def backup(self, target: Path) -> None:
         """A consistent copy of the home while workers go on."""
         ...

@@ -49,6 +49,11 @@ class KeepingOperations(Operations):
                     file.unlink(missing_ok=True)
         return freed
 
+    def check_integrity(self) -> str:
+        """What is wrong with the rows; empty where nothing is."""
+        result: str = self._db.one("PRAGMA quick_check(1)")[0]
+        return "" if result == "ok" else result
+
     def backup(self, target: Path) -> None:
         """A consistent copy of the home while workers go on.
 
