@@ -99,7 +99,7 @@ class Loop:
         arguments = ["submit", str(source), "--run", "loop"]
         for point in INGEST:
             for _ in range(self.plan.kills):
-                chance = 500 / self.plan.requests if point == "ingest.append" else 1
+                chance = 0.2 if point == "ingest.append" and self.plan.requests >= 20_000 else 1
                 env = self.env | {"LANEWISE_FAILPOINTS": f"{point}=kill:{chance}"}
                 done = subprocess.run([*COMMAND, *arguments], env=env, stderr=self.log, check=False)
                 self.kills[point] += done.returncode == -signal.SIGKILL

@@ -29,7 +29,7 @@ class Usage(NamedTuple):
 def write_requests(path: Path, count: int, size: int = 3_000) -> int:
     """Chat requests of about `size` bytes; returns the bytes written."""
     dice = random.Random(1)
-    filler = " ".join(dice.choice(WORDS.split()) for _ in range(size // 4))
+    filler = " ".join(dice.choice(WORDS) for _ in range(size // 4))
     with path.open("w", encoding="utf-8", buffering=1 << 20) as file:
         for number in range(count):
             body = {

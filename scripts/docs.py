@@ -20,6 +20,7 @@ from lanewise.app import Receipt
 from lanewise.cli.main import COMMANDS, cli
 from lanewise.lanes import submit
 from lanewise.providers import catalogue
+from lanewise.sandbox.config import FAULTS
 from lanewise.settings import Settings
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -129,15 +130,24 @@ def protocol(page: str) -> str:
     )
 
 
+def faults(page: str) -> str:
+    """The sandbox's page, with every kind of fault in it."""
+    rows = [f"| `{kind}` | {place} | {what} |" for kind, (place, what) in FAULTS.items()]
+    table = "\n".join(["| kind | strikes a | what happens |", "|---|---|---|", *rows])
+    body = f"<!-- faults -->\n\n{table}\n\n<!-- end faults -->"
+    return re.sub(r"<!-- faults -->.*<!-- end faults -->", lambda _: body, page, flags=re.DOTALL)
+
+
 def pages() -> dict[Path, str]:
     """Every generated page."""
-    once = DOCS / "explanation/paid-once.md"
+    once, sandbox = DOCS / "explanation/paid-once.md", DOCS / "reference/sandbox.md"
     return {
         DOCS / "reference/cli.md": commands(),
         DOCS / "reference/settings.md": settings(),
         DOCS / "reference/providers.md": providers(),
         DOCS / "reference/python.md": python(),
         once: protocol(once.read_text(encoding="utf-8")),
+        sandbox: faults(sandbox.read_text(encoding="utf-8")),
     }
 
 

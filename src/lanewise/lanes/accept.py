@@ -144,10 +144,8 @@ def _write(
             caller_id=line.caller_id,
             units=line.units,
         )
-        if draft.requests % _LOOK_EVERY == 0:
-            reach("ingest.append")
-            if progress is not None:
-                progress(draft.requests)
+        if progress is not None and draft.requests % _LOOK_EVERY == 0:
+            progress(draft.requests)
     return digest.hexdigest(), broken, count
 
 

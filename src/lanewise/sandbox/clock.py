@@ -14,7 +14,7 @@ class SandboxClock:
     >>> clock.now()
     160.0
     >>> clock.advance(5)
-    ... clock.now()
+    >>> clock.now()
     165.0
     """
 

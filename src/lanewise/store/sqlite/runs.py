@@ -16,6 +16,7 @@ from lanewise.domain.ordinals import Ordinals
 from lanewise.domain.packing import Frame, Limits, PackingKey
 from lanewise.domain.results import Verdict
 from lanewise.errors import BadInput
+from lanewise.failpoints import reach
 from lanewise.store.disk import FileLock, explained, make_private, sync_directory
 from lanewise.store.protocol import AccountRow, Draft, NewRun, Outcome, Run, Waiting
 from lanewise.store.segments import SegmentWriter
@@ -24,6 +25,7 @@ from lanewise.store.sqlite.rows import batch_of, run_of
 
 WRITING: Final = ".writing"
 _BUFFER_ALL: Final = 8 * 1024 * 1024
+_LOOK_EVERY: Final = 250  # requests between two places where a crash test may strike
 
 
 class RunOperations(Operations):
@@ -274,6 +276,9 @@ class FileDraft:
         )
         current.bodies += len(body)
         self.requests += 1
+        if self.requests % _LOOK_EVERY == 0:
+            with explained("accepting requests", self._home):
+                reach("ingest.append")
 
     def _fits(self, writer: SegmentWriter, body: bytes, units: int, limits: Limits) -> bool:
         return (
