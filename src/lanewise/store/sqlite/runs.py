@@ -247,6 +247,7 @@ class FileDraft:
         self._home = runs.home
         self._directory: Path = runs.home / "segments" / self.id
         self._open: dict[PackingKey, Sealed] = {}
+        self._last: Sealed | None = None  # most inputs have long stretches of one key
         self._sealed: list[Sealed] = []
         self._syncs: list[Future[None]] = []
         self._syncer = ThreadPoolExecutor(1, thread_name_prefix="lanewise-sync")
@@ -268,12 +269,15 @@ class FileDraft:
         units: int,
     ) -> None:
         """Add one request; see `lanewise.store.protocol.Draft`."""
-        current = self._open.get(key)
+        current = (
+            self._last if self._last is not None and self._last.key is key else self._open.get(key)
+        )
         if current is None or not self._fits(current.writer, body, units, limits):
             current = self._next(key, frame, body, number, limits)
         current.writer.append(
             body, digest, sequence=self.requests, number=number, caller_id=caller_id, units=units
         )
+        self._last = current
         current.bodies += len(body)
         self.requests += 1
         if self.requests % _LOOK_EVERY == 0:
@@ -293,6 +297,7 @@ class FileDraft:
         """Seal the key's segment, if there is one, and begin another."""
         if (full := self._open.pop(key, None)) is not None:
             self._seal(full)
+        self._last = None
         if len(self._open) * 512 * 1024 > _BUFFER_ALL:
             with explained("accepting requests", self._home):
                 for other in self._open.values():
