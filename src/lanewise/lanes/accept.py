@@ -125,23 +125,25 @@ def _write(
     digest = hashlib.sha256()
     broken: list[Broken] = []
     count = 0
+    sha256, place, append = hashlib.sha256, sorter.place, draft.append  # a million lines pass here
     for line in lines:
         if isinstance(line, Broken):
             count += 1
             if len(broken) < _KEPT_PROBLEMS:
                 broken.append(line)
             continue
-        content = hashlib.sha256(line.body).digest()
+        body, caller_id = line.body, line.caller_id
+        content = sha256(body).digest()
         digest.update(_identity(line, content))
-        key, frame, limits = sorter.place(line.dialect, line.endpoint, line.model)
-        draft.append(
+        key, frame, limits = place(line.dialect, line.endpoint, line.model)
+        append(
             key,
             frame,
             limits,
-            line.body,
+            body,
             content,
             number=line.number,
-            caller_id=line.caller_id,
+            caller_id=caller_id,
             units=line.units,
         )
         if progress is not None and draft.requests % _LOOK_EVERY == 0:
