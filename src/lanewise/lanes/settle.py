@@ -99,7 +99,7 @@ class Reading:
         self._prices = prices
         self._unwrap = unwrap
         self.records = RecordTable(contents.requests)
-        self.sums: dict[tuple[PlacedPart, str], _Sums] = {}
+        self.sums: dict[tuple[int, str], _Sums] = {}  # by the start of a part, and model
         self.odd: Counter[str] = Counter()
 
     def read(self, index: int, lines: Iterator[tuple[int, bytes]]) -> None:
@@ -126,7 +126,7 @@ class Reading:
         length: int,
     ) -> None:
         position, part = place
-        if self.records.verdict(position).final:
+        if self.records.is_final(position):
             self.odd["second results for a request that has one"] += 1
             return
         cost = baseline = None
@@ -150,7 +150,7 @@ class Reading:
     def _book(
         self, part: PlacedPart, model: str, usage: Usage, cost: int | None, baseline: int | None
     ) -> None:
-        key = (part, model)
+        key = (part.start, model)
         sums = self.sums.get(key)
         if sums is None:
             sums = self.sums[key] = _Sums()
@@ -232,7 +232,9 @@ def _ledger(contents: Contents, reading: Reading, prices: Prices) -> Iterator[Le
     """One row for each run and model: parts of one run are added up."""
     rows: dict[tuple[RunId, str], _Sums] = {}
     workflows: dict[RunId, str] = {}
-    for (part, model), sums in reading.sums.items():
+    parts = {part.start: part for part in contents.parts}
+    for (start, model), sums in reading.sums.items():
+        part = parts[start]
         workflows[part.run] = part.workflow
         into = rows.setdefault((part.run, model), _Sums())
         into.n += sums.n

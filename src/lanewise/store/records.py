@@ -75,6 +75,10 @@ class RecordTable:
         """What is known so far."""
         return Verdict(self._data[position * _RECORD.size])
 
+    def is_final(self, position: int) -> bool:
+        """Whether it is answered or refused; asked for every line, so it makes no object."""
+        return self._data[position * _RECORD.size] in _FINAL
+
     def put(
         self,
         position: int,
@@ -145,3 +149,4 @@ class Records:
 
 
 _NOTHING: Final = Usage()
+_FINAL: Final = tuple(int(verdict) for verdict in Verdict if verdict.final)
