@@ -285,3 +285,25 @@ def test_a_process_that_was_frozen_between_intent_and_call_does_not_send_late(
     assert any("time to send was over" in event.detail for event in world.engine.store.events())
     assert world.sandbox.books()["batches"] == 1
     world.check_books()
+
+
+def test_no_more_batches_are_created_in_an_hour_than_the_provider_allows(
+    world: Any, requests_of: Requests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import dataclasses
+
+    from lanewise.providers import openai
+
+    monkeypatch.setattr(openai, "LIMITS", dataclasses.replace(openai.LIMITS, creations_per_hour=2))
+    world.reopen(batch_requests=2)
+    started = world.clock.at
+    run = world.finish(world.submit(requests_of("openai", 6)))
+    assert run.answered == 6
+    sent = sorted(
+        attempt.sent_at - started
+        for row in world.engine.store.batches(run.id)
+        for attempt in world.engine.store.attempts(row.key.account, 0.0)
+        if attempt.batch == row.batch.id
+    )
+    assert len(sent) == 3
+    assert sent[1] < 3_600.0 <= sent[2]

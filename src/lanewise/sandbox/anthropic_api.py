@@ -62,6 +62,8 @@ async def create(request: Request) -> Response:
 
 async def _receive(request: Request, state: State, file_id: str) -> None:
     size = 0
+    if int(request.headers.get("content-length") or 0) > _MOST_BYTES:
+        raise Refusal(413, "request_too_large", "Request exceeds the maximum size")
     with state.path(f"{file_id}.json").open("wb", 1024 * 1024) as file:
         async for chunk in request.stream():
             size += len(chunk)

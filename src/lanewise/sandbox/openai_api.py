@@ -34,6 +34,7 @@ _MOST_BYTES: Final = 200_000_000
 _MOST_FILE: Final = 512_000_000
 _CANCEL_SECONDS: Final = 60.0
 _MOST_REQUESTS: Final = 50_000
+_MOST_INPUTS: Final = 50_000
 _MOST_ERRORS: Final = 100  # listed on one batch [assumed]
 _BEGINNING: Final = Standing("validating", "", 0.0, cancelling=False)  # however fast the batch is
 ENDPOINTS: Final = (
@@ -168,6 +169,7 @@ async def create_batch(request: Request) -> Response:
     faults = await strike_call(request, "batches.create")
     body = await _body(request)
     _check(state, account, body, faults)
+    _check_rate(state, account)
     keep = (body.get("output_expires_after") or {}).get("seconds")
     row = creating.add_batch(
         state,
@@ -230,6 +232,20 @@ def _check(state: State, account: str, body: dict[str, Any], faults: list[Any]) 
             "invalid_request_error",
             "The file's purpose must be 'batch'.",
             param="input_file_id",
+        )
+
+
+def _check_rate(state: State, account: str) -> None:
+    now = state.now()
+    count = "SELECT count(*) n FROM batches WHERE account = ? AND created_at > ?"
+    row = state.first(count, account, now - 3_600.0)
+    if row is not None and row["n"] >= state.config.creations_per_hour:
+        raise Refusal(
+            429,
+            "requests",
+            "Rate limit reached for batch creations.",
+            code="rate_limit_exceeded",
+            headers={"retry-after": "60"},
         )
 
 
@@ -433,7 +449,7 @@ def _read_lines(path: Path, endpoint: str) -> creating.Verdict:
     seen: set[bytes] = set()
     errors: list[dict[str, Any]] = []
     model: str | None = None
-    count = tokens = 0
+    count = tokens = inputs = 0
     for number, line in enumerate(lines.of(path), start=1):
         problem, model = _problem(line, endpoint, model, seen)
         if problem is not None:
@@ -442,13 +458,23 @@ def _read_lines(path: Path, endpoint: str) -> creating.Verdict:
                 break
         count += 1
         tokens += len(line) // 4
+        inputs += _inputs_of(line) if endpoint == "/v1/embeddings" else 0
     if errors:
         return creating.Verdict(0, None, 0, errors)
     if count == 0:
         return creating.failed("empty_file", "The input file is empty.")
+    if inputs > _MOST_INPUTS:
+        return creating.failed("too_many_inputs", "The batch has more than 50000 embedding inputs.")
     if count > _MOST_REQUESTS:
         return creating.failed("too_many_tasks", "The batch has more than 50000 requests.")
     return creating.Verdict(count, model, tokens, None)
+
+
+def _inputs_of(line: bytes) -> int:
+    """How many texts an embeddings request holds."""
+    found = lines.decode(line).body.get("input")
+    several = isinstance(found, list) and found and not isinstance(found[0], int)
+    return len(found) if several and isinstance(found, list) else 1
 
 
 def _planned_failure(plan: list[Any]) -> creating.Verdict | None:
