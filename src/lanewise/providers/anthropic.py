@@ -16,7 +16,6 @@ from lanewise.domain.batches import Ending, Receipt
 from lanewise.domain.packing import Limits, PackingKey
 from lanewise.domain.results import ResultLine, Unreadable, Verdict
 from lanewise.domain.usage import Usage
-from lanewise.providers.openai import open_download
 from lanewise.providers.protocol import (
     Account,
     Done,
@@ -31,7 +30,7 @@ from lanewise.providers.protocol import (
     Wanted,
     Working,
 )
-from lanewise.providers.transport import Transport, retry_after_of, stream
+from lanewise.providers.transport import Transport, open_download, retry_after_of, stream
 
 LIMITS: Final = Limits(
     batch_requests=100_000,

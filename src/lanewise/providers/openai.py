@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Final
 
-import httpx2
 import msgspec
 
 from lanewise.domain.batches import Ending, Receipt
@@ -37,7 +36,7 @@ from lanewise.providers.protocol import (
     Wanted,
     Working,
 )
-from lanewise.providers.transport import Transport, retry_after_of, stream
+from lanewise.providers.transport import Transport, open_download, retry_after_of, stream
 
 LIMITS: Final = Limits(
     batch_requests=50_000,
@@ -51,7 +50,6 @@ _KEEP_SECONDS: Final = 30 * 86_400
 _PAGE: Final = 100
 _CLOCK_SLACK: Final = 300.0
 _CREATE_SECONDS: Final = 60.0
-_CHUNK: Final = 1024 * 1024
 _LIMIT_IN_MESSAGE: Final = re.compile(r"[Ll]imit:\s*([\d,]+)")
 _ENDINGS: Final = {
     "completed": Ending.COMPLETED,
@@ -238,28 +236,6 @@ def limits(endpoint: str) -> Limits:
     if endpoint == "/v1/embeddings":
         return replace(LIMITS, embedding_inputs=_EMBEDDING_INPUTS)
     return LIMITS
-
-
-async def open_download(
-    http: Transport, path: str, headers: dict[str, str], start: int
-) -> Download:
-    """Begin a download and hand over its bytes; the connection ends with the iteration."""
-    context = http.exchange("GET", path, headers=headers)
-    response = await context.__aenter__()
-    resumed = response.status_code == 206
-    length = response.headers.get("content-length")
-    begin = start if resumed else 0
-
-    async def chunks() -> AsyncIterator[bytes]:
-        try:
-            async for chunk in response.aiter_bytes(_CHUNK):
-                yield chunk
-        except (httpx2.TransportError, httpx2.StreamError) as error:
-            raise Doubtful(f"GET {path}: the connection broke ({type(error).__name__})") from error
-        finally:
-            await context.__aexit__(None, None, None)
-
-    return Download(begin, begin + int(length) if length is not None else None, chunks())
 
 
 def _form(boundary: str, fields: dict[str, str], filename: str) -> bytes:

@@ -15,11 +15,19 @@ import httpx2
 import msgspec
 
 from lanewise.failpoints import reach
-from lanewise.providers.protocol import Account, Doubtful, NotSent, RefusalKind, Refused
+from lanewise.providers.protocol import (
+    Account,
+    Doubtful,
+    Download,
+    NotSent,
+    RefusalKind,
+    Refused,
+)
 
 CONNECT_SECONDS: Final = 10.0
 READ_SECONDS: Final = 120.0
 _LONGEST_MESSAGE: Final = 300
+_CHUNK: Final = 1024 * 1024
 _NOT_SENT: Final = (
     httpx2.ConnectError,
     httpx2.ConnectTimeout,
@@ -87,6 +95,28 @@ async def stream(
         await asyncio.sleep(0)
     if failpoint is not None:
         reach(failpoint)
+
+
+async def open_download(
+    http: Transport, path: str, headers: dict[str, str], start: int
+) -> Download:
+    """Begin a download and hand over its bytes; the connection ends with the iteration."""
+    context = http.exchange("GET", path, headers=headers)
+    response = await context.__aenter__()
+    resumed = response.status_code == 206
+    length = response.headers.get("content-length")
+    begin = start if resumed else 0
+
+    async def chunks() -> AsyncIterator[bytes]:
+        try:
+            async for chunk in response.aiter_bytes(_CHUNK):
+                yield chunk
+        except (httpx2.TransportError, httpx2.StreamError) as error:
+            raise Doubtful(f"GET {path}: the connection broke ({type(error).__name__})") from error
+        finally:
+            await context.__aexit__(None, None, None)
+
+    return Download(begin, begin + int(length) if length is not None else None, chunks())
 
 
 async def _body(response: httpx2.Response) -> bytes:
