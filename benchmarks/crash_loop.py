@@ -67,7 +67,6 @@ class Slot:
     action: str = ""
     stopped_at: float = 0.0
     kill_at: float = 0.0
-    armed: tuple[str, str] = ("", "")
 
 
 @dataclass
@@ -79,7 +78,6 @@ class Loop:
     kills: Counter[str] = field(default_factory=Counter)
     stops: Counter[str] = field(default_factory=Counter)
     exits: list[int] = field(default_factory=list)
-    armed: Counter[tuple[str, str]] = field(default_factory=Counter)  # by the workers that run now
 
     def __post_init__(self) -> None:
         self.dice = random.Random(self.plan.seed)
@@ -135,7 +133,6 @@ class Loop:
         """Restart what died, thaw what froze, and now and then kill at random."""
         status = slot.process.poll()
         if status is not None:
-            self.armed[slot.armed] -= 1
             if status == -signal.SIGKILL:
                 self.kills[slot.point] += 1
             else:
@@ -162,20 +159,22 @@ class Loop:
         if point in STEPS:
             env["LANEWISE_FAILPOINTS"] = f"{point}={action}"
         process = subprocess.Popen([*COMMAND, "worker"], env=env, stderr=self.log)
-        slot = Slot(process, point, action, armed=(point, action))
-        self.armed[slot.armed] += 1
+        slot = Slot(process, point, action)
         if point == "random":
             slot.kill_at = time.monotonic() + self.dice.uniform(0.4, 1.5)
         return slot
 
     def choose(self) -> tuple[str, str]:
-        """The earliest step that still has a death or a frost to come: later ones leave it no work."""
+        """The earliest step that still has a death or a frost to come: later ones leave it no work.
+
+        Both workers get the same, since either may be the one that holds the lease.
+        """
         plan = self.plan
         for point in (*STEPS, "random"):
-            if self.kills[point] + self.armed[point, "kill"] < plan.kills:
+            if self.kills[point] < plan.kills:
                 return point, "kill"
             stops = plan.stops if point in STEPS[1:] else 0  # nothing is packed a second time
-            if self.stops[point] + self.armed[point, "stop"] < stops:
+            if self.stops[point] < stops:
                 return point, "stop"
         return "", ""
 
@@ -207,6 +206,8 @@ class Loop:
     def close(self) -> None:
         self.sandbox.terminate()
         self.sandbox.wait(30)
+        if self.sandbox.stderr is not None:
+            self.sandbox.stderr.close()
         self.log.close()
 
 
