@@ -35,10 +35,10 @@ The steps
     itself sending (a restart, a new lease holder) also treats it as ``unknown``.
 
     *   A provider with tags (OpenAI: ``metadata`` and ``input_file_id``): the listing is walked back to
-        five minutes before the call. A match is certain. A second match is surplus: it is cancelled and
+        an hour before the call (clocks differ). A match is certain. A second match is surplus: it is cancelled and
         its cost booked as waste.
     *   A provider without (Anthropic: no metadata, no input echo): creates are sent one at a time per
-        account, so at most one is in doubt. A candidate is a batch created since five minutes before the
+        account, so at most one is in doubt. A candidate is a batch created since an hour before the
         call, of exactly as many requests, that no other batch of ours owns. It is adopted
         *provisionally*; the ``custom_id`` of its first result line proves or disproves it, and a
         disproved one sends the batch back to ``unknown`` with that candidate struck off. A candidate that

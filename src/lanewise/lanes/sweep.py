@@ -22,7 +22,7 @@ from lanewise.providers.protocol import Done, Failed, ProviderError, RefusalKind
 from lanewise.store.protocol import Attempt, Contents, LedgerRow, Stray
 
 _LOOK_BACK = 30 * 86_400.0
-_CLOCK_SLACK = 300.0
+_CLOCK_SLACK = 3_600.0
 
 
 async def sweep(shift: Shift) -> int:

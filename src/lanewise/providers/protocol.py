@@ -248,7 +248,7 @@ class BatchProvider(Protocol):
         ...
 
     async def find(self, wanted: Wanted) -> Sighting:
-        """Walk through the listing back to a few minutes before `wanted.sent_at`."""
+        """Walk through the listing back to an hour before `wanted.sent_at`: clocks differ."""
         ...
 
     async def check(self, receipt: Receipt) -> Progress:
