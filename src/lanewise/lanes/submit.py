@@ -35,8 +35,8 @@ The steps
     itself sending (a restart, a new lease holder) also treats it as ``unknown``.
 
     *   A provider with tags (OpenAI: ``metadata`` and ``input_file_id``): the listing is walked back to
-        an hour before the call (clocks differ). A match is certain. A second match is surplus: it is cancelled and
-        its cost booked as waste.
+        an hour before the call (clocks differ). A match is certain. A second match is surplus: it is
+        cancelled and its cost booked as waste.
     *   A provider without (Anthropic: no metadata, no input echo): creates are sent one at a time per
         account, so at most one is in doubt. A candidate is a batch created since an hour before the
         call, of exactly as many requests, that no other batch of ours owns. It is adopted
