@@ -20,6 +20,7 @@ from lanewise.app import Receipt
 from lanewise.cli.main import COMMANDS, cli
 from lanewise.lanes import submit
 from lanewise.providers import catalogue
+from lanewise.sandbox.behaviours import BEHAVIOURS
 from lanewise.sandbox.config import FAULTS
 from lanewise.settings import Settings
 
@@ -131,11 +132,17 @@ def protocol(page: str) -> str:
 
 
 def faults(page: str) -> str:
-    """The sandbox's page, with every kind of fault in it."""
+    """The sandbox's page, with every fault and every behaviour in it."""
     rows = [f"| `{kind}` | {place} | {what} |" for kind, (place, what) in FAULTS.items()]
     table = "\n".join(["| kind | strikes a | what happens |", "|---|---|---|", *rows])
     body = f"<!-- faults -->\n\n{table}\n\n<!-- end faults -->"
-    return re.sub(r"<!-- faults -->.*<!-- end faults -->", lambda _: body, page, flags=re.DOTALL)
+    page = re.sub(r"<!-- faults -->.*<!-- end faults -->", lambda _: body, page, flags=re.DOTALL)
+    seen = [f"| {item.area} | {item.what} | {item.sure} |" for item in sorted(BEHAVIOURS)]
+    table = "\n".join(["| area | behaviour | how sure |", "|---|---|---|", *seen])
+    known = f"<!-- behaviours -->\n\n{table}\n\n<!-- end behaviours -->"
+    return re.sub(
+        r"<!-- behaviours -->.*<!-- end behaviours -->", lambda _: known, page, flags=re.DOTALL
+    )
 
 
 def pages() -> dict[Path, str]:

@@ -135,6 +135,7 @@ class SandboxConfig:
     enqueued_tokens: int | None = None  # per model and account (OpenAI)
     queued_requests: int = 200_000  # per account (Anthropic)
     requests_per_minute: int = 10_000
+    tokens_per_minute: int = 10_000_000  # of real-time calls, by their size
     creations_per_hour: int = 2_000  # batches, per account (OpenAI)
     flex_refusals: float = 0.0  # share of flex calls without capacity
     faults: tuple[Fault, ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
@@ -36,7 +37,7 @@ async def call(request: Request) -> Response:
     account, state = account_of(request), state_of(request)
     await strike_call(request, "live")
     body = await _json(request)
-    headers = _within_rate(request, state, account)
+    headers = _within_rate(request, state, account, len(await request.body()))
     lane = _lane(state, body)
     if request.url.path == "/v1/responses" and body.get("background"):
         return await _in_background(request, state, account, body)
@@ -128,43 +129,48 @@ def _lane(state: State, body: dict[str, Any]) -> str:
     return "flex"
 
 
-def _within_rate(request: Request, state: State, account: str) -> dict[str, str]:
-    """Rate-limit headers; a refusal beyond the limit of the running minute."""
-    limit = state.config.requests_per_minute
-    minute = int(state.now() // 60)
-    key = f"rate:{account}"
-    with state.transaction():
-        row = state.first("SELECT value FROM facts WHERE name = ?", key)
-        seen_minute, used = json.loads(row[0]) if row else (minute, 0)
-        used = used + 1 if seen_minute == minute else 1
-        state.run(
-            "INSERT INTO facts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-            key,
-            json.dumps([minute, used]),
-        )
-    left = max(limit - used, 0)
-    reset = 60 - int(state.now() % 60)
-    if provider_of(request) == "anthropic":
-        headers = {
-            "anthropic-ratelimit-requests-limit": str(limit),
-            "anthropic-ratelimit-requests-remaining": str(left),
-        }
-    else:
-        headers = {
-            "x-ratelimit-limit-requests": str(limit),
-            "x-ratelimit-remaining-requests": str(left),
-            "x-ratelimit-reset-requests": f"{reset}s",
-        }
-    if used > limit:
-        kind = "rate_limit_error" if provider_of(request) == "anthropic" else "requests"
+def _within_rate(request: Request, state: State, account: str, size: int) -> dict[str, str]:
+    """Rate-limit headers; a refusal beyond the limits of the running minute."""
+    config, now = state.config, state.now()
+    requests, tokens = _used(state, account, int(now // 60), size // 4)
+    reset = 60 - int(now % 60)
+    anthropic = provider_of(request) == "anthropic"
+    left = {
+        "requests": (config.requests_per_minute, max(config.requests_per_minute - requests, 0)),
+        "tokens": (config.tokens_per_minute, max(config.tokens_per_minute - tokens, 0)),
+    }
+    until = datetime.fromtimestamp(now + reset, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    headers: dict[str, str] = {}
+    for unit, (limit, rest) in left.items():
+        prefix = f"anthropic-ratelimit-{unit}-" if anthropic else "x-ratelimit-"
+        suffix = "" if anthropic else f"-{unit}"
+        headers[f"{prefix}limit{suffix}"] = str(limit)
+        headers[f"{prefix}remaining{suffix}"] = str(rest)
+        headers[f"{prefix}reset{suffix}"] = until if anthropic else f"{reset}s"
+    if requests > config.requests_per_minute or tokens > config.tokens_per_minute:
         raise Refusal(
             429,
-            kind,
+            "rate_limit_error" if anthropic else "requests",
             "Rate limit reached",
             code="rate_limit_exceeded",
             headers={**headers, "retry-after": str(reset)},
         )
     return headers
+
+
+def _used(state: State, account: str, minute: int, tokens: int) -> tuple[int, int]:
+    """Requests and tokens of the running minute, this call included."""
+    key = f"rate:{account}"
+    with state.transaction():
+        row = state.first("SELECT value FROM facts WHERE name = ?", key)
+        before = json.loads(row[0]) if row else [minute, 0, 0]
+        used = (before[1] + 1, before[2] + tokens) if before[0] == minute else (1, tokens)
+        state.run(
+            "INSERT INTO facts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            key,
+            json.dumps([minute, *used]),
+        )
+    return used
 
 
 # -- background responses -------------------------------------------------------------------------

@@ -49,3 +49,19 @@ def test_more_than_fifty_thousand_embedding_inputs_fail_the_batch(tmp_path: Path
         assert batch.status == "failed"
         assert batch.errors.data[0].code == "too_many_inputs"
         client.close()
+
+
+def test_tokens_of_a_minute_are_limited_and_shown_in_headers(tmp_path: Path) -> None:
+    config = SandboxConfig(tokens_per_minute=100)
+    with start_in_thread(tmp_path, config=config) as sandbox:
+        client = openai.OpenAI(base_url=sandbox.openai_base_url, api_key="k", max_retries=0)
+        chat = client.chat.completions.with_raw_response
+        ask: Any = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "x" * 100}]}
+        headers = chat.create(**ask).headers
+        assert headers["x-ratelimit-limit-tokens"] == "100"
+        assert 0 < int(headers["x-ratelimit-remaining-tokens"]) < 100
+        chat.create(**ask)
+        with pytest.raises(openai.RateLimitError) as caught:
+            chat.create(**ask)
+        assert int(caught.value.response.headers["retry-after"]) <= 60
+        client.close()

@@ -1,0 +1,93 @@
+"""What the sandbox does as a provider, and how sure that is; the documentation is made from this table.
+
+`documented`: the provider says so. `observed`: seen in recorded exchanges. `assumed`: neither.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple
+
+
+class Behaviour(NamedTuple):
+    """One thing the sandbox does."""
+
+    area: str
+    what: str
+    sure: Literal["documented", "observed", "assumed"]
+
+
+BEHAVIOURS: Final = (
+    Behaviour(
+        "OpenAI files",
+        "upload (streamed), list, get, delete, content; purposes; 200 MB for batches",
+        "documented",
+    ),
+    Behaviour("OpenAI files", "content can be resumed with `Range`", "assumed"),
+    Behaviour(
+        "OpenAI batches",
+        "create, get, list, cancel; eight statuses; metadata; partial results kept",
+        "documented",
+    ),
+    Behaviour(
+        "OpenAI batches",
+        "validation is asynchronous: bad content shows as a batch that fails later",
+        "documented",
+    ),
+    Behaviour(
+        "OpenAI batches",
+        "enqueued-token limit: accepted, then failed with `token_limit_exceeded`",
+        "observed",
+    ),
+    Behaviour("OpenAI batches", "results in another order than the input", "documented"),
+    Behaviour(
+        "OpenAI batches", "a create accepted after its input file was deleted fails", "assumed"
+    ),
+    Behaviour(
+        "OpenAI live",
+        "chat completions, responses (with background windows), embeddings, moderations, models; SSE",
+        "documented",
+    ),
+    Behaviour(
+        "OpenAI flex", "`service_tier: flex`, 429 without capacity, not charged", "documented"
+    ),
+    Behaviour(
+        "Anthropic batches",
+        "create (one object, streamed), get, list newest first, cancel, delete, results",
+        "documented",
+    ),
+    Behaviour(
+        "Anthropic batches",
+        "no tag; counts stay zero until the end; `Retry-After: 10` while unfinished",
+        "observed",
+    ),
+    Behaviour("Anthropic batches", "params are validated when they are executed", "documented"),
+    Behaviour("Anthropic live", "messages with SSE, token counting, models", "documented"),
+    Behaviour("both", "listings may show a new batch late (`listing_lag_seconds`)", "assumed"),
+    Behaviour("both", "completion times of the profiles", "assumed"),
+    Behaviour(
+        "both",
+        "prompt caches: minimum prefixes and prices documented, hit rate in batches assumed",
+        "assumed",
+    ),
+    Behaviour("books", "completed requests are billed, others are free", "documented"),
+    Behaviour(
+        "OpenAI live",
+        "rate-limit headers for requests and tokens of the running minute; 429 with `Retry-After` beyond",
+        "documented",
+    ),
+    Behaviour(
+        "Anthropic live",
+        "rate-limit headers for requests and tokens; 429 with `retry-after` beyond",
+        "documented",
+    ),
+    Behaviour(
+        "OpenAI batches",
+        "2,000 creations an hour; 50,000 requests, 50,000 embedding inputs, one model a batch",
+        "documented",
+    ),
+    Behaviour(
+        "Anthropic batches",
+        "100,000 requests or 256 MB; custom_id pattern; a limit on queued requests",
+        "documented",
+    ),
+)
