@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import statistics
 import tempfile
 import time
 from pathlib import Path
@@ -46,7 +47,7 @@ def plain(source: Path, folder: Path) -> float:
 
 
 def main() -> None:
-    """Paired rounds; processor seconds of one more."""
+    """Paired rounds, then the processor seconds of as many more."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--requests", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=3)
@@ -58,9 +59,12 @@ def main() -> None:
         ours, theirs = paired(
             chosen.rounds, lambda: accept(source, folder), lambda: plain(source, folder)
         )
-        began = time.process_time()
-        accept(source, folder)
-        cpu = time.process_time() - began
+        spent = []
+        for _ in range(chosen.rounds):
+            began = time.process_time()
+            accept(source, folder)
+            spent.append(time.process_time() - began)
+        cpu = statistics.median(spent)
         gigabytes = size / 1e9
         show(
             f"accept {chosen.requests:,} requests, {gigabytes:.2f} GB, medians of {chosen.rounds} pairs",
@@ -68,7 +72,8 @@ def main() -> None:
                 ("accept, durable", f"{ours:.2f} s, {size / ours / 1e6:.0f} MB/s"),
                 ("plain write and fsync", f"{theirs:.2f} s, {size / theirs / 1e6:.0f} MB/s"),
                 ("rate against plain", f"{theirs / ours:.2f}"),
-                ("processor", f"{cpu:.2f} s, {cpu / gigabytes:.2f} s a GB"),
+                ("processor, median", f"{cpu:.2f} s, {cpu / gigabytes:.2f} s a GB"),
+                ("processor, least", f"{min(spent):.2f} s, {min(spent) / gigabytes:.2f} s a GB"),
             ],
         )
     finally:

@@ -153,7 +153,7 @@ def _write(
 
 def _identity(line: Accepted, content: bytes) -> bytes:
     """What makes a request this request: what is asked where, and the id it is answered under."""
-    return b"\x00".join((line.caller_id.encode(), line.endpoint.encode(), content, b""))
+    return f"{line.caller_id}\x00{line.endpoint}\x00".encode() + content
 
 
 def none_to_do(received: Received) -> BadInput:

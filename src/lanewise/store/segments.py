@@ -41,7 +41,7 @@ import msgspec
 
 from lanewise.domain.ids import SegmentId
 from lanewise.domain.ordinals import Ordinals
-from lanewise.domain.packing import Frame
+from lanewise.domain.packing import Frame, Limits
 from lanewise.errors import StoreUnusable
 from lanewise.store.disk import open_private, write_all
 
@@ -51,6 +51,7 @@ HEADER: Final = struct.Struct("<4sHH8x")
 RECORD: Final = struct.Struct("<QIIQQQdIIII")
 _FLUSH_AT: Final = 512 * 1024
 _CHUNK: Final = 1024 * 1024
+_ORDINAL_DIGITS: Final = 9
 _PIECES: Final = 1_000  # buffers in one system call; the kernel takes 1,024
 _encode = msgspec.json.Encoder().encode
 _decode_id = msgspec.json.Decoder(str).decode
@@ -83,15 +84,23 @@ class SegmentWriter:
         self._paths = _paths(directory, segment)
         self._head = frame.head + f"lw-{segment}-".encode()
         self._middle, self._tail = frame.middle, frame.tail
-        self._around = len(self._head) + len(frame.middle) + len(frame.tail)
+        self._around = len(self._head) + len(frame.middle) + len(frame.tail) + _ORDINAL_DIGITS
         self._lines: list[bytes] = []
         self._buffered = 0
         self._index = bytearray(HEADER.pack(MAGIC, VERSION, RECORD.size))
         self._ids: list[bytes] = []
 
-    def cost_of(self, body: bytes) -> int:
-        """How many bytes the next line would take with this body."""
-        return self._around + len(str(self.requests)) + len(body)
+    def most_of(self, length: int) -> int:
+        """How many bytes a line with a body of `length` takes at most."""
+        return self._around + length
+
+    def has_room(self, length: int, units: int, limits: Limits) -> bool:
+        """Whether one more request still fits one batch; asked for every request."""
+        return (
+            self.size + self._around + length <= limits.batch_bytes
+            and self.requests < limits.batch_requests
+            and (limits.embedding_inputs is None or self.units + units <= limits.embedding_inputs)
+        )
 
     def append(
         self, body: bytes, digest: bytes, *, sequence: int, number: int, caller_id: str, units: int

@@ -269,10 +269,10 @@ class FileDraft:
         units: int,
     ) -> None:
         """Add one request; see `lanewise.store.protocol.Draft`."""
-        current = (
-            self._last if self._last is not None and self._last.key is key else self._open.get(key)
-        )
-        if current is None or not self._fits(current.writer, body, units, limits):
+        current = self._last
+        if current is None or current.key is not key:
+            current = self._open.get(key)
+        if current is None or not current.writer.has_room(len(body), units, limits):
             current = self._next(key, frame, body, number, limits)
         current.writer.append(
             body, digest, sequence=self.requests, number=number, caller_id=caller_id, units=units
@@ -283,13 +283,6 @@ class FileDraft:
         if self.requests % _LOOK_EVERY == 0:
             with explained("accepting requests", self._home):
                 reach("ingest.append")
-
-    def _fits(self, writer: SegmentWriter, body: bytes, units: int, limits: Limits) -> bool:
-        return (
-            writer.requests < limits.batch_requests
-            and writer.size + writer.cost_of(body) <= limits.batch_bytes
-            and (limits.embedding_inputs is None or writer.units + units <= limits.embedding_inputs)
-        )
 
     def _next(
         self, key: PackingKey, frame: Frame, body: bytes, number: int, limits: Limits
@@ -303,7 +296,7 @@ class FileDraft:
                 for other in self._open.values():
                     other.writer.flush()
         writer = SegmentWriter(self._directory, SegmentId(fresh_id()), frame)
-        size = writer.cost_of(body)
+        size = writer.most_of(len(body))
         if size > min(limits.line_bytes, limits.batch_bytes):
             limit = min(limits.line_bytes, limits.batch_bytes)
             raise BadInput(
