@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from ipaddress import ip_address
+from typing import Any, Final, TypeAlias
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -17,6 +19,8 @@ from lanewise.sandbox.openai_api import judged
 from lanewise.sandbox.producing import results_of, standing
 from lanewise.sandbox.state import State
 from lanewise.sandbox.wire import state_of
+
+Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 
 async def status(request: Request) -> Response:
@@ -98,9 +102,22 @@ def batches_of(state: State, account: str, provider: str) -> list[dict[str, Any]
     ]
 
 
+def local(endpoint: Endpoint) -> Endpoint:
+    """The controls ask for no key, so only this machine may use them."""
+
+    async def guarded(request: Request) -> Response:
+        if request.client is not None and not ip_address(request.client.host).is_loopback:
+            return JSONResponse(
+                {"error": "the sandbox's controls answer to this machine only"}, 403
+            )
+        return await endpoint(request)
+
+    return guarded
+
+
 ROUTES: Final = [
-    Route("/sandbox", status, methods=["GET"]),
-    Route("/sandbox/advance", advance, methods=["POST"]),
-    Route("/sandbox/faults", faults, methods=["GET", "POST", "DELETE"]),
-    Route("/sandbox/books", books, methods=["GET"]),
+    Route("/sandbox", local(status), methods=["GET"]),
+    Route("/sandbox/advance", local(advance), methods=["POST"]),
+    Route("/sandbox/faults", local(faults), methods=["GET", "POST", "DELETE"]),
+    Route("/sandbox/books", local(books), methods=["GET"]),
 ]
