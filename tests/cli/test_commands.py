@@ -353,7 +353,7 @@ def test_status_and_receipt_for_people_and_programs(shell: Any, chats: Any) -> N
     assert shell("receipt", "--workflow", "none").returncode == 2
 
 
-def test_doctor_finds_what_is_wrong_and_says_what_to_do(shell: Any) -> None:
+def test_opening_a_home_closes_it_to_others_and_doctor_finds_nothing_wrong(shell: Any) -> None:
     assert shell("doctor").returncode == 0
     (shell.folder / "home").chmod(0o755)
     done = shell("doctor", "--json")
@@ -370,6 +370,16 @@ def test_doctor_live_checks_assumptions_within_a_budget(slow_shell: Any) -> None
     dear = slow_shell("doctor", "--live", "--max-usd", "0.0000001")
     assert dear.returncode == 4
     assert accepted(slow_shell) == before
+
+
+def test_doctor_live_without_a_credential_fails_because_it_checked_nothing(shell: Any) -> None:
+    nobody = dict.fromkeys(
+        ("OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"), ""
+    )
+    done = shell("doctor", "--live", **nobody)
+    assert done.returncode == 3
+    assert "no assumption was checked" in done.stdout
+    assert "OPENAI_API_KEY" in done.stdout
 
 
 def test_doctor_live_reports_an_assumption_that_does_not_hold(slow_shell: Any) -> None:
@@ -415,8 +425,8 @@ def test_forgetting_a_workflow_removes_bodies_and_answers_and_keeps_the_books(
 
 def test_clean_keeps_what_is_young_and_removes_what_is_old(shell: Any, chats: Any) -> None:
     shell("run", shell.write("in.jsonl", chats(2)), "-o", "out.jsonl", "--run", "r")
-    assert "0 runs" in shell("clean").stderr
-    assert "1 runs" in shell("clean", "--older-than", "0").stderr
+    assert "deleted: 0;" in shell("clean").stderr
+    assert "deleted: 1;" in shell("clean", "--older-than", "0").stderr
     assert list((shell.folder / "home").rglob("*.jsonl")) == []
 
 

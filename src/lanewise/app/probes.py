@@ -69,6 +69,9 @@ class Tiny:
 async def probe(engine: Engine, *, max_usd: float) -> list[Finding]:
     """Probe every provider that has a credential. Raises `OverBudget` before anything is sent."""
     rows = [row for provider in _MODELS if (row := _account(engine, provider)) is not None]
+    if not rows:
+        cure = "set OPENAI_API_KEY or ANTHROPIC_API_KEY"
+        return [Finding(Health.FAIL, "--live: no credential, so no assumption was checked", cure)]
     most = sum(_most_nano(engine, row.provider) for row in rows)
     if Decimal(most).scaleb(-9) > Decimal(str(max_usd)):
         raise OverBudget(

@@ -30,7 +30,9 @@ def clean(*, older_than: float | None, home: Path | None) -> None:
                 bytes_freed = engine.store.delete_bodies(run.id)
                 freed += bytes_freed
                 count += bool(bytes_freed)
-        click.echo(f"deleted bodies and answers of {count:,} runs, {freed:,} bytes", err=True)
+        click.echo(
+            f"runs whose bodies and answers were deleted: {count:,}; {freed:,} bytes", err=True
+        )
 
 
 @click.command
