@@ -18,6 +18,7 @@ from lanewise.domain.results import Verdict
 from lanewise.domain.usage import Usage
 from lanewise.store.protocol import (
     AccountRow,
+    Draft,
     Lease,
     NewBatch,
     NewRun,
@@ -59,10 +60,14 @@ class Desk:
         assert lease is not None
         return lease
 
-    def accept(self, count: int, *, key: PackingKey = KEY, digest: str = "", **new: Any) -> Run:
+    def draft_of(self, count: int, *, key: PackingKey = KEY) -> Draft:
         draft = self.store.draft()
         for number in range(count):
             append(draft, number, key=key)
+        return draft
+
+    def accept(self, count: int, *, key: PackingKey = KEY, digest: str = "", **new: Any) -> Run:
+        draft = self.draft_of(count, key=key)
         wanted = NewRun("w", digest or fresh_id(), "test", now=1.0, **new)
         run, _ = draft.commit(wanted, [AccountRow(key.account, "openai", "http://x")])
         return run

@@ -20,9 +20,12 @@ from lanewise.domain.ordinals import Ordinals
 from lanewise.domain.packing import Frame
 from lanewise.domain.results import Verdict
 from lanewise.errors import StoreUnusable
+from lanewise.store.protocol import AccountRow, NewRun
 from lanewise.store.records import Records, RecordTable
 from lanewise.store.segments import Segment, SegmentWriter, rebuild_index
-from lanewise.store.sqlite import SqliteStore
+from lanewise.store.sqlite import SqliteStore, keeping
+from lanewise.store.sqlite.connection import Database
+from lanewise.store.sqlite.runs import is_abandoned
 
 FRAME = Frame(b'{"custom_id":"', b'","method":"POST","url":"/v1/x","body":', b"}\n")
 NAME = SegmentId("a" * 16)
@@ -181,6 +184,36 @@ def test_the_files_of_a_draft_that_is_being_written_are_not_swept(desk: Any) -> 
     desk.store.sweep_files(1e12)
     assert len(list((desk.store.home / "segments").iterdir())) == 1
     draft.discard()
+
+
+def test_a_run_that_is_committed_while_files_are_swept_keeps_its_bodies(
+    desk: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draft = desk.draft_of(1)
+
+    def commits_meanwhile(directory: Path) -> bool:
+        account = AccountRow(desk.lease.account, "openai", "http://x")
+        draft.commit(NewRun("w", "d", "test", now=1.0), [account])
+        return is_abandoned(directory)
+
+    monkeypatch.setattr(keeping, "is_abandoned", commits_meanwhile)
+    desk.store.sweep_files(1e12)
+    assert any((desk.store.home / "segments" / draft.id).glob("*.jsonl"))
+
+
+def test_a_commit_that_fails_leaves_the_store_usable(tmp_path: Path) -> None:
+    """A deferred constraint fails at COMMIT itself, as a full disk may."""
+    database = Database(tmp_path / "home")
+    database.migrate()
+    database.execute("CREATE TABLE a (id INTEGER PRIMARY KEY)")
+    database.execute("CREATE TABLE b (a REFERENCES a DEFERRABLE INITIALLY DEFERRED)")
+    with pytest.raises(sqlite3.IntegrityError), database.transaction():
+        database.execute("INSERT INTO b VALUES (1)")
+    with database.transaction():
+        database.execute("INSERT INTO a VALUES (2)")
+    assert [row[0] for row in database.all("SELECT id FROM a")] == [2]
+    assert database.all("SELECT * FROM b") == []
+    database.close()
 
 
 def test_the_schema_after_all_migrations_is_the_one_written_down(desk: Any) -> None:

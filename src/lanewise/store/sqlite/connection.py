@@ -90,10 +90,10 @@ class Database:
             self.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self.execute("COMMIT")
             except BaseException:
                 self._connection.rollback()
                 raise
-            self.execute("COMMIT")
         finally:
             self._depth = 0
             self._lock.release()

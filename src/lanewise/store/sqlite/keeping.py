@@ -32,12 +32,11 @@ class KeepingOperations(Operations):
     def sweep_files(self, now: float) -> int:
         """Remove files that no row names (crashed drafts, half downloads); returns the bytes freed."""
         with self._db.transaction():
+            # A draft that commits lets go of its mark: the runs are read after the marks, never before.
+            left = [path for path in (self.home / "segments").iterdir() if is_abandoned(path)]
             runs = {row[0] for row in self._db.all(self._books["run_ids"])}
             batches = {row["id"]: row for row in self._db.all(self._books["batch_files"])}
-        freed = 0
-        for directory in (self.home / "segments").iterdir():
-            if directory.name not in runs and is_abandoned(directory):
-                freed += _remove_tree(directory)
+        freed = sum(_remove_tree(path) for path in left if path.name not in runs)
         for directory in (self.home / "batches").iterdir():
             row = batches.get(directory.name)
             keep = set() if row is None else {f"{row['fence']}.res"}

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +35,10 @@ class RunOperations(Operations):
     def draft(self) -> Draft:
         """Begin to accept a run."""
         return FileDraft(self)
+
+    def alone(self) -> AbstractContextManager[None]:
+        """While it lasts, no other process writes to this home's rows or sweeps its files."""
+        return self._db.transaction()
 
     def commit_run(
         self, run_id: RunId, new: NewRun, accounts: Sequence[AccountRow], sealed: list[Sealed]
@@ -251,7 +256,8 @@ class FileDraft:
         self._sealed: list[Sealed] = []
         self._syncs: list[Future[None]] = []
         self._syncer = ThreadPoolExecutor(1, thread_name_prefix="lanewise-sync")
-        with explained("accepting requests", self._home):
+        # In a transaction, so that no sweep sees the directory before its mark.
+        with runs.alone(), explained("accepting requests", self._home):
             make_private(self._directory)
             self._alive = FileLock(self._directory / WRITING)
             self._alive.take(wait=False)
