@@ -52,7 +52,7 @@ CREATE TABLE batches (
     settled_at REAL,
     fence INTEGER,
     cancel_asked_at REAL,
-    observed TEXT,
+    observed TEXT, charged_at REAL,
     CHECK ((state IN ('creating', 'unknown')) = (give_up_at IS NOT NULL)),
     CHECK ((state IN ('creating', 'unknown')) = (sent_at IS NOT NULL)),
     CHECK (state <> 'uploaded' OR file_id IS NOT NULL),
@@ -105,7 +105,7 @@ CREATE TABLE leases (
     fence INTEGER NOT NULL
 );
 
-CREATE TABLE ledger (
+CREATE TABLE "ledger" (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     commit_id TEXT NOT NULL,
     run_id TEXT NOT NULL,
@@ -115,6 +115,7 @@ CREATE TABLE ledger (
     model TEXT NOT NULL,
     lane TEXT NOT NULL,
     kind TEXT NOT NULL CHECK (kind IN ('answer', 'waste', 'primer', 'correction', 'unknown_upper_bound')),
+    tier INTEGER NOT NULL DEFAULT 0,
     n INTEGER NOT NULL,
     input INTEGER NOT NULL,
     cache_read INTEGER NOT NULL,
@@ -129,10 +130,19 @@ CREATE TABLE ledger (
     waste_nano INTEGER NOT NULL,
     price_basis TEXT NOT NULL,
     price_status TEXT NOT NULL,
+    price_id TEXT REFERENCES prices (id),
+    baseline_price_id TEXT REFERENCES prices (id),
+    provider_id TEXT,
+    corrects INTEGER REFERENCES "ledger" (id),
+    note TEXT NOT NULL DEFAULT '',
     at REAL NOT NULL,
+    charged_at REAL,
     CHECK ((price_status = 'unknown') = (cost_nano IS NULL)),
-    UNIQUE (commit_id, run_id, model, lane, kind, price_basis)
+    CHECK ((kind = 'correction') = (corrects IS NOT NULL)),
+    UNIQUE (commit_id, run_id, model, lane, kind, tier, price_basis)
 );
+
+CREATE INDEX ledger_by_time ON ledger (at);
 
 CREATE INDEX ledger_of_run ON ledger (run_id);
 
@@ -165,6 +175,17 @@ CREATE TABLE pauses (
     at REAL NOT NULL
 );
 
+CREATE TABLE prices (
+    id TEXT PRIMARY KEY,
+    provider TEXT NOT NULL,
+    model TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    day TEXT NOT NULL,
+    status TEXT NOT NULL,
+    basis TEXT NOT NULL,
+    rates TEXT NOT NULL
+);
+
 CREATE TABLE runs (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
@@ -179,7 +200,7 @@ CREATE TABLE runs (
     answered INTEGER NOT NULL DEFAULT 0,
     refused INTEGER NOT NULL DEFAULT 0,
     unanswered INTEGER NOT NULL DEFAULT 0,
-    bodies_until REAL,
+    bodies_until REAL, tags TEXT NOT NULL DEFAULT '{}', reserved_nano INTEGER NOT NULL DEFAULT 0 CHECK (reserved_nano >= 0),
     CHECK (answered + refused + unanswered <= requests),
     CHECK ((state = 'finished') = (finished_at IS NOT NULL)),
     CHECK (state <> 'finished' OR answered + refused + unanswered = requests)

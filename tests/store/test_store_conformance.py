@@ -13,10 +13,11 @@ from lanewise.domain.packing import Limits
 from lanewise.domain.results import Verdict
 from lanewise.domain.usage import Usage
 from lanewise.errors import BadInput, LeaseLost
+from lanewise.store.books import LedgerRow
 from lanewise.store.protocol import (
     AccountRow,
     ConflictingReceipt,
-    LedgerRow,
+    Observed,
     Outcome,
     Stray,
     Waiting,
@@ -314,12 +315,13 @@ def test_result_files_are_whole_or_not_there(desk: Any) -> None:
     assert list(desk.store.result_lines(batch_id, 0)) == [(0, b"a line\n")]
 
 
-def test_the_providers_own_sum_is_kept(desk: Any) -> None:
+def test_what_a_provider_says_of_a_whole_batch_is_kept(desk: Any) -> None:
     desk.accept(1)
     [batch_id] = desk.pack()
-    assert desk.store.observed(batch_id) is None
-    desk.store.observe(batch_id, Usage(input=7, output=2), "m")
-    assert desk.store.observed(batch_id) == Usage(input=7, output=2)
+    assert desk.store.observed(batch_id) == Observed()
+    seen = Observed(Usage(input=3, output=4), ended_at=9.5)
+    desk.store.observe(batch_id, seen)
+    assert desk.store.observed(batch_id) == seen
 
 
 # -- cancelling and asking again ----------------------------------------------------------------------

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from lanewise.domain.usage import Usage
-from lanewise.store.protocol import Money, Run, Store
+from lanewise.store.books import Money
+from lanewise.store.protocol import Run, Store
 
 
 @dataclass(frozen=True, slots=True)

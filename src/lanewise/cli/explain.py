@@ -8,10 +8,11 @@ import click
 
 from lanewise.app import Engine
 from lanewise.cli.options import engine_from, home_option
-from lanewise.cli.show import money, when
+from lanewise.cli.show import when
 from lanewise.domain.ids import parse_custom_id
 from lanewise.domain.results import Verdict
 from lanewise.errors import NotFound
+from lanewise.pricing.dollars import dollars
 from lanewise.store.protocol import RequestTrace, Trace
 
 
@@ -80,5 +81,5 @@ def _tell_try(engine: Engine, step: Trace) -> None:
         used = record.usage
         click.echo(
             f"    {used.total_input:,} tokens in ({used.cache_read:,} from cache), {used.output:,} out: "
-            f"cost {money(record.cost_nano)}, in real time {money(record.baseline_nano)}"
+            f"cost {dollars(record.cost_nano)}, in real time {dollars(record.baseline_nano)}"
         )

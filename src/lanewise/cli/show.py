@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
 
 from lanewise.app import Receipt
 from lanewise.app.receipt import percent
+from lanewise.pricing.dollars import dollars
 
 
 def when(at: float) -> str:
@@ -18,19 +18,6 @@ def when(at: float) -> str:
     True
     """
     return datetime.fromtimestamp(at, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
-
-
-def money(nano: int) -> str:
-    """Nano-USD in dollars: cents where they tell enough, more digits below a dollar.
-
-    >>> money(1_234_567_890), money(1_500_000), money(0), money(-2_000_000)
-    ('$1.23', '$0.001500', '$0', '-$0.002000')
-    """
-    sign = "-" if nano < 0 else ""
-    value = Decimal(abs(nano)).scaleb(-9)
-    if value == 0:
-        return "$0"
-    return f"{sign}${value:,.2f}" if value >= 1 else f"{sign}${value:.6f}"
 
 
 def receipts(items: Sequence[Receipt], *, stdout: bool = False) -> None:
@@ -61,10 +48,10 @@ def _rows(items: Sequence[Receipt]) -> list[tuple[str, list[str]]]:
         ("unanswered", [f"{item.unanswered + item.remaining:,}" for item in items]),
         ("batches", [f"{item.batches:,}" for item in items]),
         ("lanes", [_lanes(item) for item in items]),
-        ("cost", [money(item.money.cost_nano) for item in items]),
-        ("in real time", [money(item.money.baseline_nano) for item in items]),
+        ("cost", [dollars(item.money.cost_nano) for item in items]),
+        ("in real time", [dollars(item.money.baseline_nano) for item in items]),
         ("saving", [_saving(item) for item in items]),
-        ("waste", [money(item.money.waste_nano) for item in items]),
+        ("waste", [dollars(item.money.waste_nano) for item in items]),
     ]
 
 
@@ -74,7 +61,7 @@ def _lanes(item: Receipt) -> str:
 
 def _saving(item: Receipt) -> str:
     share = percent(item.saving_nano, item.money.baseline_nano)
-    return money(item.saving_nano) + ("" if share is None else f" ({share:g} %)")
+    return dollars(item.saving_nano) + ("" if share is None else f" ({share:g} %)")
 
 
 def _notes(items: Sequence[Receipt]) -> list[str]:

@@ -17,7 +17,7 @@ from lanewise.providers.protocol import (
     Wanted,
     Working,
 )
-from lanewise.store.protocol import Contents
+from lanewise.store.protocol import Contents, Observed
 
 _ABSENCES_BEFORE_DOUBT = 8  # "no such batch" in a row; one or two are a known hiccup of providers
 
@@ -34,7 +34,7 @@ async def poll(shift: Shift, batch: Submitted) -> None:
         case Working():
             await _working(shift, batch, contents, progress)
         case Done():
-            shift.store.observe(batch.id, progress.usage, progress.model)
+            shift.store.observe(batch.id, Observed(progress.usage, progress.ended_at))
             ended = batch.end(progress.ending, progress.files, shift.now())
             shift.advance(batch, ended, progress.ending.value)
         case Failed():

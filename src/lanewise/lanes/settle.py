@@ -8,24 +8,23 @@ a bounded number of times, or gets its final result here.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from lanewise.domain.batches import GONE, Collected
-from lanewise.domain.ids import RunId, SegmentId, parse_custom_id
+from lanewise.domain.ids import RunId, SegmentId
 from lanewise.domain.ordinals import Ordinals
 from lanewise.domain.results import ResultLine, Unreadable, Verdict
 from lanewise.domain.usage import Usage
 from lanewise.failpoints import reach
+from lanewise.lanes.booking import Booking, Priced
+from lanewise.lanes.places import Places
 from lanewise.lanes.prices import Prices
 from lanewise.lanes.shift import Shift
 from lanewise.policy import asking
 from lanewise.store.protocol import (
     Contents,
-    LedgerRow,
+    Observed,
     Outcome,
     PlacedPart,
     Settlement,
@@ -35,71 +34,17 @@ from lanewise.store.protocol import (
 from lanewise.store.records import RecordTable
 
 
-class Places:
-    """Where in a batch a request stands: from segment and ordinal to position."""
-
-    def __init__(self, contents: Contents) -> None:
-        self._parts: dict[SegmentId, list[tuple[int, int, int, PlacedPart]]] = defaultdict(list)
-        for part in contents.parts:
-            position = part.start
-            for start, stop in part.ordinals.ranges:
-                self._parts[part.segment].append((start, stop, position, part))
-                position += stop - start
-        for spans in self._parts.values():
-            spans.sort(key=lambda span: span[0])
-        self._starts = {
-            segment: [span[0] for span in spans] for segment, spans in self._parts.items()
-        }
-
-    def find(self, custom_id: str) -> tuple[int, PlacedPart] | None:
-        """The position of the request that a result line answers; None if it is not in this batch."""
-        named = parse_custom_id(custom_id)
-        if named is None or named[0] not in self._parts:
-            return None
-        segment, ordinal = named
-        at = bisect_right(self._starts[segment], ordinal) - 1
-        if at < 0:
-            return None
-        start, stop, position, part = self._parts[segment][at]
-        return (position + ordinal - start, part) if ordinal < stop else None
-
-
-@dataclass(slots=True)
-class _Sums:
-    """One ledger row in the making."""
-
-    n: int = 0
-    usage: list[int] = field(default_factory=lambda: [0] * 7)
-    cost_nano: int = 0
-    baseline_nano: int = 0
-
-    def add(self, usage: Usage, cost: int | None, baseline: int | None) -> None:
-        """Book one answer."""
-        self.n += 1
-        self.cost_nano += cost or 0
-        self.baseline_nano += baseline or 0
-        sums = self.usage
-        sums[0] += usage.input
-        sums[1] += usage.cache_read
-        sums[2] += usage.cache_write_5m
-        sums[3] += usage.cache_write_1h
-        sums[4] += usage.cache_write_other
-        sums[5] += usage.output
-        sums[6] += usage.reasoning
-
-
 class Reading:
     """Reads the result files of one batch and keeps what they come to."""
 
     def __init__(
-        self, contents: Contents, prices: Prices, unwrap: Callable[[bytes], ResultLine | Unreadable]
+        self, contents: Contents, prices: Priced, unwrap: Callable[[bytes], ResultLine | Unreadable]
     ) -> None:
         self._places = Places(contents)
         self._contents = contents
-        self._prices = prices
         self._unwrap = unwrap
         self.records = RecordTable(contents.requests)
-        self.sums: dict[tuple[int, str], _Sums] = {}  # by the start of a part, and model
+        self.booking = Booking(contents, prices)
         self.odd: Counter[str] = Counter()
 
     def read(self, index: int, lines: Iterator[tuple[int, bytes]]) -> None:
@@ -133,8 +78,7 @@ class Reading:
         if result.verdict is Verdict.ANSWERED:
             usage = result.usage or Usage()
             model = result.model or self._contents.key.model
-            cost, baseline = self._prices.of(model, usage)
-            self._book(part, model, usage, cost, baseline)
+            cost, baseline = self.booking.add(part, model, usage)
         self.records.put(
             position,
             result.verdict,
@@ -147,37 +91,26 @@ class Reading:
             baseline_nano=baseline,
         )
 
-    def _book(
-        self, part: PlacedPart, model: str, usage: Usage, cost: int | None, baseline: int | None
-    ) -> None:
-        key = (part.start, model)
-        sums = self.sums.get(key)
-        if sums is None:
-            sums = self.sums[key] = _Sums()
-        sums.add(usage, cost, baseline)
-
 
 def settle(shift: Shift, batch: Collected, *, hold_seconds: float) -> None:
     """Read, price, book. Runs in a thread: a large batch takes seconds."""
     contents = shift.store.contents(batch.id)
-    prices = Prices(shift.book, contents, datetime.fromtimestamp(contents.created_at, UTC))
-    reading = Reading(contents, prices, shift.provider.unwrap)
+    reading = Reading(contents, Prices(shift.book, contents), shift.provider.unwrap)
     for index, name in enumerate(batch.files):
         if name != GONE:
             reading.read(index, shift.store.result_lines(batch.id, index))
     reach("settle.read")
     now = shift.now()
-    settlement = _settlement(shift, batch, contents, reading, prices)
+    settlement = _settlement(shift, batch, contents, reading)
     reach("settle.commit")
     settled = batch.settled(now, clean_at=now + hold_seconds)
     shift.store.settle(shift.lease, batch, settled, settlement, now)
     shift.store.learn(shift.account, contents.key.model, "quota_refusals", 0, now)
 
 
-def _settlement(
-    shift: Shift, batch: Collected, contents: Contents, reading: Reading, prices: Prices
-) -> Settlement:
+def _settlement(shift: Shift, batch: Collected, contents: Contents, reading: Reading) -> Settlement:
     gone = GONE in batch.files
+    observed = shift.store.observed(batch.id)
     tallies: dict[RunId, list[int]] = defaultdict(lambda: [0, 0, 0])
     waiting: list[Waiting] = []
     outcomes: list[Outcome] = []
@@ -194,11 +127,11 @@ def _settlement(
             tallies[part.run][2] += len(ordinals)
     return Settlement(
         reading.records,
-        tuple(_ledger(contents, reading, prices)),
+        tuple(reading.booking.rows("answer", batch.receipt.provider_id, observed)),
         {run: Tally(*counts) for run, counts in tallies.items()},
         tuple(_merged(waiting)),
         tuple(outcomes),
-        tuple(_notes(shift, batch, reading)),
+        tuple(_notes(observed, reading)),
     )
 
 
@@ -228,46 +161,13 @@ def _merged(waiting: list[Waiting]) -> Iterator[Waiting]:
         yield Waiting(segment, tries, ordinals)
 
 
-def _ledger(contents: Contents, reading: Reading, prices: Prices) -> Iterator[LedgerRow]:
-    """One row for each run and model: parts of one run are added up."""
-    rows: dict[tuple[RunId, str], _Sums] = {}
-    workflows: dict[RunId, str] = {}
-    parts = {part.start: part for part in contents.parts}
-    for (start, model), sums in reading.sums.items():
-        part = parts[start]
-        workflows[part.run] = part.workflow
-        into = rows.setdefault((part.run, model), _Sums())
-        into.n += sums.n
-        into.cost_nano += sums.cost_nano
-        into.baseline_nano += sums.baseline_nano
-        into.usage = [mine + yours for mine, yours in zip(into.usage, sums.usage, strict=True)]
-    for (run, model), sums in rows.items():
-        price = prices.quote(model)
-        yield LedgerRow(
-            run,
-            workflows[run],
-            contents.key.provider,
-            contents.key.account,
-            model,
-            contents.lane,
-            "answer",
-            sums.n,
-            Usage(*sums.usage),
-            sums.cost_nano if price.known else None,
-            sums.baseline_nano if price.known else None,
-            0,
-            price.basis,
-            price.status,
-        )
-
-
-def _notes(shift: Shift, batch: Collected, reading: Reading) -> Iterator[str]:
+def _notes(observed: Observed, reading: Reading) -> Iterator[str]:
     for what, count in sorted(reading.odd.items()):
         yield f"{count:,} {what}; kept with the results"
-    theirs = shift.store.observed(batch.id)
+    theirs = observed.usage
     if theirs is None:
         return
-    ours = sum((Usage(*sums.usage) for sums in reading.sums.values()), Usage())
+    ours = reading.booking.usage
     if (ours.total_input, ours.output) != (theirs.total_input, theirs.output):
         yield (
             f"the provider's sum for the batch is {theirs.total_input:,} in, {theirs.output:,} out; "

@@ -7,19 +7,20 @@ But it was paid for, so its cost is read from its results and booked, and a pers
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 
 from lanewise.domain.batches import Ending, Receipt
-from lanewise.domain.ids import RunId, parse_custom_id
+from lanewise.domain.ids import parse_custom_id
 from lanewise.domain.results import ResultLine, Verdict
 from lanewise.domain.usage import Usage
+from lanewise.lanes.booking import Booking
+from lanewise.lanes.places import Places
 from lanewise.lanes.prices import Prices
 from lanewise.lanes.shift import Shift, logger
 from lanewise.policy.waiting import next_poll
 from lanewise.providers.protocol import Done, Failed, ProviderError, RefusalKind, Refused, Seen
-from lanewise.store.protocol import Attempt, Contents, LedgerRow, Stray
+from lanewise.store.books import LedgerRow
+from lanewise.store.protocol import Attempt, Observed, Stray
 
 _LOOK_BACK = 30 * 86_400.0
 _CLOCK_SLACK = 3_600.0
@@ -132,16 +133,17 @@ def _long_ago(shift: Shift, stray: Stray) -> bool:
 
 async def _book(shift: Shift, stray: Stray, receipt: Receipt, done: Done) -> None:
     contents = shift.store.contents(stray.batch)
-    prices = Prices(shift.book, contents, datetime.fromtimestamp(contents.created_at, UTC))
-    spent: dict[str, list[tuple[Usage, int | None]]] = defaultdict(list)
+    booking, places = Booking(contents, Prices(shift.book, contents)), Places(contents)
+    count = 0
     for name in done.files:
         async for line in _lines(shift, receipt, name):
-            if line.verdict is Verdict.ANSWERED:
-                model = line.model or contents.key.model
-                usage = line.usage or Usage()
-                spent[model].append((usage, prices.of(model, usage)[0]))
-    rows = [_waste(contents, prices, model, uses) for model, uses in spent.items()]
-    count = sum(row.n for row in rows)
+            if line.verdict is not Verdict.ANSWERED:
+                continue
+            count += 1
+            found = places.find(line.custom_id)
+            part = contents.parts[0] if found is None else found[1]
+            booking.add(part, line.model or contents.key.model, line.usage or Usage())
+    rows = list(booking.rows("waste", stray.provider_id, Observed(done.usage, done.ended_at)))
     word = "cancelled" if done.ending is Ending.CANCELLED else done.ending.value
     _finish(shift, stray, rows, f"{word}; {count:,} answers that nobody needs were charged")
 
@@ -156,30 +158,6 @@ async def _lines(shift: Shift, receipt: Receipt, name: str) -> AsyncIterator[Res
             line = shift.provider.unwrap(raw)
             if isinstance(line, ResultLine):
                 yield line
-
-
-def _waste(
-    contents: Contents, prices: Prices, model: str, uses: list[tuple[Usage, int | None]]
-) -> LedgerRow:
-    quote = prices.quote(model)
-    cost = sum(cost or 0 for _, cost in uses)
-    part = contents.parts[0]
-    return LedgerRow(
-        RunId(part.run),
-        part.workflow,
-        contents.key.provider,
-        contents.key.account,
-        model,
-        contents.lane,
-        "waste",
-        len(uses),
-        sum((usage for usage, _ in uses), Usage()),
-        cost if quote.known else None,
-        0 if quote.known else None,
-        cost if quote.known else 0,
-        quote.basis,
-        quote.status,
-    )
 
 
 def _wait(shift: Shift, stray: Stray, until: float) -> None:

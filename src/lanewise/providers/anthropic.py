@@ -132,7 +132,12 @@ class AnthropicBatches:
                 retry_after=retry_after_of(headers),
                 expires_at=expires_at,
             )
-        return Done(_ending(answer.get("request_counts") or {}), (_RESULTS,), expires_at=expires_at)
+        return Done(
+            _ending(answer.get("request_counts") or {}),
+            (_RESULTS,),
+            expires_at=expires_at,
+            ended_at=_instant(answer.get("ended_at")),
+        )
 
     async def download(self, receipt: Receipt, file: str, *, start: int = 0) -> Download:
         """The results, from byte `start` where the server can resume."""

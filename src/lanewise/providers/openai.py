@@ -175,8 +175,8 @@ class OpenAIBatches:
                 _ENDINGS[status],
                 tuple(files),
                 _batch_usage(answer.get("usage")),
-                answer.get("model") or "",
-                answer.get("expires_at"),
+                expires_at=answer.get("expires_at"),
+                ended_at=_ended_at(answer),
             )
         counts = answer.get("request_counts") or {}
         return Working(
@@ -306,6 +306,12 @@ def _limit_in(problems: tuple[Problem, ...]) -> int | None:
         if match := _LIMIT_IN_MESSAGE.search(problem.message):
             return int(match[1].replace(",", ""))
     return None
+
+
+def _ended_at(answer: dict[str, Any]) -> float | None:
+    """When it ended, by the provider's clock."""
+    found = (answer.get(name) for name in ("completed_at", "expired_at", "cancelled_at"))
+    return next((float(at) for at in found if at is not None), None)
 
 
 def _batch_usage(usage: dict[str, Any] | None) -> Usage | None:

@@ -191,8 +191,8 @@ class Done:
     ending: Ending
     files: tuple[str, ...]
     usage: Usage | None = None  # the provider's own sum, where it gives one
-    model: str = ""
     expires_at: float | None = None
+    ended_at: float | None = None  # by the provider's clock: the day its invoice names
 
 
 @dataclass(frozen=True, slots=True)

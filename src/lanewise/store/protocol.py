@@ -21,7 +21,8 @@ from lanewise.domain.packing import Frame, Limits, PackingKey
 from lanewise.domain.results import Verdict
 from lanewise.domain.usage import Usage
 from lanewise.errors import LanewiseError
-from lanewise.store.records import Record, RecordTable
+from lanewise.store.books import Cap, Entry, LedgerRow, Money, Standing
+from lanewise.store.records import Record, Records, RecordTable
 
 
 class ConflictingReceipt(LanewiseError):
@@ -62,6 +63,9 @@ class NewRun:
     now: float
     name: str | None = None
     again: bool = False  # accept it although the same content was accepted before
+    tags: Mapping[str, str] = field(default_factory=dict)
+    reserve_nano: int = 0  # the most that it may cost, as far as anybody can say
+    caps: tuple[Cap, ...] = ()  # refused with `OverBudget` if it does not fit into each of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,27 +155,6 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
-class LedgerRow:
-    """Money for requests of one commit, run, model and lane; see the schema for the grain."""
-
-    run: RunId
-    workflow: str
-    provider: str
-    account: AccountId
-    model: str
-    lane: LaneName
-    kind: Literal["answer", "waste", "primer", "correction", "unknown_upper_bound"]
-    n: int
-    usage: Usage
-    cost_nano: int | None
-    baseline_nano: int | None
-    waste_nano: int
-    price_basis: str
-    price_status: str
-    other_units: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class Outcome:
     """A final result that no result line gives."""
 
@@ -201,6 +184,14 @@ class Settlement:
     waiting: tuple[Waiting, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
     notes: tuple[str, ...] = ()  # oddities a person should be able to read
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What a provider says of a batch as a whole, where it does: its sum of tokens, and when it ended."""
+
+    usage: Usage | None = None
+    ended_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,20 +252,6 @@ class WorkerRow:
     started_at: float
     seen_at: float
     accounts: tuple[AccountId, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Money:
-    """Sums of ledger rows; those of unknown price are counted and left out."""
-
-    n: int
-    usage: Usage
-    cost_nano: int
-    baseline_nano: int
-    waste_nano: int
-    unpriced: int
-    by_status: Mapping[str, int]  # price status -> requests
-    lanes: Mapping[str, int]  # lane -> requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -506,12 +483,12 @@ class Store(Protocol):
         """Like `advance`, within one state and worth no event: only `due_at` and `troubles` change."""
         ...
 
-    def observe(self, batch: BatchId, usage: Usage | None, model: str) -> None:
-        """Keep the provider's own sum of tokens for a batch, to check ours against."""
+    def observe(self, batch: BatchId, seen: Observed) -> None:
+        """Keep what the provider says of a batch that has ended."""
         ...
 
-    def observed(self, batch: BatchId) -> Usage | None:
-        """The provider's own sum, where it gave one."""
+    def observed(self, batch: BatchId) -> Observed:
+        """What it said."""
         ...
 
     def reject(
@@ -611,6 +588,26 @@ class Store(Protocol):
 
     def money(self, run: RunId | None = None, workflow: str | None = None) -> Money:
         """What the ledger says."""
+        ...
+
+    def ledger(self, *, since: float | None = None, until: float | None = None) -> Iterator[Entry]:
+        """The rows booked in that time (`until` excluded), oldest first."""
+        ...
+
+    def correct(self, rows: Sequence[LedgerRow], now: float) -> None:
+        """Append corrections; the rows they correct stay as they are."""
+        ...
+
+    def settled(self) -> list[BatchRow]:
+        """Batches whose results were read and are still kept, oldest first."""
+        ...
+
+    def records_of(self, batch: BatchId) -> Records:
+        """The result records of a settled batch."""
+        ...
+
+    def standing(self, caps: Sequence[Cap]) -> list[Standing]:
+        """Where each cap stands now."""
         ...
 
     def workflows(self) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ from lanewise.domain.ids import BatchId, RunId, SegmentId
 from lanewise.domain.ordinals import Ordinals
 from lanewise.domain.results import Verdict
 from lanewise.errors import LeaseLost
+from lanewise.pricing.kept import KeptPrice, rates_text
+from lanewise.store.books import LedgerRow
 from lanewise.store.disk import explained, make_private
-from lanewise.store.protocol import ConflictingReceipt, Lease, LedgerRow, Outcome, Waiting
+from lanewise.store.protocol import ConflictingReceipt, Lease, Outcome, Waiting
 from lanewise.store.segments import Segment
 from lanewise.store.sqlite.connection import Database
 from lanewise.store.sqlite.queries import queries
@@ -120,20 +123,33 @@ class Operations:
     def _run_of(self, segment: SegmentId) -> RunId:
         return RunId(self._db.one(self._books["segment"], (segment,))["run_id"])
 
-    def _book(self, commit: str, rows: tuple[LedgerRow, ...], now: float) -> None:
+    def _book(self, commit: str, rows: Sequence[LedgerRow], now: float) -> None:
         """Append to the ledger; the same commit can be booked once only."""
         for row in rows:
+            for kept in (row.price, row.baseline_price):
+                self._keep(kept)
             used = row.usage
             self._db.execute(
                 self._books["add_ledger"],
                 (
                     commit, row.run, row.workflow, row.provider, row.account, row.model, row.lane,
-                    row.kind, row.n, used.input, used.cache_read, used.cache_write_5m,
+                    row.kind, row.tier, row.n, used.input, used.cache_read, used.cache_write_5m,
                     used.cache_write_1h, used.cache_write_other, used.output, used.reasoning,
                     _json(row.other_units), row.cost_nano, row.baseline_nano, row.waste_nano,
-                    row.price_basis, row.price_status, now,
+                    row.price_basis, row.price_status, row.price and row.price.id,
+                    row.baseline_price and row.baseline_price.id, row.provider_id, row.corrects,
+                    row.note, now, row.charged_at,
                 ),
             )  # fmt: skip
+
+    def _keep(self, kept: KeptPrice | None) -> None:
+        """Write a price down, once."""
+        if kept is not None:
+            row = (
+                kept.id, kept.provider, kept.model, kept.lane, kept.day, kept.status, kept.basis,
+                rates_text(kept.rates),
+            )  # fmt: skip
+            self._db.execute(self._books["keep_price"], row)
 
 
 def _json(units: Any) -> str:

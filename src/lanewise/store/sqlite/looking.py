@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 from lanewise.domain.ids import BatchId, RunId, SegmentId
-from lanewise.domain.lanes import LaneName
 from lanewise.domain.ordinals import Ordinals
 from lanewise.domain.results import Verdict
-from lanewise.domain.usage import Usage
 from lanewise.store.protocol import (
     BatchRow,
     Event,
-    Money,
     Outcome,
     RequestTrace,
     Run,
@@ -22,7 +18,7 @@ from lanewise.store.protocol import (
 from lanewise.store.records import Record, Records
 from lanewise.store.sqlite.answers import Spans
 from lanewise.store.sqlite.base import Operations
-from lanewise.store.sqlite.rows import batch_of, event_of, key_of, run_of
+from lanewise.store.sqlite.rows import batch_row_of, event_of, run_of
 
 _LIVE = (
     "packed",
@@ -45,25 +41,7 @@ class LookingOperations(Operations):
             rows = self._db.all(self._books["batches"])
         else:
             rows = self._db.all(self._books["batches_of_run"], (run,))
-        return [_batch_row(row) for row in rows if not live_only or row["state"] in _LIVE]
-
-    def money(self, run: RunId | None = None, workflow: str | None = None) -> Money:
-        """What the ledger says; rows of unknown price are counted and left out of the sums."""
-        count = cost = baseline = waste = unpriced = 0
-        usage = Usage()
-        by_status: Counter[str] = Counter()
-        lanes: Counter[str] = Counter()
-        for row in self._db.all(self._books["ledger"], (run, workflow)):
-            usage += _usage_of(row)
-            waste += row["waste_nano"]
-            cost += row["cost_nano"] or 0
-            baseline += row["baseline_nano"] or 0
-            unpriced += row["n"] if row["cost_nano"] is None else 0
-            by_status[row["price_status"]] += row["n"]
-            if row["kind"] == "answer":
-                count += row["n"]
-                lanes[row["lane"]] += row["n"]
-        return Money(count, usage, cost, baseline, waste, unpriced, dict(by_status), dict(lanes))
+        return [batch_row_of(row) for row in rows if not live_only or row["state"] in _LIVE]
 
     def events(
         self, *, after: int = 0, subject: str | None = None, limit: int = 200
@@ -109,7 +87,7 @@ class LookingOperations(Operations):
         entry = self._segment(run.id, segment).entry(ordinal)
         tries = [
             Trace(
-                _batch_row(self._one_batch(row["id"])),
+                batch_row_of(self._one_batch(row["id"])),
                 row["part_tries"],
                 self._record(row, ordinal),
             )
@@ -142,17 +120,3 @@ class LookingOperations(Operations):
                 verdict = Verdict(row["verdict"])
                 return Outcome(segment, ordinals, verdict, row["code"], row["message"])
         return None
-
-
-def _batch_row(row: Any) -> BatchRow:
-    return BatchRow(
-        batch_of(row), key_of(row), LaneName(row["lane"]), row["requests"], row["bytes"],
-        row["created_at"],
-    )  # fmt: skip
-
-
-def _usage_of(row: Any) -> Usage:
-    return Usage(
-        row["input"], row["cache_read"], row["cache_write_5m"], row["cache_write_1h"],
-        row["cache_write_other"], row["output"], row["reasoning"],
-    )  # fmt: skip

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lanewise.domain.ids import AccountId, AttemptId, BatchId
-from lanewise.store.protocol import Attempt, Lease, LedgerRow, Stray
+from lanewise.store.books import LedgerRow
+from lanewise.store.protocol import Attempt, Lease, Stray
 from lanewise.store.sqlite.base import Operations
 from lanewise.store.sqlite.rows import attempt_of, stray_of
 
@@ -68,7 +69,7 @@ class RecoveryOperations(Operations):
                 self._work["update_stray"],
                 (stray.state, stray.due_at, stray.account, stray.provider_id),
             )
-            self._book(f"stray:{stray.provider_id}", tuple(ledger), now)
+            self._book(f"stray:{stray.provider_id}", ledger, now)
             if detail:
                 kind = f"orphan.{stray.state}"
                 self._event(now, kind, stray.batch, f"{stray.provider_id}: {detail}")

@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from lanewise.domain.batches import STATES, Batch, Ending, Receipt
 from lanewise.domain.ids import AccountId
+from lanewise.domain.lanes import LaneName
 from lanewise.domain.packing import PackingKey
-from lanewise.store.protocol import Attempt, Event, Run, Stray
+from lanewise.store.protocol import Attempt, BatchRow, Event, Run, Stray
 
 _CLASSES: Final = {state.state: state for state in STATES}
 STATE_COLUMNS: Final = (
@@ -91,3 +92,11 @@ def stray_of(row: sqlite3.Row) -> Stray:
 def event_of(row: sqlite3.Row) -> Event:
     """A row of `events`."""
     return Event(row["id"], row["at"], row["kind"], row["subject"], row["detail"])
+
+
+def batch_row_of(row: sqlite3.Row) -> BatchRow:
+    """A row of `batches` that joins `packing_keys`."""
+    return BatchRow(
+        batch_of(row), key_of(row), LaneName(row["lane"]), row["requests"], row["bytes"],
+        row["created_at"],
+    )  # fmt: skip

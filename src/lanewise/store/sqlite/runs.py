@@ -21,7 +21,7 @@ from lanewise.failpoints import reach
 from lanewise.store.disk import FileLock, explained, make_private, sync_directory
 from lanewise.store.protocol import AccountRow, Draft, NewRun, Outcome, Run, Waiting
 from lanewise.store.segments import SegmentWriter
-from lanewise.store.sqlite.base import Operations
+from lanewise.store.sqlite.books import BookOperations
 from lanewise.store.sqlite.rows import batch_of, run_of
 
 WRITING: Final = ".writing"
@@ -29,7 +29,7 @@ _BUFFER_ALL: Final = 8 * 1024 * 1024
 _LOOK_EVERY: Final = 250  # requests between two places where a crash test may strike
 
 
-class RunOperations(Operations):
+class RunOperations(BookOperations):
     """Everything about runs but their results."""
 
     def draft(self) -> Draft:
@@ -47,6 +47,7 @@ class RunOperations(Operations):
         with self._db.transaction():
             if (known := self._known(new, sum(s.requests for s in sealed))) is not None:
                 return known, False
+            self._require_room(new)
             self._insert(run_id, new, accounts, sealed)
             return run_of(self._db.one(self._runs["run"], (run_id,))), True
 
@@ -86,7 +87,18 @@ class RunOperations(Operations):
         name = new.name or self._free_name(f"{_slug(new.workflow)}-{new.digest[:8]}")
         self._db.execute(
             self._runs["add_run"],
-            (run_id, name, new.workflow, new.digest, new.source, requests, size, new.now),
+            (
+                run_id,
+                name,
+                new.workflow,
+                new.digest,
+                new.source,
+                requests,
+                size,
+                new.now,
+                json.dumps(dict(new.tags)),
+                new.reserve_nano,
+            ),
         )
         for item in sealed:
             self._db.execute(

@@ -12,7 +12,7 @@ from lanewise.domain.batches import Collected, Settled
 from lanewise.domain.ids import BatchId
 from lanewise.domain.usage import Usage
 from lanewise.store.disk import explained, make_private, open_private, replace_durably, write_all
-from lanewise.store.protocol import Lease, ResultFile, Settlement
+from lanewise.store.protocol import Lease, Observed, ResultFile, Settlement
 from lanewise.store.sqlite.base import Operations
 
 _READ = 1024 * 1024
@@ -39,16 +39,16 @@ class SettlingOperations(Operations):
                 yield offset, line
                 offset += len(line)
 
-    def observe(self, batch: BatchId, usage: Usage | None, model: str) -> None:
-        """Keep the provider's own sum of tokens for a batch, to check ours against."""
-        if usage is not None:
-            with self._db.transaction():
-                self._db.execute(self._work["observe"], (json.dumps(astuple(usage)), batch))
+    def observe(self, batch: BatchId, seen: Observed) -> None:
+        """Keep what the provider says of a batch that has ended."""
+        usage = None if seen.usage is None else json.dumps(astuple(seen.usage))
+        with self._db.transaction():
+            self._db.execute(self._work["observe"], (usage, seen.ended_at, batch))
 
-    def observed(self, batch: BatchId) -> Usage | None:
-        """The provider's own sum, where it gave one."""
-        text = self._db.one(self._work["observed"], (batch,))[0]
-        return None if text is None else Usage(*json.loads(text))
+    def observed(self, batch: BatchId) -> Observed:
+        """What it said."""
+        text, ended_at = self._db.one(self._work["observed"], (batch,))
+        return Observed(None if text is None else Usage(*json.loads(text)), ended_at)
 
     def settle(
         self, lease: Lease, before: Collected, after: Settled, settlement: Settlement, now: float

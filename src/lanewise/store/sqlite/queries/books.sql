@@ -1,10 +1,18 @@
 -- What came of the work: results that no batch delivered, money, events.
 
 -- name: add_ledger
-INSERT INTO ledger (commit_id, run_id, workflow, provider, account, model, lane, kind, n,
+INSERT INTO ledger (commit_id, run_id, workflow, provider, account, model, lane, kind, tier, n,
     input, cache_read, cache_write_5m, cache_write_1h, cache_write_other, output, reasoning, other_units,
-    cost_nano, baseline_nano, waste_nano, price_basis, price_status, at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    cost_nano, baseline_nano, waste_nano, price_basis, price_status, price_id, baseline_price_id, provider_id,
+    corrects, note, at, charged_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: keep_price
+INSERT INTO prices (id, provider, model, lane, day, status, basis, rates)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
+
+-- name: prices
+SELECT * FROM prices
 
 -- name: next_outcome
 SELECT coalesce(max(place), -1) + 1 FROM outcomes WHERE segment_id = ?
@@ -45,6 +53,18 @@ JOIN packing_keys k ON k.id = b.key_id WHERE b.id = ?
 
 -- name: ledger
 SELECT * FROM ledger WHERE (?1 IS NULL OR run_id = ?1) AND (?2 IS NULL OR workflow = ?2) ORDER BY id
+
+-- name: entries
+SELECT l.*, coalesce(r.name, l.run_id) AS run_name, coalesce(r.tags, '{}') AS tags
+FROM ledger l LEFT JOIN runs r ON r.id = l.run_id
+WHERE (?1 IS NULL OR l.at >= ?1) AND (?2 IS NULL OR l.at < ?2) ORDER BY l.id
+
+-- name: spent
+SELECT coalesce(sum(cost_nano), 0) FROM ledger WHERE at >= ?1 AND (?2 IS NULL OR workflow = ?2)
+
+-- name: reserved
+SELECT reserved_nano, requests, answered + refused + unanswered AS done FROM runs
+WHERE state <> 'finished' AND reserved_nano > 0 AND (?1 IS NULL OR workflow = ?1)
 
 -- name: add_event
 INSERT INTO events (at, kind, subject, detail) VALUES (?, ?, ?, ?)

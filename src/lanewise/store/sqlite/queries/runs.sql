@@ -8,8 +8,8 @@ INSERT INTO packing_keys (id, account, provider, endpoint, model, headers)
 VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
 
 -- name: add_run
-INSERT INTO runs (id, name, workflow, digest, source, requests, bytes, state, created_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, 'open', ?)
+INSERT INTO runs (id, name, workflow, digest, source, requests, bytes, state, created_at, tags, reserved_nano)
+VALUES (?, ?, ?, ?, ?, ?, ?, 'open', ?, ?, ?)
 
 -- name: add_segment
 INSERT INTO segments (id, run_id, key_id, requests, bytes, units, first_sequence, state)

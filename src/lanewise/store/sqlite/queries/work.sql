@@ -154,10 +154,10 @@ ON CONFLICT (account, subject, name) DO UPDATE SET value = ?4, at = ?5
 SELECT subject, name, value FROM learned WHERE account = ?
 
 -- name: observe
-UPDATE batches SET observed = ? WHERE id = ?
+UPDATE batches SET observed = ?, charged_at = ? WHERE id = ?
 
 -- name: observed
-SELECT observed FROM batches WHERE id = ?
+SELECT observed, charged_at FROM batches WHERE id = ?
 
 -- name: pause
 INSERT INTO pauses (scope, at) VALUES (?, ?) ON CONFLICT (scope) DO NOTHING

@@ -1,0 +1,45 @@
+"""Dollars for people: written from nano-USD, and read from what somebody typed."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+
+from lanewise.errors import BadInput
+
+
+def dollars(nano: int) -> str:
+    """Nano-USD in dollars: cents where they tell enough, more digits below a dollar.
+
+    >>> dollars(1_234_567_890), dollars(1_500_000), dollars(0), dollars(-2_000_000)
+    ('$1.23', '$0.001500', '$0', '-$0.002000')
+    """
+    sign = "-" if nano < 0 else ""
+    value = Decimal(abs(nano)).scaleb(-9)
+    if value == 0:
+        return "$0"
+    return f"{sign}${value:,.2f}" if value >= 1 else f"{sign}${value:.6f}"
+
+
+def plain(nano: int) -> str:
+    """Nano-USD in dollars as a plain decimal that says it exactly, for tables and files.
+
+    >>> plain(1_500_000_000), plain(1), plain(0), plain(-20_000_000_000)
+    ('1.5', '0.000000001', '0', '-20')
+    """
+    text = f"{Decimal(nano).scaleb(-9):f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def nano_usd(text: str, where: str) -> int:
+    """Nano-USD from dollars as somebody typed them, exactly. Raises `BadInput` naming `where`.
+
+    >>> nano_usd("50", "--max-usd"), nano_usd("$0.25", "--max-usd")
+    (50000000000, 250000000)
+    """
+    try:
+        value = Decimal(text.strip().removeprefix("$").replace("_", "").replace(",", ""))
+    except InvalidOperation as error:
+        raise BadInput(f"{where} is {text!r}; it takes dollars such as 50 or 0.25") from error
+    if not value.is_finite() or value < 0 or value != round(value, 9):
+        raise BadInput(f"{where} is {text!r}; it takes dollars such as 50 or 0.25")
+    return int(value.scaleb(9))

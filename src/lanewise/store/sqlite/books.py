@@ -1,0 +1,140 @@
+"""The ledger: appended to, read back, corrected by more rows; and what caps leave room for."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from lanewise.domain.ids import AccountId, BatchId, RunId, fresh_id
+from lanewise.domain.lanes import LaneName
+from lanewise.domain.usage import Usage
+from lanewise.errors import OverBudget
+from lanewise.pricing.dollars import dollars
+from lanewise.pricing.kept import KeptPrice, rates_from
+from lanewise.store.books import Cap, Entry, LedgerRow, Money, Standing
+from lanewise.store.protocol import BatchRow, NewRun
+from lanewise.store.records import Records
+from lanewise.store.sqlite.base import Operations
+from lanewise.store.sqlite.rows import batch_row_of
+
+
+class BookOperations(Operations):
+    """Rows are never changed; everything shown is added up from them."""
+
+    def money(self, run: RunId | None = None, workflow: str | None = None) -> Money:
+        """What the ledger says; rows of unknown price are counted and left out of the sums."""
+        count = cost = baseline = waste = unpriced = 0
+        usage = Usage()
+        by_status: Counter[str] = Counter()
+        lanes: Counter[str] = Counter()
+        for row in self._db.all(self._books["ledger"], (run, workflow)):
+            usage += _usage_of(row)
+            waste += row["waste_nano"]
+            cost += row["cost_nano"] or 0
+            baseline += row["baseline_nano"] or 0
+            unpriced += row["n"] if row["cost_nano"] is None else 0
+            by_status[row["price_status"]] += row["n"]
+            if row["kind"] == "answer":
+                count += row["n"]
+                lanes[row["lane"]] += row["n"]
+        return Money(count, usage, cost, baseline, waste, unpriced, dict(by_status), dict(lanes))
+
+    def ledger(self, *, since: float | None = None, until: float | None = None) -> Iterator[Entry]:
+        """The rows booked in that time (`until` excluded), oldest first."""
+        kept = {row["id"]: _kept_of(row) for row in self._db.all(self._books["prices"])}
+        for row in self._db.all(self._books["entries"], (since, until)):
+            yield _entry_of(row, kept)
+
+    def correct(self, rows: Sequence[LedgerRow], now: float) -> None:
+        """Append corrections; the rows they correct stay as they are."""
+        with self._db.transaction():
+            for row in rows:
+                self._book(f"correction:{fresh_id()}", [row], now)
+                self._event(now, "ledger.corrected", row.run, f"row {row.corrects}: {row.note}")
+
+    def settled(self) -> list[BatchRow]:
+        """Batches whose results were read and are still kept, oldest first."""
+        return [
+            batch_row_of(row)
+            for row in self._db.all(self._books["batches"])
+            if row["state"] == "settled"
+            and (self._batch_directory(BatchId(row["id"])) / f"{row['fence']}.res").exists()
+        ]
+
+    def records_of(self, batch: BatchId) -> Records:
+        """The result records of a settled batch."""
+        fence = self._db.one(self._books["batch"], (batch,))["fence"]
+        return Records(self._batch_directory(batch) / f"{fence}.res")
+
+    def standing(self, caps: Sequence[Cap]) -> list[Standing]:
+        """Where each cap stands now."""
+        return [self._stands(cap) for cap in caps]
+
+    def _stands(self, cap: Cap) -> Standing:
+        spent = self._db.one(self._books["spent"], (cap.since, cap.workflow))[0]
+        reserved = sum(
+            -(-row["reserved_nano"] * (row["requests"] - row["done"]) // row["requests"])
+            for row in self._db.all(self._books["reserved"], (cap.workflow,))
+        )
+        return Standing(cap, spent, reserved)
+
+    def _require_room(self, new: NewRun) -> None:
+        """Refuse a run that may cost more than a cap leaves; called in the transaction that accepts it."""
+        for standing in self.standing(new.caps):
+            if new.reserve_nano > standing.left_nano:
+                raise OverBudget(_refusal(new, standing))
+
+
+def _refusal(new: NewRun, standing: Standing) -> str:
+    cap = standing.cap
+    return (
+        f"this could cost {dollars(new.reserve_nano)}, and {cap.name} of {dollars(cap.limit_nano)} has "
+        f"{dollars(max(0, standing.left_nano))} left ({dollars(standing.spent_nano)} spent, "
+        f"{dollars(standing.reserved_nano)} reserved for open runs). Nothing was accepted. {cap.cure}"
+    )
+
+
+def _kept_of(row: sqlite3.Row) -> KeptPrice:
+    return KeptPrice(
+        row["provider"], row["model"], row["lane"], row["day"], row["status"], row["basis"],
+        rates_from(row["rates"]),
+    )  # fmt: skip
+
+
+def _entry_of(row: sqlite3.Row, kept: dict[str, KeptPrice]) -> Entry:
+    booked = LedgerRow(
+        run=RunId(row["run_id"]),
+        workflow=row["workflow"],
+        provider=row["provider"],
+        account=AccountId(row["account"]),
+        model=row["model"],
+        lane=LaneName(row["lane"]),
+        kind=row["kind"],
+        n=row["n"],
+        usage=_usage_of(row),
+        cost_nano=row["cost_nano"],
+        baseline_nano=row["baseline_nano"],
+        waste_nano=row["waste_nano"],
+        price_basis=row["price_basis"],
+        price_status=row["price_status"],
+        other_units=json.loads(row["other_units"]),
+        tier=row["tier"],
+        price=kept.get(row["price_id"]),
+        baseline_price=kept.get(row["baseline_price_id"]),
+        provider_id=row["provider_id"],
+        charged_at=row["charged_at"],
+        corrects=row["corrects"],
+        note=row["note"],
+    )
+    return Entry(
+        row["id"], row["commit_id"], row["at"], booked, row["run_name"], json.loads(row["tags"])
+    )
+
+
+def _usage_of(row: sqlite3.Row) -> Usage:
+    return Usage(
+        row["input"], row["cache_read"], row["cache_write_5m"], row["cache_write_1h"],
+        row["cache_write_other"], row["output"], row["reasoning"],
+    )  # fmt: skip
