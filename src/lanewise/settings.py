@@ -10,6 +10,7 @@ import os
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,15 @@ from lanewise.errors import BadSettings
 from lanewise.secret import Secret
 
 DAY: Final = 86_400.0
+_BUDGET_KEYS: Final = frozenset({"monthly_usd", "warn_percent"})
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a workflow may spend in a calendar month (UTC), and from which percentage on to warn."""
+
+    monthly_usd: Decimal
+    warn_percent: int = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +74,23 @@ class Settings:
     )
     retention_days: float = field(
         default=30.0, metadata={"help": "how long bodies and answers of finished runs are kept"}
+    )
+    confirm_above_usd: Decimal = field(
+        default=Decimal(5),
+        metadata={"help": "a run that may cost more asks first, or needs --yes or --max-usd"},
+    )
+    daily_cap_usd: Decimal = field(
+        default=Decimal(100),
+        metadata={
+            "help": "the most that may be spent in a day (UTC); new requests beyond it are refused"
+        },
+    )
+    budgets: Mapping[str, Budget] = field(
+        default_factory=dict,
+        metadata={
+            "help": "monthly budgets by workflow: `tickets=50,search=20:90` (US dollars, and the percentage "
+            "that warns; 80 without)"
+        },
     )
     sandbox_profile: str = field(
         default="fast",
@@ -196,6 +223,41 @@ def _one_of(*choices: str) -> Callable[[Any], str]:
     return parse
 
 
+def _usd(value: Any) -> Decimal:
+    if isinstance(value, bool):
+        raise TypeError("a boolean is not an amount")
+    try:
+        amount = Decimal(str(value).strip().removeprefix("$"))
+    except InvalidOperation as error:
+        raise ValueError("not an amount") from error
+    if not amount.is_finite() or amount < 0 or amount != round(amount, 9):
+        raise ValueError("out of range")
+    return amount
+
+
+def _budgets(value: Any) -> dict[str, Budget]:
+    """From `a=50,b=20:90`, or from a table of tables."""
+    if isinstance(value, str):
+        pairs = [item.rpartition("=")[::2] for item in value.split(",") if item.strip()]
+        return {_text(name).strip(): _budget(*amount.split(":")) for name, amount in pairs}
+    if not isinstance(value, Mapping):
+        raise TypeError("not a table")
+    return {name: _budget(**_budget_keys(item)) for name, item in value.items()}
+
+
+def _budget_keys(item: Any) -> dict[str, Any]:
+    if not isinstance(item, Mapping) or not {"monthly_usd"} <= set(item) <= _BUDGET_KEYS:
+        raise ValueError("not a budget")
+    return dict(item)
+
+
+def _budget(monthly_usd: Any, warn_percent: Any = 80) -> Budget:
+    percent = int(warn_percent)
+    if not 1 <= percent <= 100:
+        raise ValueError("out of range")
+    return Budget(_usd(monthly_usd), percent)
+
+
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise TypeError("not a text")
@@ -218,6 +280,12 @@ _PARSERS: Final[dict[str, tuple[Callable[[Any], Any], str]]] = {
     "sweep_seconds": _SECONDS,
     "provider_file_hold_seconds": _SECONDS,
     "retention_days": (_positive(float, zero=True), "a number of days, 0 or more"),
+    "confirm_above_usd": (_usd, "US dollars such as 5 or 0.25"),
+    "daily_cap_usd": (_usd, "US dollars such as 100"),
+    "budgets": (
+        _budgets,
+        "`tickets=50,search=20:90`, or in lanewise.toml [budgets.tickets] with monthly_usd and warn_percent",
+    ),
     "sandbox_profile": (
         _one_of("instant", "fast", "typical", "bad-day"),
         "instant, fast, typical or bad-day",

@@ -23,6 +23,11 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "pause": ("pause", "Stop sending: the kill switch."),
     "resume": ("pause", "Go on sending after a pause."),
     "receipt": ("receipt", "Show what a run or a workflow cost and saved."),
+    "savings": (
+        "savings",
+        "Show what was spent, what it would have cost in real time, and what was saved.",
+    ),
+    "ledger": ("ledger", "Show the ledger, or prove it from the stored results."),
     "clean": ("clean", "Delete bodies and answers past their retention."),
     "forget": ("clean", "Delete every body and answer of a workflow."),
     "backup": ("backup", "Copy the home consistently while workers go on."),

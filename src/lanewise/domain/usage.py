@@ -44,3 +44,15 @@ class Usage:
             self.output + other.output,
             self.reasoning + other.reasoning,
         )
+
+    def __sub__(self, other: Usage) -> Usage:
+        """Part by part; a part may become negative, as in a correction."""
+        return Usage(
+            self.input - other.input,
+            self.cache_read - other.cache_read,
+            self.cache_write_5m - other.cache_write_5m,
+            self.cache_write_1h - other.cache_write_1h,
+            self.cache_write_other - other.cache_write_other,
+            self.output - other.output,
+            self.reasoning - other.reasoning,
+        )

@@ -8,16 +8,22 @@ from lanewise.errors import BadInput
 
 
 def dollars(nano: int) -> str:
-    """Nano-USD in dollars: cents where they tell enough, more digits below a dollar.
+    """Nano-USD in dollars: cents where they tell enough, more digits below a dollar, all below a cent.
 
-    >>> dollars(1_234_567_890), dollars(1_500_000), dollars(0), dollars(-2_000_000)
-    ('$1.23', '$0.001500', '$0', '-$0.002000')
+    >>> (
+    ...     dollars(1_234_567_890),
+    ...     dollars(70_858_250),
+    ...     dollars(106_500),
+    ...     dollars(0),
+    ...     dollars(-2_000_000),
+    ... )
+    ('$1.23', '$0.070858', '$0.0001065', '$0', '-$0.002')
     """
     sign = "-" if nano < 0 else ""
     value = Decimal(abs(nano)).scaleb(-9)
-    if value == 0:
-        return "$0"
-    return f"{sign}${value:,.2f}" if value >= 1 else f"{sign}${value:.6f}"
+    if value >= 1:
+        return f"{sign}${value:,.2f}"
+    return f"{sign}${value:.6f}" if value >= Decimal("0.01") else f"{sign}${plain(abs(nano))}"
 
 
 def plain(nano: int) -> str:

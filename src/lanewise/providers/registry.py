@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from lanewise.domain.packing import Limits
+from lanewise.domain.results import ResultLine, Unreadable
 from lanewise.providers.protocol import Account, BatchProvider
 
 
@@ -15,6 +18,17 @@ def connect(account: Account) -> BatchProvider:
     from lanewise.providers.openai import OpenAIBatches
 
     return OpenAIBatches(account)
+
+
+def unwrap(provider: str) -> Callable[[bytes], ResultLine | Unreadable]:
+    """The reader of one result line in a provider's form; needs no account."""
+    if provider == "anthropic":
+        from lanewise.providers import anthropic
+
+        return anthropic.unwrap
+    from lanewise.providers import openai
+
+    return openai.unwrap
 
 
 def limits(provider: str, endpoint: str) -> Limits:

@@ -114,6 +114,10 @@ class RecordTable:
             baseline_nano or 0,
         )
 
+    def same_as(self, records: Records) -> bool:
+        """Whether a finished table says the same, byte for byte."""
+        return records.holds(self._data)
+
     def write(self, path: Path) -> None:
         """Write and make durable, whole or not at all."""
         temporary = path.with_suffix(".res.new")
@@ -136,6 +140,10 @@ class Records:
         if magic != _MAGIC or version != _VERSION or size != _RECORD.size:
             raise StoreUnusable(f"{path.name} is not a result table this lanewise can read")
         self._data = memoryview(data)[_HEADER.size :]
+
+    def holds(self, data: bytearray) -> bool:
+        """Whether its records are these bytes."""
+        return self._data == data
 
     def __len__(self) -> int:
         return len(self._data) // _RECORD.size
