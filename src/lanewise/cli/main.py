@@ -28,6 +28,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
         "Show what was spent, what it would have cost in real time, and what was saved.",
     ),
     "ledger": ("ledger", "Show the ledger, or prove it from the stored results."),
+    "export": ("export", "Write the ledger for FinOps tools."),
     "clean": ("clean", "Delete bodies and answers past their retention."),
     "forget": ("clean", "Delete every body and answer of a workflow."),
     "backup": ("backup", "Copy the home consistently while workers go on."),

@@ -10,7 +10,7 @@ from lanewise.domain.ids import RunId
 from lanewise.domain.usage import Usage
 from lanewise.pricing.kept import Quote
 from lanewise.store.books import Kind, LedgerRow
-from lanewise.store.protocol import Contents, Observed, PlacedPart
+from lanewise.store.protocol import Contents, PlacedPart
 
 
 class Priced(Protocol):
@@ -19,6 +19,11 @@ class Priced(Protocol):
     def quote(self, model: str) -> Quote:
         """The prices of `model`."""
         ...
+
+
+def charged_at(ended_at: float | None, now: float) -> float | None:
+    """When a provider charged for a batch that ended then; its clock may be ahead, the charge is not."""
+    return None if ended_at is None else min(ended_at, now)
 
 
 @dataclass(slots=True)
@@ -74,7 +79,7 @@ class Booking:
         """All tokens together."""
         return sum((Usage(*sums.usage) for sums in self._sums.values()), Usage())
 
-    def rows(self, kind: Kind, provider_id: str, observed: Observed) -> Iterator[LedgerRow]:
+    def rows(self, kind: Kind, provider_id: str, charged_at: float | None) -> Iterator[LedgerRow]:
         """One row for each run, model and tier: parts of one run are added up."""
         parts = {part.start: part for part in self._contents.parts}
         rows: dict[tuple[RunId, str, int], Sums] = {}
@@ -82,7 +87,7 @@ class Booking:
             rows.setdefault((parts[start].run, model, tier), Sums()).take(sums)
         for (run, model, tier), sums in rows.items():
             row = self._row(kind, run, model, sums)
-            yield replace(row, tier=tier, provider_id=provider_id, charged_at=observed.ended_at)
+            yield replace(row, tier=tier, provider_id=provider_id, charged_at=charged_at)
 
     def _row(self, kind: Kind, run: RunId, model: str, sums: Sums) -> LedgerRow:
         contents, quote = self._contents, self._prices.quote(model)

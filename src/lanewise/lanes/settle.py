@@ -17,7 +17,7 @@ from lanewise.domain.ordinals import Ordinals
 from lanewise.domain.results import ResultLine, Unreadable, Verdict
 from lanewise.domain.usage import Usage
 from lanewise.failpoints import reach
-from lanewise.lanes.booking import Booking, Priced
+from lanewise.lanes.booking import Booking, Priced, charged_at
 from lanewise.lanes.places import Places
 from lanewise.lanes.prices import Prices
 from lanewise.lanes.shift import Shift
@@ -127,7 +127,11 @@ def _settlement(shift: Shift, batch: Collected, contents: Contents, reading: Rea
             tallies[part.run][2] += len(ordinals)
     return Settlement(
         reading.records,
-        tuple(reading.booking.rows("answer", batch.receipt.provider_id, observed)),
+        tuple(
+            reading.booking.rows(
+                "answer", batch.receipt.provider_id, charged_at(observed.ended_at, shift.now())
+            )
+        ),
         {run: Tally(*counts) for run, counts in tallies.items()},
         tuple(_merged(waiting)),
         tuple(outcomes),

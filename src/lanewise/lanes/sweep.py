@@ -13,14 +13,14 @@ from lanewise.domain.batches import Ending, Receipt
 from lanewise.domain.ids import parse_custom_id
 from lanewise.domain.results import ResultLine, Verdict
 from lanewise.domain.usage import Usage
-from lanewise.lanes.booking import Booking
+from lanewise.lanes.booking import Booking, charged_at
 from lanewise.lanes.places import Places
 from lanewise.lanes.prices import Prices
 from lanewise.lanes.shift import Shift, logger
 from lanewise.policy.waiting import next_poll
 from lanewise.providers.protocol import Done, Failed, ProviderError, RefusalKind, Refused, Seen
 from lanewise.store.books import LedgerRow
-from lanewise.store.protocol import Attempt, Observed, Stray
+from lanewise.store.protocol import Attempt, Stray
 
 _LOOK_BACK = 30 * 86_400.0
 _CLOCK_SLACK = 3_600.0
@@ -143,7 +143,8 @@ async def _book(shift: Shift, stray: Stray, receipt: Receipt, done: Done) -> Non
             found = places.find(line.custom_id)
             part = contents.parts[0] if found is None else found[1]
             booking.add(part, line.model or contents.key.model, line.usage or Usage())
-    rows = list(booking.rows("waste", stray.provider_id, Observed(done.usage, done.ended_at)))
+    at = charged_at(done.ended_at, shift.now())
+    rows = list(booking.rows("waste", stray.provider_id, at))
     word = "cancelled" if done.ending is Ending.CANCELLED else done.ending.value
     _finish(shift, stray, rows, f"{word}; {count:,} answers that nobody needs were charged")
 

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from lanewise.domain.usage import Usage
-from lanewise.pricing.arithmetic import PICO_PER_NANO, Components, Rates, Vector, divide, price
+from lanewise.pricing.arithmetic import PICO_PER_NANO, Rates, Vector, divide, price
 from lanewise.pricing.book import PriceStatus
 
 # From what a source says outright to what nobody says; a saving is as sure as the weaker of its two prices.
@@ -112,21 +112,36 @@ def quote(cost: KeptPrice | None, baseline: KeptPrice | None, basis: str) -> Quo
     return Quote(cost, baseline, weaker, cost.basis, tuple(sorted(starts, reverse=True)))
 
 
-def by_meter(rates: Rates, tier: int, usage: Usage, total: int) -> Components:
-    """A row's sum by meter, in nano-USD; the parts add up to `total`.
+METERS: Final = (
+    "input", "cache_read", "cache_write_5m", "cache_write_1h", "cache_write_other", "output",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Metered:
+    """One meter of a ledger row: tokens, pico-USD per token, and its part of the row's nano-USD."""
+
+    meter: str  # one of METERS
+    tokens: int
+    rate: int
+    nano: int
+
+
+def by_meter(rates: Rates, tier: int, usage: Usage, total: int) -> tuple[Metered, ...]:
+    """A row's sum by meter, those without tokens left out; the parts add up to `total`.
 
     `usage` is the sum over requests of one tier, `total` the sum of their rounded prices. What rounding
     leaves over goes to the largest part.
     """
     vector = rates.above(tier) if tier else rates.base
-    exact = (
-        usage.input * vector.input,
-        usage.cache_read * vector.cache_read,
-        usage.cache_write_5m * vector.cache_write_5m
-        + usage.cache_write_1h * vector.cache_write_1h
-        + usage.cache_write_other * vector.cache_write_other,
-        usage.output * vector.output,
-    )
-    parts = [divide(part, PICO_PER_NANO) for part in exact]
-    parts[exact.index(max(exact))] += total - sum(parts)
-    return Components(*parts)
+    parts = [
+        (meter, getattr(usage, meter), rate)
+        for meter, rate in zip(METERS, _numbers(vector), strict=True)
+        if getattr(usage, meter)
+    ]
+    if not parts:
+        return ()
+    rounded = [divide(tokens * rate, PICO_PER_NANO) for _, tokens, rate in parts]
+    largest = max(range(len(parts)), key=lambda place: abs(parts[place][1] * parts[place][2]))
+    rounded[largest] += total - sum(rounded)
+    return tuple(Metered(*part, nano) for part, nano in zip(parts, rounded, strict=True))
