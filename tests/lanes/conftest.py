@@ -8,10 +8,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from lanewise.app import Engine, RunRequest
+from lanewise.app.reconcile import Charge, charges, reconcile
 from lanewise.intake import ReadOptions, read
+from lanewise.lanes.verify import verify
+from lanewise.providers import registry
 from lanewise.sandbox import Fault, RunningSandbox, SandboxConfig, start_in_thread
 from lanewise.sandbox.state import State
 from lanewise.settings import load
@@ -113,11 +117,30 @@ class World:
         return [event.kind for event in self.engine.store.events(limit=10_000)]
 
     def check_books(self) -> None:
-        """The ledger equals the provider's invoice, and nothing was billed twice."""
+        """The ledger equals the provider's invoice on every day, and nothing was billed twice.
+
+        It can be derived again from what is kept, and its rows are what the provider's own cost report says.
+        """
         books = self.sandbox.books()
         money = self.engine.store.money()
         assert money.cost_nano == books["nano_usd"], self.story()
         assert books["billed_twice"] == 0, self.story()
+        assert verify(self.engine.store, registry.unwrap).differences == []
+        for provider, charged in self.charges().items():
+            found = reconcile(self.engine.store.ledger(), charged, provider)
+            assert found.even, found
+
+    def charges(self) -> dict[str, list[Charge]]:
+        """What the provider's cost reports say, read as a user reads them."""
+        key = {"authorization": "Bearer admin", "x-api-key": "admin"}
+        pages = {
+            "openai": "/v1/organization/costs?start_time=0",
+            "anthropic": "/v1/organizations/cost_report?starting_at=1970-01-01T00:00:00Z",
+        }
+        return {
+            provider: charges(httpx2.get(self.sandbox.url + path, headers=key).content, path)
+            for provider, path in pages.items()
+        }
 
     def close(self) -> None:
         self.engine.close()

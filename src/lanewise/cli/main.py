@@ -28,6 +28,10 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
         "Show what was spent, what it would have cost in real time, and what was saved.",
     ),
     "ledger": ("ledger", "Show the ledger, or prove it from the stored results."),
+    "reconcile": (
+        "reconcile",
+        "Compare the ledger with what a provider says it charged, day by day.",
+    ),
     "export": ("export", "Write the ledger for FinOps tools."),
     "clean": ("clean", "Delete bodies and answers past their retention."),
     "forget": ("clean", "Delete every body and answer of a workflow."),

@@ -11,7 +11,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 from lanewise.reports.blocks import Bars, Columns, Page
 
 _WIDTH = 720  # of every drawing; the page scales it
-_LABELS = 170  # left of the bars
+_LABELS = 190  # left of the bars
 _TEXTS = 190  # right of the bars
 _BAR, _GAP = 16, 12
 _HEIGHT = 180  # of columns

@@ -71,6 +71,12 @@ BEHAVIOURS: Final = (
     ),
     Behaviour("books", "completed requests are billed, others are free", "documented"),
     Behaviour(
+        "books",
+        "`/v1/organization/costs` and `/v1/organizations/cost_report`: charges by day; any key "
+        "sees them",
+        "documented",
+    ),
+    Behaviour(
         "OpenAI live",
         "rate-limit headers for requests and tokens of the running minute; 429 with `Retry-After` beyond",
         "documented",

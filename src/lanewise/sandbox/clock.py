@@ -45,6 +45,10 @@ class SandboxClock:
         with self._guard:
             self._ahead = max(self._ahead, ahead)
 
+    def real_now(self) -> float:
+        """Seconds since the epoch, UTC, outside."""
+        return self._real()
+
     @property
     def ahead(self) -> float:
         """What was added by hand."""

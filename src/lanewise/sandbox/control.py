@@ -61,7 +61,7 @@ async def books(request: Request) -> Response:
 def invoice(state: State) -> dict[str, Any]:
     """What the sandbox would have charged so far, and whether anything was charged twice."""
     now = state.now()
-    _settle(state, now)
+    settle(state, now)
     rows = state.all(
         "SELECT account, provider, model, lane, sum(n) n, sum(nano) nano, sum(realtime_nano) realtime "
         "FROM bills GROUP BY account, provider, model, lane ORDER BY account, model, lane"
@@ -82,7 +82,7 @@ def invoice(state: State) -> dict[str, Any]:
     }
 
 
-def _settle(state: State, now: float) -> None:
+def settle(state: State, now: float) -> None:
     """Bill what has ended, whether anybody has looked at it or not."""
     bill_background(state, now)
     for row in state.all(

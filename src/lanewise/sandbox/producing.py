@@ -311,6 +311,12 @@ def results_of(state: State, row: sqlite3.Row, now: float) -> dict[str, Any]:
         return _record(state, fresh, made, now)
 
 
+def _charged_at(state: State, row: sqlite3.Row) -> float:
+    """When the batch ended; where sandbox time runs ahead of the world's, when that was seen there."""
+    ended: float = row["cancel_done"] or row["born_at"] + row["ended"]
+    return min(ended, state.clock.real_now())
+
+
 def _record(state: State, row: sqlite3.Row, made: Produced, now: float) -> dict[str, Any]:
     """The bills and the row, in one transaction."""
     result = {
@@ -332,7 +338,7 @@ def _record(state: State, row: sqlite3.Row, made: Produced, now: float) -> dict[
                 count,
                 nano,
                 realtime,
-                now,
+                _charged_at(state, row),
             )
         state.run("UPDATE batches SET produced = ? WHERE id = ?", json.dumps(result), row["id"])
     return result

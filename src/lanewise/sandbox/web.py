@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lanewise.sandbox import anthropic_api, control, live, openai_api, uploads
+from lanewise.sandbox import anthropic_api, control, costs, live, openai_api, uploads
 from lanewise.sandbox.state import State
 from lanewise.sandbox.wire import Refusal, refusal_answer
 
@@ -21,6 +21,7 @@ def build_app(state: State) -> Starlette:
             *anthropic_api.ROUTES,
             *live.ROUTES,
             *control.ROUTES,
+            *costs.ROUTES,
         ],
         exception_handlers={Refusal: _refused, HTTPException: _no_route},
     )
