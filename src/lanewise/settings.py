@@ -131,10 +131,15 @@ def load(
     if path is not None:
         settings = replace(settings, **_from_toml(path))
     settings = replace(settings, **_from_environment(env))
-    settings = replace(
-        settings, **{key: value for key, value in flags.items() if value is not None}
-    )
+    given = {key: value for key, value in flags.items() if value is not None}
+    settings = replace(settings, **{key: _given(key, value) for key, value in given.items()})
     return replace(settings, home=settings.home.expanduser().absolute())
+
+
+def _given(name: str, value: Any) -> Any:
+    if name not in _PARSERS:
+        raise BadSettings(f"unknown setting {name!r}; known are {', '.join(sorted(_PARSERS))}")
+    return _typed(name, value, name)
 
 
 def credentials(provider: str, environ: Mapping[str, str] | None = None) -> Credentials:
@@ -267,7 +272,7 @@ def _text(value: Any) -> str:
 _SECONDS = (_positive(float, zero=True), "a number of seconds, 0 or more")
 _COUNT = (_positive(int), "a whole number above 0")
 _PARSERS: Final[dict[str, tuple[Callable[[Any], Any], str]]] = {
-    "home": (lambda value: Path(_text(value)), "a path"),
+    "home": (lambda value: value if isinstance(value, Path) else Path(_text(value)), "a path"),
     "workflow": (_text, "a name"),
     "poll_seconds": _SECONDS,
     "batch_requests": _COUNT,

@@ -6,12 +6,13 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from lanewise.app.accounts import SANDBOX, Accounts
+from lanewise.app.budgets import caps_for
 from lanewise.clock import Clock, SystemClock
 from lanewise.domain.ids import RunId, WorkerId, fresh_id
 from lanewise.errors import NotFound
@@ -44,6 +45,7 @@ class RunRequest:
     name: str | None = None
     again: bool = False
     skip_bad: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 class Engine:
@@ -95,6 +97,8 @@ class Engine:
                 self.clock.now(),
                 name=request.name,
                 again=request.again,
+                tags=request.tags,
+                caps=caps_for(self.settings, request.workflow, self.clock.now()),
             )
 
         return accepting.accept(

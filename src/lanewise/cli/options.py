@@ -36,6 +36,13 @@ def input_options(command: F) -> F:
             type=click.Choice(["openai", "anthropic", "sandbox"]),
             help="Whom to ask; without it, the form of each request tells.",
         ),
+        click.option(
+            "--tag",
+            "tags",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="A tag to account by; repeatable.",
+        ),
         click.option("--workflow", help="The name under which it is accounted."),
         click.argument("inputs", metavar="INPUT...", nargs=-1, required=True),
     ):

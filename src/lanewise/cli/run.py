@@ -38,6 +38,7 @@ def run(
     again: bool,
     renumber: bool,
     skip_bad: bool,
+    tags: tuple[str, ...],
     output: Path | None,
     detach: bool,
     yes: bool,
@@ -54,7 +55,9 @@ def run(
     The same command again resumes after a crash, and after success writes the results again: it never
     pays twice. --again, or a new --run, asks anew.
     """
-    order = Order(inputs, workflow, provider, model, endpoint, name, again, renumber, skip_bad)
+    order = Order(
+        inputs, workflow, provider, model, endpoint, name, again, renumber, skip_bad, tags
+    )
     with engine_from(home) as engine:
         progress = progress_for(quiet=as_json)
         with progress:

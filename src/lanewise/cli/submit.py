@@ -26,6 +26,7 @@ def submit(
     again: bool,
     renumber: bool,
     skip_bad: bool,
+    tags: tuple[str, ...],
     as_json: bool,
     home: Path | None,
 ) -> None:
@@ -33,7 +34,9 @@ def submit(
 
     Prints the name of the run. A worker answers it; `lanewise results RUN` hands the answers out.
     """
-    order = Order(inputs, workflow, provider, model, endpoint, name, again, renumber, skip_bad)
+    order = Order(
+        inputs, workflow, provider, model, endpoint, name, again, renumber, skip_bad, tags
+    )
     with engine_from(home) as engine:
         run, new = take(engine, order)
         if as_json:

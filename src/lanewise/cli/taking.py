@@ -29,6 +29,7 @@ class Order:
     again: bool
     renumber: bool
     skip_bad: bool
+    tags: tuple[str, ...] = ()
 
 
 def take(
@@ -47,6 +48,7 @@ def take(
         name=order.name,
         again=order.again,
         skip_bad=order.skip_bad,
+        tags=_tags(order.tags),
     )
     if (known := _known(engine, request, order, sources, options)) is not None:
         return known, False
@@ -94,6 +96,17 @@ def _known(
     ):
         return None
     return engine.find(read(sources, options), request)
+
+
+def _tags(items: Sequence[str]) -> dict[str, str]:
+    """From `team=search` and the like."""
+    found: dict[str, str] = {}
+    for item in items:
+        key, equals, value = item.partition("=")
+        if not equals or not key.strip() or not value.strip():
+            raise BadInput(f"--tag is {item!r}; it takes KEY=VALUE such as team=search")
+        found[key.strip()] = value.strip()
+    return found
 
 
 def _source(item: str) -> Source:

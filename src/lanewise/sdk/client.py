@@ -77,12 +77,21 @@ class Client:
         endpoint: str | None = None,
         model: str | None = None,
         again: bool = False,
+        tags: Mapping[str, str] | None = None,
     ) -> Ticket:
-        """Accept requests durably. The same requests again give the same run, unless `again`."""
+        """Accept requests durably. The same requests again give the same run, unless `again`.
+
+        `tags` are kept with the run and savings can be shown by them.
+        """
         items = [dict(item) for item in requests]
         options = ReadOptions(endpoint, model)
         wanted = RunRequest(
-            self._settings.workflow, "Python", self._provider, name=run, again=again
+            self._settings.workflow,
+            "Python",
+            self._provider,
+            name=run,
+            again=again,
+            tags=tags or {},
         )
         received = self.engine.accept(read([items], options), wanted)
         if received.run is None:
