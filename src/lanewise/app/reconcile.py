@@ -9,7 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
+from itertools import zip_longest
 from typing import Any, Final
 
 from lanewise.app.receipt import usd
@@ -18,6 +19,9 @@ from lanewise.pricing.dollars import dollars
 from lanewise.store.books import Entry
 
 _CENTS: Final = Decimal(100)
+_UNREADABLE: Final = (
+    AttributeError, KeyError, TypeError, ValueError, ArithmeticError, OSError,
+)  # fmt: skip
 ACCEPTED: Final = (
     "OpenAI's GET /v1/organization/costs, Anthropic's GET /v1/organizations/cost_report (JSON, one page or "
     "a list of pages), or CSV with the columns date,amount and, if you like, model"
@@ -110,7 +114,7 @@ def _from_page(page: Any, where: str) -> Iterator[Charge]:
         try:
             read = _openai_bucket if "start_time" in bucket else _anthropic_bucket
             yield from read(bucket)
-        except (KeyError, TypeError, ValueError, InvalidOperation) as error:
+        except _UNREADABLE as error:
             raise BadInput(
                 f"{place}: {type(error).__name__} {error}; accepted are {ACCEPTED}"
             ) from error
@@ -139,21 +143,32 @@ def _dollars_only(currency: str) -> None:
 
 
 def _from_csv(text: str, where: str) -> Iterator[Charge]:
-    reader = csv.DictReader(io.StringIO(text))
-    names = {name.strip().lower() for name in reader.fieldnames or ()}
-    if not {"date", "amount"} <= names:
+    reader = csv.reader(io.StringIO(text, newline=""))
+    try:
+        lines = list(reader)
+    except csv.Error as error:
+        raise BadInput(
+            f"{where}, line {reader.line_num}: {error}; accepted are {ACCEPTED}"
+        ) from error
+    names = [name.strip().lower() for name in lines[0]] if lines else []
+    if not {"date", "amount"} <= set(names):
         raise BadInput(f"{where}: the first line names no date and amount; accepted are {ACCEPTED}")
-    for number, raw in enumerate(reader, start=2):
-        row = {(key or "").strip().lower(): (value or "").strip() for key, value in raw.items()}
-        try:
-            day = date.fromisoformat(row["date"][:10]).isoformat()
-            nano = Decimal(row["amount"].removeprefix("$").replace(",", "")).scaleb(9)
-        except (ValueError, InvalidOperation) as error:
-            raise BadInput(
-                f"{where}, line {number}: {row['date']!r}, {row['amount']!r}; it takes a date such as "
-                "2026-11-24 and dollars such as 1.25"
-            ) from error
-        yield Charge(day, row.get("model", ""), nano)
+    for number, cells in enumerate(lines[1:], start=2):
+        if cells:
+            row = dict(zip_longest(names, map(str.strip, cells), fillvalue=""))
+            yield _csv_charge(row, f"{where}, line {number}")
+
+
+def _csv_charge(row: Mapping[str, str], place: str) -> Charge:
+    try:
+        day = date.fromisoformat(row["date"][:10]).isoformat()
+        nano = Decimal(row["amount"].removeprefix("$").replace(",", "")).scaleb(9)
+    except (ValueError, ArithmeticError) as error:
+        raise BadInput(
+            f"{place}: {row['date']!r}, {row['amount']!r}; it takes a date such as 2026-11-24 and dollars "
+            "such as 1.25"
+        ) from error
+    return Charge(day, row.get("model", ""), nano)
 
 
 # -- comparing -----------------------------------------------------------------------------------------
