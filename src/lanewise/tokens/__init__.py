@@ -1,0 +1,1 @@
+"""Counting tokens offline, always labelled with its method; a provider's own usage is the truth."""
