@@ -28,6 +28,7 @@ class Asked:
     output_limit: int | None = None  # tokens of one answer; None: the body sets none
     answers: int = 1
     no_output: bool = False
+    old_limit: bool = False  # by `max_tokens` of a chat, which newer models refuse
     loose: bool = False  # read without knowing its form
 
     def part(self, kind: str) -> None:
@@ -143,6 +144,7 @@ def _chat(raw: bytes, decode: Callable[[bytes], _Chat]) -> Asked:
     asked = Asked(
         output_limit=body.max_tokens if limit is None else limit, answers=max(body.n or 1, 1)
     )
+    asked.old_limit = body.max_tokens is not None
     _add_messages(asked, body.messages)
     _add_schemas(asked, body.tools, body.functions, body.response_format)
     return asked
@@ -298,14 +300,18 @@ def _add_schemas(asked: Asked, *raws: msgspec.Raw) -> None:
     asked.schemas += [_json(raw) for raw in raws if _there(raw)]
 
 
-def _reader(kind: type[Any], read: Callable[[bytes, Any], Asked]) -> Callable[[bytes], Asked]:
+def _reader(
+    kind: type[Any], read: Callable[[bytes, Any], Asked], *, no_output: bool = False
+) -> Callable[[bytes], Asked]:
     decode = msgspec.json.Decoder(kind).decode
 
     def reading(raw: bytes) -> Asked:
         try:
             return read(raw, decode)
         except msgspec.ValidationError:
-            return _loosely(raw)
+            asked = _loosely(raw)
+            asked.no_output = no_output
+            return asked
 
     return reading
 
@@ -324,7 +330,8 @@ def _loosely(raw: bytes) -> Asked:
 
 def _texts(value: object) -> Iterator[str]:
     if isinstance(value, str):
-        yield value
+        if not value.startswith("data:"):  # an image or a file
+            yield value
     elif isinstance(value, dict):
         for item in value.values():
             yield from _texts(item)
@@ -338,8 +345,8 @@ READERS: Final[dict[str, Callable[[bytes], Asked]]] = {
     "/v1/messages": _reader(_Messages, _messages),
     "/v1/responses": _reader(_Responses, _responses),
     "/v1/completions": _reader(_Completions, _completions),
-    "/v1/embeddings": _reader(_Embeddings, _embeddings),
-    "/v1/moderations": _reader(_Moderations, _moderations),
+    "/v1/embeddings": _reader(_Embeddings, _embeddings, no_output=True),
+    "/v1/moderations": _reader(_Moderations, _moderations, no_output=True),
 }
 
 

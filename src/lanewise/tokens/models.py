@@ -99,8 +99,9 @@ _CLAUDE: Final = re.compile(r"claude(?:-[a-z]+)*-(\d+)(?:[-.](\d{1,2}))?(?!\d)")
 def family(model: str) -> Family:
     """The family that a model belongs to.
 
-    >>> family("gpt-4o-mini").ways[0]
-    Way(encoding=<Encoding.O200K: 'o200k_base'>, method=<Method.EXACT: 'exact'>, ratio=Ratio(low=100, likely=100, high=100))
+    >>> way = family("gpt-4o-mini").ways[0]
+    >>> way.encoding.value, way.method.value
+    ('o200k_base', 'exact')
     >>> family("gpt-6").ways[0].method.value, family("gpt-6").reasoning
     ('exact-family', True)
     >>> [family(name).ways[1].ratio.likely for name in ("claude-sonnet-4-6", "claude-opus-4-7")]
