@@ -21,7 +21,7 @@ from lanewise.cli.options import (
 from lanewise.cli.taking import source
 from lanewise.clock import SystemClock
 from lanewise.errors import BadInput
-from lanewise.intake import Accepted, Broken, ReadOptions, Source, describe, read
+from lanewise.intake import Accepted, Broken, ReadOptions, Source, describe, name_of, read
 from lanewise.lanes.shift import Rules
 from lanewise.pricing import PriceBook
 from lanewise.pricing.dollars import nano_usd
@@ -71,7 +71,7 @@ def estimate(
     if as_json:
         echo_json(found.as_json())
     else:
-        estimates.show(found)
+        estimates.show(found, [name_of(item) for item in sources])
     if most is not None:
         found.hold(most, "--max-usd")
 

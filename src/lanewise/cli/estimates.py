@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -25,14 +25,17 @@ _FROM = {
 }
 
 
-def show(estimate: Estimate) -> None:
-    """A table of models and lanes on standard output, and under it what else there is to know."""
+def show(estimate: Estimate, names: Sequence[str]) -> None:
+    """A table of models and lanes on standard output, and under it what else there is to know.
+
+    `names`: of the sources that were read, for warnings.
+    """
     from rich.console import Console
 
     console = Console(width=None if sys.stdout.isatty() else 150, highlight=False)
     console.print(_table(estimate))
     console.print()
-    for line in (summary(estimate), *notes(estimate)):
+    for line in (summary(estimate), *notes(estimate, names)):
         console.print(line, markup=False)
 
 
@@ -51,18 +54,18 @@ def summary(estimate: Estimate) -> str:
     return text
 
 
-def notes(estimate: Estimate) -> Iterator[str]:
+def notes(estimate: Estimate, names: Sequence[str]) -> Iterator[str]:
     """What is not in the table: packing, warnings, assumptions."""
     for pack in estimate.packs:
         yield from _packed(pack)
     for warned in estimate.warnings:
-        where = f"first line {warned.first_line}"
-        yield f"warning: {_many(warned.requests, 'request')}: {warned.what} ({where})"
+        where = f"{names[warned.source]}:{warned.line}"
+        yield f"warning: {_many(warned.requests, 'request')}, first {where}: {warned.what}"
     if estimate.unpriced:
         models = ", ".join(estimate.unpriced_models)
         yield (
-            f"warning: {_many(estimate.unpriced, 'request')} with no known price in the batch lane, in "
-            f"no total: {models}"
+            f"warning: {_many(estimate.unpriced, 'request')} of unknown price in the batch lane, in no "
+            f"total: {models}"
         )
     for group in estimate.groups:
         yield from _assumptions(group)
@@ -91,6 +94,9 @@ def _assumptions(group: Group) -> Iterator[str]:
             f"{name}: {_many(count, 'part')} not countable ({part}), taken for {likely:,} tokens each, "
             f"at most {high:,}"
         )
+    if group.schemas:
+        with_ = _many(group.schemas, "request")
+        yield f"{name}: {with_} with tools or an answer format, counted as their JSON"
     for day in group.changes:
         yield f"{name}: other prices are known from {day}"
 

@@ -25,11 +25,12 @@ _NAMED: Final = 5  # models in a message
 
 
 class Warned(NamedTuple):
-    """What a provider would refuse, in how many of the counted requests, first in which line."""
+    """What a provider would refuse, in how many of the counted requests, and where first."""
 
     what: str
     requests: int
-    first_line: int
+    source: int  # of the first: the index of its source
+    line: int  # and its line there, from 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class Group:
     counting: str  # the vocabulary and ratio, or the answers learned from
     output_from: Mapping[str, int]
     parts: Mapping[str, int]  # not countable: kind -> how many, in the counted requests
+    schemas: int  # counted requests with tools or an answer format, counted as their JSON
     offers: tuple[Offer, ...]
     changes: tuple[str, ...]  # days from which other prices are known
 
@@ -91,6 +93,7 @@ class Group:
             "counting": self.counting,
             "output_from": dict(self.output_from),
             "not_countable": dict(self.parts),
+            "with_schemas": self.schemas,
             "lanes": {
                 offer.lane: {
                     "cost_nano_usd": None if offer.cost is None else offer.cost._asdict(),
@@ -173,8 +176,9 @@ class Estimate:
             if len(self.unpriced_models) > _NAMED:
                 models += f" and {len(self.unpriced_models) - _NAMED:,} more"
             raise OverBudget(
-                f"{limit} cannot be held: nobody knows what {self.unpriced:,} requests cost in the "
-                f"batch lane ({models}). Put their price into prices.toml in the home"
+                f"{limit} cannot be held: no price in the batch lane is known for {models}, which "
+                f"{self.unpriced:,} of {self.requests:,} requests ask. A price can be put into prices.toml "
+                "in the home"
             )
         if self.high_nano > most_nano:
             raise OverBudget(
@@ -222,6 +226,7 @@ def group(sums: Sums, changes: tuple[str, ...]) -> Group:
         counting=counting,
         output_from={str(source): count for source, count in sums.output_from.items()},
         parts=dict(sums.parts),
+        schemas=sums.schemas,
         offers=offers,
         changes=changes,
     )

@@ -35,6 +35,11 @@ class Request(Protocol):
         ...
 
     @property
+    def source(self) -> int:
+        """The index of its source, from 0."""
+        ...
+
+    @property
     def dialect(self) -> str:
         """Whose prices apply, such as "openai"."""
         ...
@@ -116,7 +121,7 @@ class Estimator:
             if measured is not None:
                 found.book(measured.input, measured.output, writes)
                 return min(measured.own, _MOST_COUNT)
-        found.book(*found.window.like(size), writes)
+        found.guess(size, writes)
         return 0
 
     def finish(self) -> Estimate:
@@ -142,6 +147,7 @@ class Estimator:
             measured = measure(found.subject, request.body)
         except (msgspec.DecodeError, RecursionError):
             self._warn(request, "its body cannot be read; its tokens are a guess from its bytes")
+            found.settle()
             found.window.add(len(request.body), _guess(len(request.body)))
             return None
         found.count(len(request.body), measured)
@@ -152,7 +158,7 @@ class Estimator:
     def _warn(self, request: Request, what: str) -> None:
         known = self._warned.get(what)
         if known is None:
-            self._warned[what] = Warned(what, 1, request.number)
+            self._warned[what] = Warned(what, 1, request.source, request.number)
         else:
             self._warned[what] = known._replace(requests=known.requests + 1)
 
@@ -171,6 +177,7 @@ class Estimator:
         return Sums(provider, subject, prices, tuple(starts), filling)
 
     def _finished(self, item: Sums) -> Group:
+        item.settle()
         changes = self._book.changes(item.provider, item.subject.model, self._at)
         return group(item, changes)
 
@@ -191,4 +198,6 @@ def _cache_writes(body: bytes) -> int:
 
 def _guess(size: int) -> Measured:
     likely = size // 4
-    return Measured(0, Range(size // 8, likely, size), NONE, OutputFrom.ASSUMED, (), {})
+    return Measured(
+        0, Range(size // 8, likely, size), NONE, OutputFrom.ASSUMED, (), {}, schemas=False
+    )

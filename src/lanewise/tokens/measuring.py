@@ -54,6 +54,7 @@ class Measured(NamedTuple):
     output_from: OutputFrom
     warnings: tuple[str, ...]
     parts: dict[str, int]
+    schemas: bool
 
 
 # Tokens of a part that cannot be counted here, assumed: at the least, likely, at the most.
@@ -86,6 +87,7 @@ def measure(subject: Subject, body: bytes) -> Measured:
         output_from,
         _warnings(endpoint, model, asked, counts, kind),
         asked.parts,
+        bool(asked.schemas),
     )
 
 
