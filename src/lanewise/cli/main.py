@@ -13,6 +13,7 @@ from lanewise.errors import LanewiseError
 # name -> (module, what it does in one line); a test holds the lines against the commands' own help.
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "run": ("run", "Answer a file of requests through the batch lane and write the results."),
+    "estimate": ("estimate", "Say what requests would cost in each lane, before anything is sent."),
     "submit": ("submit", "Accept a file of requests durably and return at once."),
     "worker": ("worker", "Drive everything that is open until it is answered."),
     "status": ("status", "Show runs, batches, workers and what happened."),

@@ -39,7 +39,7 @@ def take(
 
     Raises `BadInput` with the broken lines, and accepts nothing then.
     """
-    sources = [_source(item) for item in order.inputs]
+    sources = [source(item) for item in order.inputs]
     options = ReadOptions(order.endpoint, order.model, order.renumber)
     request = RunRequest(
         workflow=order.workflow or engine.settings.workflow,
@@ -109,7 +109,8 @@ def _tags(items: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _source(item: str) -> Source:
+def source(item: str) -> Source:
+    """A file, or standard input for `-`."""
     if item == "-":
         return sys.stdin.buffer
     return item
