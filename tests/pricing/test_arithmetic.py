@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 from fractions import Fraction
-from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import lanewise.pricing
 from lanewise.domain.usage import Usage
 from lanewise.pricing import Rates, components, price
 from lanewise.pricing.arithmetic import Vector, divide
@@ -81,13 +77,3 @@ def test_a_tier_is_a_cliff_on_the_input_of_one_request_cached_or_not() -> None:
 @given(st.integers(-(10**9), 10**9), st.integers(1, 10**6))
 def test_division_rounds_half_to_even(numerator: int, denominator: int) -> None:
     assert divide(numerator, denominator) == round(Fraction(numerator, denominator))
-
-
-@pytest.mark.parametrize(
-    "path", sorted(Path(lanewise.pricing.__file__).parent.glob("*.py")), ids=lambda path: path.name
-)
-def test_no_float_exists_in_the_pricing_package(path: Path) -> None:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        assert not (isinstance(node, ast.Constant) and isinstance(node.value, float)), node.lineno
-        assert not (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)), node.lineno
-        assert not (isinstance(node, ast.Name) and node.id == "float"), node.lineno

@@ -18,9 +18,11 @@ from lanewise.domain.usage import Usage
 from lanewise.pricing import overlay as overlays
 from lanewise.pricing.arithmetic import Rates, Vector, price
 from lanewise.pricing.overlay import Overlay, Rule
-from lanewise.pricing.table import Found, Table, shipped
+from lanewise.pricing.table import Found, Table, newest, shipped
 
 PriceStatus: TypeAlias = Literal["listed", "override", "rule", "estimated", "unknown"]
+USER_FILE: Final = "prices.toml"  # in a home
+TABLE_FILE: Final = "prices.table.json"  # in a home, where `lanewise prices update` put one
 _WHOLE: Final = 100_000
 _REMEMBERED: Final = 4_096  # look-ups; an audit meets many days
 
@@ -66,13 +68,25 @@ class PriceBook:
         self._resolved = lru_cache(_REMEMBERED)(self._resolve)
 
     @classmethod
-    def load(cls, *, user_prices: Path | None = None) -> PriceBook:
-        """The shipped table and overlay, and the user's `prices.toml` on top.
+    def load(cls, *, user_prices: Path | None = None, table: Table | None = None) -> PriceBook:
+        """The shipped table (or another) and overlay, and the user's `prices.toml` on top.
 
         Raises `BadInput` for a file that cannot be used, naming line, entry and key.
         """
         theirs = overlays.NONE if user_prices is None else overlays.user(user_prices)
-        return cls(shipped(), overlays.shipped(), theirs)
+        return cls(table or shipped(), overlays.shipped(), theirs)
+
+    @classmethod
+    def of_home(cls, home: Path) -> PriceBook:
+        """The book of a home: its `prices.toml`, over the newer of its own and the shipped table.
+
+        Raises `BadInput` as `load` does.
+        """
+        prices = home.joinpath(USER_FILE)
+        return cls.load(
+            user_prices=prices if prices.is_file() else None,
+            table=newest(home.joinpath(TABLE_FILE)),
+        )
 
     def resolve(
         self, provider: str, model: str, at: datetime, lane: LaneName, region: str | None = None
