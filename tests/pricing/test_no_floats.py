@@ -34,8 +34,6 @@ def floats(source: str) -> Iterator[str]:
                         yield f"{line}: import {item.name}"
             case ast.ImportFrom(module=str(module)) if module.partition(".")[0] in LIBRARIES:
                 yield f"{line}: from {module}"
-            case ast.Call(func=ast.Name(id="Decimal"), args=[ast.Constant(value=float())]):
-                yield f"{line}: Decimal of a float"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)

@@ -128,7 +128,7 @@ def shipped() -> Table:
 
 
 def newest(path: Path) -> Table:
-    """The table in a home, if there is one and it is newer than the shipped one; else that.
+    """The table in a home, if there is one and it is not older than the shipped one; else that.
 
     Raises `BadInput` for a file that cannot be used.
     """
@@ -142,7 +142,7 @@ def newest(path: Path) -> Table:
         found = Table(raw, str(path))
     except BadInput as error:
         raise BadInput(f"{error}; go back with: lanewise prices update --reset") from error
-    return found if found.dated > shipped().dated else shipped()
+    return found if found.dated >= shipped().dated else shipped()
 
 
 def checksum(providers: bytes) -> str:
