@@ -6,15 +6,18 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
 from lanewise.app.doctor import Finding, Health
 from lanewise.domain.lanes import REALTIME, LaneName
 from lanewise.pricing import PriceBook, Resolved
-from lanewise.pricing.arithmetic import Rates
+from lanewise.pricing.arithmetic import Rates, Vector
+from lanewise.pricing.book import TABLE_FILE
 from lanewise.pricing.names import closeness, stem
 from lanewise.pricing.overlay import FOREVER, Discount, Price, Region, Rule
 from lanewise.pricing.sheets import per_million
+from lanewise.pricing.table import shipped
 from lanewise.store.books import Entry
 
 OLD: Final = timedelta(days=90)
@@ -102,16 +105,27 @@ def snippet(provider: str, model: str, lane: LaneName, rates: Rates | None) -> s
     ]
     if rates is None:
         return "\n".join([*lines, f"input = {_ASK}", f"output = {_ASK}"])
-    base = rates.base
-    parts = [("input", base.input), ("cache_read", base.cache_read)]
-    parts += [("cache_write", base.cache_write_5m), ("cache_write_1h", base.cache_write_1h)]
-    lines += [f"{key} = {per_million(value)}" for key, value in (*parts, ("output", base.output))]
+    lines += _rates(rates.base)
     if rates.tiers:
-        lines.append("# it has long-context prices too: see `lanewise prices show`")
+        tiers = (", ".join([f"above = {start}", *_rates(above)]) for start, above in rates.tiers)
+        lines.append("tiers = [" + ", ".join(f"{{{tier}}}" for tier in tiers) + "]")
     return "\n".join(lines)
 
 
-def examine(book: PriceBook, seen: Iterable[tuple[str, str]], at: datetime) -> list[Finding]:
+def _rates(vector: Vector) -> list[str]:
+    parts = {
+        "input": vector.input,
+        "cache_read": vector.cache_read,
+        "cache_write": vector.cache_write_5m,
+        "cache_write_1h": vector.cache_write_1h,
+        "output": vector.output,
+    }
+    return [f"{key} = {per_million(value)}" for key, value in parts.items()]
+
+
+def examine(
+    book: PriceBook, seen: Iterable[tuple[str, str]], at: datetime, home: Path
+) -> list[Finding]:
     """The book's age, entries of the user's file that never apply, and remarks about models in use.
 
     `seen`: provider and model of what is in the ledger.
@@ -120,6 +134,7 @@ def examine(book: PriceBook, seen: Iterable[tuple[str, str]], at: datetime) -> l
     today = at.astimezone(UTC).date() if at.tzinfo else at.date()
     return [
         *_ages(book, today),
+        *_own_table(book, home),
         *_user_file(book, used, today.isoformat()),
         *_remarks(book, used),
     ]
@@ -135,6 +150,15 @@ def _ages(book: PriceBook, today: date) -> Iterator[Finding]:
         health = Health.WARN if age > OLD else Health.OK
         old = f", more than {OLD.days} days" if age > OLD else ""
         yield Finding(health, f"{name}: of {dated}, {max(age.days, 0)} days old{old}", _UPDATE)
+
+
+def _own_table(book: PriceBook, home: Path) -> Iterator[Finding]:
+    table = book.tables[0]
+    if home.joinpath(TABLE_FILE).exists() and table.version == shipped().version:
+        what = (
+            f"{TABLE_FILE} in the home is older than the prices that lanewise ships, and not used"
+        )
+        yield Finding(Health.WARN, what, "lanewise prices update --reset")
 
 
 def _user_file(book: PriceBook, seen: frozenset[tuple[str, str]], today: str) -> Iterator[Finding]:

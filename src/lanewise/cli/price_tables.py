@@ -160,9 +160,10 @@ def _counted(found: Sequence[Difference]) -> str:
         return "no price differs"
     new = sum(item.old is None for item in found)
     gone = sum(item.new is None for item in found)
+    whose = "1 model" if len(models) == 1 else f"{len(models):,} models"
     return (
-        f"{len(found):,} prices of {len(models):,} models differ: {new:,} were unknown, "
-        f"{gone:,} are unknown now, {len(found) - new - gone:,} are others"
+        f"{len(found):,} prices of {whose} differ: {new:,} were unknown, {gone:,} are unknown now, "
+        f"{len(found) - new - gone:,} are others"
     )
 
 

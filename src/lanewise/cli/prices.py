@@ -105,7 +105,7 @@ def doctor(*, as_json: bool, home: Path | None) -> None:
         book, entries = engine.book, list(engine.store.ledger())
     doubts = price_doctor.doubts(book, entries, at)
     seen = {(entry.row.provider, entry.row.model) for entry in entries}
-    findings = price_doctor.examine(book, seen, at)
+    findings = price_doctor.examine(book, seen, at, engine.settings.home)
     if as_json:
         echo_json(tables.doctor_json(book.basis, doubts, findings))
     else:

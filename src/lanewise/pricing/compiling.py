@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import date, time
 from decimal import Decimal
-from typing import Any, Final, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 
@@ -43,6 +43,8 @@ LANES: Final[dict[str, dict[str, str]]] = {  # lane -> what a request for it say
 _ALWAYS: Final = ""  # sorts before every date
 _LONG_AGO: Final = "2000-01-01"
 _MICRO: Final = 1_000_000  # USD per million tokens -> pico-USD per token
+_DEAREST: Final = 1_000_000  # USD per million tokens: beyond it is a slip, not a price
+_DIGITS: Final = 30  # decimals that are read at all
 _KINDS: Final = {
     "equals": "equals",
     "starts_with": "starts",
@@ -52,7 +54,7 @@ _KINDS: Final = {
 
 
 class _Tier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    start: int
+    start: Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
     price: Decimal
 
 
@@ -277,10 +279,16 @@ def _pico(value: _Price, total_input: int) -> int:
 
 
 def _whole(price: Decimal | None) -> int:
-    exact = (price or Decimal(0)) * _MICRO
-    if not exact.is_finite() or exact < 0 or exact % 1:
-        raise BadInput(f"{price} USD per million tokens is no whole number of pico-USD per token")
-    return int(exact)
+    value = price or Decimal(0)
+    exponent = value.as_tuple().exponent
+    fits = value.is_finite() and 0 <= value <= _DEAREST
+    if not fits or not isinstance(exponent, int) or exponent < -_DIGITS:
+        raise BadInput(f"a price of {price}; it takes USD per million tokens, 0 to {_DEAREST:,}")
+    numerator, denominator = value.as_integer_ratio()
+    pico, rest = divmod(numerator * _MICRO, denominator)
+    if rest:
+        raise BadInput(f"a price of {price} USD per million tokens has more than six decimals")
+    return pico
 
 
 def _clauses(match: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
