@@ -76,9 +76,7 @@ class Engine:
     def book(self) -> PriceBook:
         """The price book, loaded when it is first needed."""
         if self._book is None:
-            self._book = PriceBook.load(
-                user_prices=_if_there(self.settings.home / "prices.toml"),
-            )
+            self._book = PriceBook.of_home(self.settings.home)
         return self._book
 
     # -- in ---------------------------------------------------------------------------------------
@@ -257,10 +255,6 @@ class Engine:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _if_there(path: Path) -> Path | None:
-    return path if path.is_file() else None
 
 
 def runs_of(store: Store, workflow: str) -> Sequence[Run]:
