@@ -233,6 +233,7 @@ def _add_messages(asked: Asked, messages: list[_Message]) -> None:
             _add_content(asked, content)
         if message.name:
             texts.append(message.name)
+            asked.token_ids += 1  # what announces it
         if message.tool_calls:
             for call in message.tool_calls:
                 _add_call(asked, call.function)
