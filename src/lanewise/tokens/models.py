@@ -69,7 +69,10 @@ class Family(NamedTuple):
     """What the id of a model says about its tokens."""
 
     ways: tuple[Way, ...]  # best first; the first whose vocabulary is installed is used
-    framing: tuple[int, int] = (4, 3)  # tokens for each message, its role included, and for the reply
+    framing: tuple[int, int] = (
+        4,
+        3,
+    )  # tokens for each message, its role included, and for the reply
     reasoning: bool = False  # thinks unasked, and bills that as output
 
 
