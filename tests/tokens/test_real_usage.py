@@ -31,18 +31,25 @@ def plain_chats() -> list[tuple[str, list[dict[str, Any]], int]]:
     for line in decompressed(TRACES).splitlines():
         for item in json.loads(line).get("observations", []):
             billed = (item.get("usageDetails") or {}).get("input")
-            asked = item.get("input")
-            asked = json.loads(asked) if isinstance(asked, str) and asked[:1] in "[{" else asked
-            messages = asked.get("messages") if isinstance(asked, dict) else asked
-            if (
-                not billed
-                or not isinstance(messages, list)
-                or (isinstance(asked, dict) and "tools" in asked)
-            ):
-                continue
-            if all(isinstance(m, dict) and isinstance(m.get("content"), str) for m in messages):
+            messages = messages_of(item.get("input"))
+            if billed and messages:
                 found.append((item["model"], messages, billed))
     return found
+
+
+def messages_of(asked: object) -> list[dict[str, Any]] | None:
+    """The messages, if they are texts alone and no tools were given."""
+    if isinstance(asked, str):
+        try:
+            asked = json.loads(asked)
+        except ValueError:
+            return None
+    if isinstance(asked, dict):
+        asked = asked.get("messages") if "tools" not in asked else None
+    if not isinstance(asked, list):
+        return None
+    plain = all(isinstance(m, dict) and isinstance(m.get("content"), str) for m in asked)
+    return asked if plain else None
 
 
 @pytest.mark.skipif(not TRACES.exists(), reason="../shared/data is not there")
