@@ -2,24 +2,30 @@
 
     python benchmarks/price_rows.py [--rows 1000000] [--repeat 5]
 
-Rows are of several models, lanes and days, in no order, so every row asks the book anew (`by row`).
-Settling a batch asks once for each of its models (`by batch`). Prints medians, on one core.
+Rows are of several models, lanes and days, in no order: provider, model, lane, day and usage, as the ledger
+and the result records hold them. `ledger` gives each its cost, baseline and long-context tier; `by row` asks
+the book anew for each; `one batch` is a batch of one model, as settling sees it. `decimal` is the baseline:
+the same sums, worked out in decimals with the prices at hand. Processor seconds of one core, medians of
+measures taken in turn.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
-import statistics
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import ROUND_HALF_EVEN, Decimal
+
+from measuring import paired
 
 from lanewise.domain.lanes import BATCH, FLEX, REALTIME, LaneName
 from lanewise.domain.usage import Usage
-from lanewise.pricing import PriceBook, price
+from lanewise.pricing import PriceBook, Rates, price
+from lanewise.pricing.quotes import Quotes
 
-Row = tuple[str, str, datetime, LaneName, Usage]
+Row = tuple[str, str, LaneName, str, Usage]
 MODELS = (
     ("openai", "gpt-5-mini-2025-08-07", FLEX),
     ("openai", "gpt-4o-mini", BATCH),
@@ -32,10 +38,10 @@ MODELS = (
 def rows(count: int) -> list[Row]:
     """Rows of a month, the same every time."""
     chance = random.Random(7)
-    begin = datetime(2026, 11, 1, tzinfo=UTC)
+    begin = date(2026, 11, 1)
+    days = [(begin + timedelta(days=n)).isoformat() for n in range(30)]
     return [
-        (*model[:2], begin + timedelta(days=chance.randrange(30)), model[2], usage(chance))
-        for model in chance.choices(MODELS, k=count)
+        (*model, chance.choice(days), usage(chance)) for model in chance.choices(MODELS, k=count)
     ]
 
 
@@ -47,37 +53,87 @@ def usage(chance: random.Random) -> Usage:
     )
 
 
-def by_row(book: PriceBook, many: list[Row]) -> int:
-    """Cost and baseline of each row, looked up for each row."""
-    saved = 0
-    for provider, model, at, lane, used in many:
-        actual = book.resolve(provider, model, at, lane).rates
-        realtime = book.resolve(provider, model, at, REALTIME).rates
-        if actual is not None and realtime is not None:
-            saved += price(realtime, used) - price(actual, used)
-    return saved
+class Work:
+    """The same rows, priced in several ways; each returns the sum of cost and of baseline in nano-USD."""
+
+    def __init__(self, many: list[Row]) -> None:
+        self.many, self.book = many, PriceBook.load()
+        self.quotes = Quotes(self.book)
+        self.instants = {row[3]: datetime.fromisoformat(row[3]).replace(tzinfo=UTC) for row in many}
+
+    def ledger(self) -> tuple[int, int]:
+        """Cost, baseline and tier of each row."""
+        spent = baseline = 0
+        quotes = self.quotes.of
+        for provider, model, lane, day, used in self.many:
+            cost, standard, _tier = quotes(provider, model, lane, day).of(used)
+            if cost is not None and standard is not None:
+                spent += cost
+                baseline += standard
+        return spent, baseline
+
+    def by_row(self) -> tuple[int, int]:
+        """Cost and baseline of each row, looked up in the book for each row."""
+        spent = baseline = 0
+        for provider, model, lane, day, used in self.many:
+            at = self.instants[day]
+            actual = self.book.resolve(provider, model, at, lane).rates
+            standard = self.book.resolve(provider, model, at, REALTIME).rates
+            if actual is not None and standard is not None:
+                spent += price(actual, used)
+                baseline += price(standard, used)
+        return spent, baseline
+
+    def one_batch(self) -> tuple[int, int]:
+        """Cost and baseline of each row, as if all were one model's of one day."""
+        quoted = self.quotes.of(*self.many[0][:4])
+        spent = baseline = 0
+        for *_, used in self.many:
+            cost, standard, _tier = quoted.of(used)
+            spent += cost or 0
+            baseline += standard or 0
+        return spent, baseline
+
+    def decimal(self) -> tuple[int, int]:
+        """The same sums as `ledger` by decimals, with a dictionary of prices at hand."""
+        spent = baseline = Decimal(0)
+        at_hand = {row[:4]: self._decimals(row) for row in self.many[:10_000]}
+        for provider, model, lane, day, used in self.many:
+            actual, standard = at_hand[provider, model, lane, day]
+            spent += decimal_price(actual, used)
+            baseline += decimal_price(standard, used)
+        return int(spent), int(baseline)
+
+    def _decimals(self, row: Row) -> tuple[dict[str, Decimal], dict[str, Decimal]]:
+        quoted = self.quotes.of(*row[:4])
+        assert quoted.cost is not None
+        assert quoted.baseline is not None
+        return decimals(quoted.cost.rates), decimals(quoted.baseline.rates)
 
 
-def by_batch(book: PriceBook, many: list[Row]) -> int:
-    """Cost and baseline of each row, as if all were one model's."""
-    provider, model, at, lane, _ = many[0]
-    actual = book.pricer(provider, model, at, lane)
-    realtime = book.pricer(provider, model, at, REALTIME)
-    assert actual is not None
-    assert realtime is not None
-    return sum(realtime.cost(used) - actual.cost(used) for *_, used in many)
+def decimals(rates: Rates) -> dict[str, Decimal]:
+    base = rates.base
+    return {
+        name: Decimal(getattr(base, name)).scaleb(-3) for name in ("input", "cache_read", "output")
+    }
 
 
-def median(work: Callable[[PriceBook, list[Row]], int], many: list[Row], repeat: int) -> float:
-    """CPU seconds."""
-    book = PriceBook.load()
-    work(book, many[:10_000])
-    taken = []
-    for _ in range(repeat):
+def decimal_price(prices: dict[str, Decimal], used: Usage) -> Decimal:
+    exact = (
+        used.input * prices["input"]
+        + used.cache_read * prices["cache_read"]
+        + used.output * prices["output"]
+    )
+    return exact.quantize(Decimal(1), ROUND_HALF_EVEN)
+
+
+def timed(work: Callable[[], tuple[int, int]]) -> Callable[[], float]:
+    def run() -> float:
         begun = time.process_time()
-        work(book, many)
-        taken.append(time.process_time() - begun)
-    return statistics.median(taken)
+        work()
+        return time.process_time() - begun
+
+    return run
 
 
 def main() -> None:
@@ -85,12 +141,15 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--repeat", type=int, default=5)
     options = parser.parse_args()
-    many = rows(options.rows)
-    for name, work in (("by row", by_row), ("by batch", by_batch)):
-        seconds = median(work, many, options.repeat)
+    work = Work(rows(options.rows))
+    assert work.ledger() == work.by_row() == work.decimal(), "all ways give the same nano-dollars"
+    names = ("ledger", "by_row", "one_batch", "decimal")
+    medians = paired(options.repeat, *(timed(getattr(work, name)) for name in names))
+    for name, seconds in zip(names, medians, strict=True):
         print(
-            f"{name:>9}: {seconds:.2f} s for {len(many):,} rows, two prices each "
-            f"({seconds / len(many) * 1_000_000:.2f} µs a row)"
+            f"{name.replace('_', ' '):>10}: {seconds:.2f} s for {options.rows:,} rows, two prices each "
+            f"({seconds / options.rows * 1_000_000:.2f} µs a row, {medians[-1] / seconds:.1f} times "
+            "as fast as decimal)"
         )
 
 

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from lanewise.domain.lanes import BACKGROUND_2H, BACKGROUND_8H, BATCH, FLEX, REALTIME, LaneName
+from lanewise.domain.lanes import (
+    BACKGROUND_2H,
+    BACKGROUND_8H,
+    BATCH,
+    FLEX,
+    LANES,
+    REALTIME,
+    LaneName,
+)
 from lanewise.domain.usage import Usage
 from lanewise.pricing import PriceBook
 from lanewise.pricing.overlay import shipped as overlay
-from lanewise.pricing.table import shipped
+from lanewise.pricing.table import Model, shipped
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 BOOK = PriceBook.load()
@@ -66,43 +72,19 @@ def test_the_reference_table_ten_million_input_tokens_a_day_for_thirty_days() ->
             assert sum(map(pricer.cost, month)) == expected * 1_000_000_000
 
 
-class TestTheFiveWaysToGetTheStandardPriceInSilence:
-    def test_a_batch_before_the_library_lists_batch_prices_has_the_ratio_it_had(self) -> None:
-        early = datetime(2026, 9, 1, tzinfo=UTC)
-        assert dollars("openai", "gpt-4o-mini", BATCH, at=early) == pytest.approx(0.075)
-        assert BOOK.resolve("openai", "gpt-4o-mini", early, BATCH).status == "rule"
+def test_a_provider_that_borrows_anothers_models_gets_no_borrowed_cache_discount() -> None:
+    cached = Usage(cache_read=1_000_000)
+    assert dollars("azure", "gpt-5", BATCH, cached) == dollars("azure", "gpt-5", BATCH)
 
-    def test_a_model_without_a_batch_variant_is_priced_by_the_providers_rule_and_says_so(
-        self,
-    ) -> None:
-        assert BOOK.resolve("openai", "text-embedding-3-small", NOW, BATCH).status == "rule"
 
-    def test_a_provider_that_borrows_anothers_models_gets_no_borrowed_batch_price(self) -> None:
-        found = BOOK.resolve("azure", "gpt-4o", NOW, BATCH)
-        assert found.status == "estimated"
-        assert dollars("azure", "gpt-4o", BATCH) < dollars("azure", "gpt-4o", REALTIME)
-        cached = Usage(cache_read=1_000_000)
-        assert dollars("azure", "gpt-5", BATCH, cached) == dollars("azure", "gpt-5", BATCH)
-        assert BOOK.resolve("azure", "grok-4.3", NOW, BATCH).rates is None
-        assert BOOK.resolve("aws", "anthropic.claude-sonnet-4-6", NOW, BATCH).rates is None
+@pytest.mark.parametrize("model", ["gpt-4o-realtime-preview", "gpt-4o-mini-tts"])
+def test_a_model_that_cannot_wait_has_no_price_in_a_batch(model: str) -> None:
+    assert BOOK.resolve("openai", model, NOW, REALTIME).status == "listed"
+    assert BOOK.resolve("openai", model, NOW, BATCH).status == "unknown"
 
-    @pytest.mark.parametrize("model", ["claude-sonnet-4-0", "claude-3-opus-20240229"])
-    def test_a_retired_model_has_the_batch_price_that_it_had(self, model: str) -> None:
-        early = datetime(2025, 6, 1, tzinfo=UTC)
-        batch = dollars("anthropic", model, BATCH, at=early)
-        assert batch == dollars("anthropic", model, REALTIME, at=early) / 2
-        assert BOOK.resolve("anthropic", model, early, BATCH).status == "rule"
 
-    def test_a_lane_that_does_not_exist_has_no_price(self) -> None:
-        assert BOOK.resolve("openai", "gpt-4o", NOW, LaneName("bacth")).status == "unknown"
-
-    @pytest.mark.parametrize("model", ["gpt-4o-realtime-preview", "gpt-4o-mini-tts"])
-    def test_a_model_that_cannot_wait_has_no_price_in_a_batch(self, model: str) -> None:
-        assert BOOK.resolve("openai", model, NOW, REALTIME).status == "listed"
-        assert BOOK.resolve("openai", model, NOW, BATCH).status == "unknown"
-
-    def test_a_lane_a_provider_does_not_sell_has_no_price(self) -> None:
-        assert BOOK.resolve("anthropic", "claude-sonnet-4-6", NOW, FLEX).rates is None
+def test_a_lane_a_provider_does_not_sell_has_no_price() -> None:
+    assert BOOK.resolve("anthropic", "claude-sonnet-4-6", NOW, FLEX).rates is None
 
 
 def test_an_id_that_is_only_like_a_listed_one_is_an_estimate() -> None:
@@ -134,9 +116,48 @@ def test_a_batch_of_before_the_listing_follows_the_standard_price_of_its_own_day
 
 
 def test_price_changes_that_are_known_already_are_announced() -> None:
-    assert "2027-01-01" in BOOK.changes("google", "gemini-3.8-flash", NOW)
+    assert BOOK.changes("google", "gemini-3.8-flash", NOW) == ("2027-01-01",)
     assert BOOK.changes("google", "gemini-3.8-flash", datetime(2027, 1, 1, tzinfo=UTC)) == ()
     assert BOOK.changes("openai", "gpt-nonsense", NOW) == ()
+
+
+def test_an_announced_price_holds_from_its_day_on_in_every_lane() -> None:
+    eve, day = datetime(2026, 12, 31, 23, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
+    for lane, before, after in ((REALTIME, 0.75, 1.5), (BATCH, 0.375, 0.75), (FLEX, 0.375, 0.75)):
+        assert dollars("google", "gemini-3.8-flash", lane, at=eve) == before
+        assert dollars("google", "gemini-3.8-flash", lane, at=day) == after
+
+
+def test_every_day_that_is_announced_changes_a_price_and_no_other_day_does() -> None:
+    announced = 0
+    for provider, model in LISTED:
+        told = BOOK.changes(provider, model.id, NOW)
+        listed = {item.since for lane in model.lanes.values() for item in lane}
+        assert set(told) <= {day for day in listed if day > "2026-11-23"}
+        for day in told:
+            at = datetime.fromisoformat(day).replace(tzinfo=UTC)
+            before = at - timedelta(days=1)
+            assert any(
+                BOOK.resolve(provider, model.id, at, lane).rates
+                != BOOK.resolve(provider, model.id, before, lane).rates
+                for lane in LANES
+            )
+            announced += 1
+    assert announced > 5
+
+
+def test_ones_own_future_prices_and_ending_discounts_are_announced_too(tmp_path: Path) -> None:
+    path = tmp_path / "prices.toml"
+    path.write_text(
+        '[[price]]\nprovider = "openai"\nmodel = "gpt-4o"\nsince = 2026-12-01\n'
+        "input = 2\noutput = 8\n"
+        '[[discount]]\nprovider = "openai"\npercent = 10\nuntil = 2027-03-31\n'
+        '[[discount]]\nprovider = "anthropic"\npercent = 10\nsince = 2027-01-15\n'
+    )
+    book = PriceBook.load(user_prices=path)
+    assert book.changes("openai", "gpt-4o", NOW) == ("2026-12-01", "2027-04-01")
+    assert book.changes("openai", "gpt-4o-mini", NOW) == ("2027-04-01",)
+    assert book.changes("anthropic", "claude-sonnet-4-6", NOW) == ("2027-01-15",)
 
 
 def test_an_alias_that_the_library_has_wrong_means_the_model_of_today() -> None:
@@ -227,30 +248,47 @@ def test_the_background_windows_cost_seventy_and_sixty_percent() -> None:
 
 
 LISTED = [
-    (provider, model.id)
+    (provider, model)
     for provider in shipped().providers
     for model in shipped().provider(provider).models
     if model.lanes
 ]
-plain = st.builds(Usage, input=st.integers(0, 2_000_000), output=st.integers(0, 200_000))
+
+
+def days(provider: str, model: Model) -> list[str]:
+    """Every day on which a price of this model becomes another, and the day before each."""
+    listed = {item.since for lane in model.lanes.values() for item in lane}
+    rules = {rule.since for rule in overlay().rules if rule.provider == provider}
+    begins = sorted((listed | rules) - {""}) or ["2026-11-23"]
+    before = (date.fromisoformat(day) - timedelta(days=1) for day in begins)
+    return sorted({*begins, *(day.isoformat() for day in before)})
 
 
 @pytest.mark.parametrize("lane", [BATCH, FLEX, BACKGROUND_2H, BACKGROUND_8H])
-@pytest.mark.parametrize("day", [datetime(2026, 9, 1, tzinfo=UTC), NOW])
-@settings(max_examples=5)
-@given(usage=plain)
-def test_no_lane_is_dearer_than_real_time_for_uncached_usage_of_any_listed_model(
-    lane: LaneName, day: datetime, usage: Usage
+def test_no_lane_is_dearer_than_real_time_for_any_uncached_usage_of_any_listed_model_on_any_day(
+    lane: LaneName,
 ) -> None:
+    """Of every price that anything is worked out with, so of every usage: amounts grow with prices."""
     checked = 0
     for provider, model in LISTED:
-        pricer = BOOK.pricer(provider, model, day, lane)
-        if pricer is not None:
-            realtime = BOOK.pricer(provider, model, day, REALTIME)
-            assert realtime is not None
-            assert pricer.cost(usage) <= realtime.cost(usage), model
-            checked += 1
-    assert checked > 20
+        for day in days(provider, model):
+            at = datetime.fromisoformat(day).replace(tzinfo=UTC)
+            cost = BOOK.resolve(provider, model.id, at, lane).rates
+            realtime = BOOK.resolve(provider, model.id, at, REALTIME).rates
+            if cost is None:
+                continue
+            assert realtime is not None, (provider, model.id, day)
+            for start in (-1, *(start for rates in (cost, realtime) for start, _ in rates.tiers)):
+                ours, theirs = cost.above(start), realtime.above(start)
+                assert ours.input <= theirs.input, (provider, model.id, day, start)
+                assert ours.output <= theirs.output, (provider, model.id, day, start)
+                checked += 1
+    assert checked > 100
+
+
+def test_the_days_that_are_checked_are_all_there_are() -> None:
+    everything = {day for provider, model in LISTED for day in days(provider, model)}
+    assert {"2026-10-13", "2026-10-14", "2026-11-30", "2026-12-01", "2027-01-01"} <= everything
 
 
 def test_what_a_lane_lists_is_what_its_rule_says_so_that_earlier_days_agree_with_it() -> None:
@@ -273,10 +311,14 @@ def test_what_a_lane_lists_is_what_its_rule_says_so_that_earlier_days_agree_with
 
 
 def test_where_caching_makes_a_batch_dearer_the_saving_is_negative_not_hidden() -> None:
-    cached = Usage(input=1_000, cache_read=99_000)
-    assert dollars("openai", "gpt-4.1", BATCH, cached) > dollars(
-        "openai", "gpt-4.1", REALTIME, cached
-    )
+    well_cached = Usage(input=1_000, cache_read=99_000)
+    cost = BOOK.pricer("openai", "gpt-4.1", NOW, BATCH)
+    baseline = BOOK.pricer("openai", "gpt-4.1", NOW, REALTIME)
+    assert cost is not None
+    assert baseline is not None
+    assert cost.cost(well_cached) == 100_000_000  # all of it as plain batch input, at 1.00
+    assert baseline.cost(well_cached) == 2_000_000 + 49_500_000  # at 2.00, and 0.50 from the cache
+    assert baseline.cost(well_cached) - cost.cost(well_cached) == -48_500_000
 
 
 def test_the_basis_names_the_versions_that_a_price_rests_on() -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from fractions import Fraction
 from importlib.metadata import version
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -21,7 +18,6 @@ from lanewise.domain.usage import Usage
 from lanewise.pricing import price
 from lanewise.pricing.table import Table, shipped
 
-SCRIPT = Path(__file__).parents[2] / "scripts/compile_prices.py"
 CONTEXTS: dict[str, dict[str, str] | None] = {
     "realtime": None,
     "batch": {"processing": "batch"},
@@ -36,19 +32,8 @@ USAGES = (
 
 
 @pytest.fixture(scope="module")
-def compiler() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("compile_prices", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
 def fresh(compiler: ModuleType) -> bytes:
-    return bytes(compiler.render(compiler.table()))
+    return bytes(compiler.table(shipped().dated))
 
 
 @pytest.fixture(scope="module")

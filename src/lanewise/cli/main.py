@@ -34,6 +34,10 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
         "Compare the ledger with what a provider says it charged, day by day.",
     ),
     "export": ("export", "Write the ledger for FinOps tools."),
+    "prices": (
+        "prices",
+        "Show what models cost in each lane, and keep the price book current.",
+    ),
     "clean": ("clean", "Delete bodies and answers past their retention."),
     "forget": ("clean", "Delete every body and answer of a workflow."),
     "backup": ("backup", "Copy the home consistently while workers go on."),

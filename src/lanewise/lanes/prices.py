@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from lanewise.domain.lanes import REALTIME, LaneName
 from lanewise.pricing import PriceBook
-from lanewise.pricing.kept import KeptPrice, Quote, quote
+from lanewise.pricing.kept import Quote, quote
+from lanewise.pricing.quotes import Quotes
 from lanewise.store.protocol import Contents
 
 
@@ -14,8 +14,8 @@ class Prices:
     """Quotes for the models that answer in one batch."""
 
     def __init__(self, book: PriceBook, contents: Contents, *, region: str | None = None) -> None:
-        self._book, self._region = book, region
-        self._at = datetime.fromtimestamp(contents.created_at, UTC)
+        self._book, self._looked_up = book, Quotes(book, region=region)
+        self._day = datetime.fromtimestamp(contents.created_at, UTC).date().isoformat()
         self._provider, self._lane = contents.key.provider, contents.lane
         self._asked = contents.key.model
         self._quotes: dict[str, Quote] = {}
@@ -30,16 +30,7 @@ class Prices:
     def _look_up(self, model: str) -> Quote:
         """A dated snapshot that the book does not list is priced as the model that was asked for."""
         for name in dict.fromkeys((model, self._asked or model)):
-            found = quote(
-                self._kept(name, self._lane), self._kept(name, REALTIME), self._book.basis
-            )
+            found = self._looked_up.of(self._provider, name, self._lane, self._day)
             if found.known:
                 return found
         return quote(None, None, self._book.basis)
-
-    def _kept(self, name: str, lane: LaneName) -> KeptPrice | None:
-        found = self._book.resolve(self._provider, name, self._at, lane, self._region)
-        if found.rates is None:
-            return None
-        day = self._at.date().isoformat()
-        return KeptPrice(self._provider, name, lane, day, found.status, found.basis, found.rates)

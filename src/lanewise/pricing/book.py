@@ -8,19 +8,21 @@ never has the standard price because nobody knew better.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from lanewise.domain.lanes import REALTIME, LaneName
+from lanewise.domain.lanes import LANES, REALTIME, LaneName
 from lanewise.domain.usage import Usage
 from lanewise.pricing import overlay as overlays
 from lanewise.pricing.arithmetic import Rates, Vector, price
-from lanewise.pricing.overlay import Overlay, Rule
-from lanewise.pricing.table import Found, Table, shipped
+from lanewise.pricing.overlay import FOREVER, Overlay, Rule
+from lanewise.pricing.table import Found, Table, newest, shipped
 
 PriceStatus: TypeAlias = Literal["listed", "override", "rule", "estimated", "unknown"]
+USER_FILE: Final = "prices.toml"  # in a home
+TABLE_FILE: Final = "prices.table.json"  # in a home, where `lanewise prices update` put one
 _WHOLE: Final = 100_000
 _REMEMBERED: Final = 4_096  # look-ups; an audit meets many days
 
@@ -66,13 +68,25 @@ class PriceBook:
         self._resolved = lru_cache(_REMEMBERED)(self._resolve)
 
     @classmethod
-    def load(cls, *, user_prices: Path | None = None) -> PriceBook:
-        """The shipped table and overlay, and the user's `prices.toml` on top.
+    def load(cls, *, user_prices: Path | None = None, table: Table | None = None) -> PriceBook:
+        """The shipped table (or another) and overlay, and the user's `prices.toml` on top.
 
         Raises `BadInput` for a file that cannot be used, naming line, entry and key.
         """
         theirs = overlays.NONE if user_prices is None else overlays.user(user_prices)
-        return cls(shipped(), overlays.shipped(), theirs)
+        return cls(table or shipped(), overlays.shipped(), theirs)
+
+    @classmethod
+    def of_home(cls, home: Path) -> PriceBook:
+        """The book of a home: its `prices.toml`, over the newer of its own and the shipped table.
+
+        Raises `BadInput` as `load` does.
+        """
+        prices = home.joinpath(USER_FILE)
+        return cls.load(
+            user_prices=prices if prices.is_file() else None,
+            table=newest(home.joinpath(TABLE_FILE)),
+        )
 
     def resolve(
         self, provider: str, model: str, at: datetime, lane: LaneName, region: str | None = None
@@ -90,13 +104,54 @@ class PriceBook:
         found = self.resolve(provider, model, at, lane, region)
         return None if found.rates is None else Pricer(found.rates, found.status, found.basis)
 
+    @property
+    def tables(self) -> tuple[Table, Overlay, Overlay]:
+        """The base table, our overlay and the user's: what a price is looked up in."""
+        return self._table, self._ours, self._theirs
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """Everybody of whom a price or a rule is known."""
+        files = (self._theirs, self._ours)
+        named = [entry.provider for file in files for entry in file.prices]
+        named += [rule.provider for file in files for rule in file.rules]
+        return tuple(dict.fromkeys((*self._table.providers, *named)))
+
+    def models(self, provider: str) -> tuple[str, ...]:
+        """The ids under which a provider's models are listed; patterns and borrowed models are left out."""
+        listed = [model.id for model in self._table.provider(provider).models if model.lanes]
+        for file in (self._theirs, self._ours):
+            listed += [item.model for item in file.prices if item.provider == provider]
+            listed += [name for who, name, _ in file.aliases if who == provider]
+        return tuple(dict.fromkeys(name for name in listed if "*" not in name))
+
     def changes(self, provider: str, model: str, after: datetime) -> tuple[str, ...]:
-        """The days after `after` from which the base table lists other prices, as `2027-01-01`."""
-        found = self._table.find(provider, self._names(provider, model.lower())[-1])
-        if found is None:
-            return ()
-        days = {item.since for lane in found.model.lanes.values() for item in lane}
-        return tuple(sorted(day for day in days if day > _day(after).isoformat()))
+        """The days after `after` from which a price is known to be another, as `2027-01-01`."""
+        today = _day(after)
+        before, found = self._lanes(provider, model, today), []
+        for day in sorted(self._days(provider, model.lower())):
+            if day > today.isoformat():
+                rates = self._lanes(provider, model, date.fromisoformat(day))
+                if rates != before:
+                    found.append(day)
+                before = rates
+        return tuple(found)
+
+    def _lanes(self, provider: str, model: str, day: date) -> list[Rates | None]:
+        return [self._resolved(provider, model, day, lane, None).rates for lane in LANES]
+
+    def _days(self, provider: str, model: str) -> set[str]:
+        """Every day on which a price of this model may become another."""
+        found = self._table.find(provider, self._names(provider, model)[-1])
+        listed = () if found is None else found.model.lanes.values()
+        days = {item.since for lane in listed for item in lane}
+        for file in (self._theirs, self._ours):
+            days |= {item.since for item in file.prices if item.provider == provider}
+            days |= {item.since for item in file.rules if item.provider == provider}
+            for item in file.discounts:
+                ends = item.provider == provider and item.until != FOREVER
+                days |= {item.since, _next(item.until)} if ends else {item.since}
+        return days
 
     def _resolve(
         self, provider: str, name: str, date_: date, lane: str, region: str | None
@@ -163,6 +218,10 @@ class PriceBook:
 def _day(at: datetime) -> date:
     """The day in UTC; asked for every row, so the usual case is short."""
     return (at if at.tzinfo is None or at.tzinfo is UTC else at.astimezone(UTC)).date()
+
+
+def _next(day: str) -> str:
+    return (date.fromisoformat(day) + timedelta(days=1)).isoformat()
 
 
 def _own(

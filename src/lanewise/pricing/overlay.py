@@ -81,6 +81,19 @@ class Region:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """What somebody who looks at a price should know of it, such as that its sources disagree."""
+
+    provider: str
+    models: tuple[str, ...]  # beginnings of ids; none: all
+    text: str
+
+    def applies(self, provider: str, model: str) -> bool:
+        """Whether it is about this model."""
+        return self.provider == provider and (not self.models or model.startswith(self.models))
+
+
+@dataclass(frozen=True, slots=True)
 class Overlay:
     """One file of additions."""
 
@@ -90,6 +103,7 @@ class Overlay:
     discounts: tuple[Discount, ...] = ()
     regions: tuple[Region, ...] = ()
     aliases: tuple[tuple[str, str, str], ...] = ()  # provider, id, what it means
+    notes: tuple[Note, ...] = ()
 
     def price(self, provider: str, model: str, day: str, lane: str) -> Rates | None:
         """The closest entry for this model and lane that has begun; of equals the newest."""
@@ -106,7 +120,12 @@ class Overlay:
         meant = (to for who, name, to in self.aliases if (who, name.lower()) == (provider, model))
         return next(meant, None)
 
+    def remarks(self, provider: str, model: str) -> tuple[str, ...]:
+        """What this file says of a model in words."""
+        return tuple(note.text for note in self.notes if note.applies(provider, model.lower()))
 
+
+SECTIONS = ("price", "rule", "discount", "region", "alias", "note")
 NONE = Overlay("")
 
 
@@ -134,14 +153,9 @@ def _digest(raw: bytes) -> str:
 def _overlay(raw: bytes, version: str, where: str) -> Overlay:
     table = parse(raw, where)
     for section in table:
-        if section not in ("version", "price", "rule", "discount", "region", "alias"):
-            raise BadInput(
-                f"{where}: unknown [[{section}]]; accepted are price, rule, discount, region, alias"
-            )
-    found = {
-        section: entries(table, section, raw, where)
-        for section in ("price", "rule", "discount", "region", "alias")
-    }
+        if section not in ("version", *SECTIONS):
+            raise BadInput(f"{where}: unknown [[{section}]]; accepted are {', '.join(SECTIONS)}")
+    found = {section: entries(table, section, raw, where) for section in SECTIONS}
     return Overlay(
         version,
         prices=tuple(map(_price, found["price"])),
@@ -149,6 +163,7 @@ def _overlay(raw: bytes, version: str, where: str) -> Overlay:
         discounts=tuple(map(_discount, found["discount"])),
         regions=tuple(map(_region, found["region"])),
         aliases=tuple(map(_alias, found["alias"])),
+        notes=tuple(map(_note, found["note"])),
     )
 
 
@@ -198,3 +213,8 @@ def _region(entry: Entry) -> Region:
 def _alias(entry: Entry) -> tuple[str, str, str]:
     entry.only("provider", "model", "means")
     return entry.text("provider"), entry.text("model"), entry.text("means")
+
+
+def _note(entry: Entry) -> Note:
+    entry.only("provider", "models", "text")
+    return Note(entry.text("provider"), entry.texts("models"), entry.text("text"))

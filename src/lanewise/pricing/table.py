@@ -1,18 +1,22 @@
 """The compiled base of the price book: what genai-prices lists, as integers, in one file.
 
 `scripts/compile_prices.py` writes `table.json` from the installed genai-prices; a test holds the two
-together. So no command pays for importing the library, and a price can be traced to its version.
+together. So no command pays for importing the library, and a price can be traced to its version. A home
+may have a newer one, which `lanewise prices update` compiled.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from pathlib import Path
 
 import msgspec
 
+from lanewise.errors import BadInput
 from lanewise.pricing.arithmetic import Rates, Vector
 from lanewise.pricing.names import dashed, stem
 
@@ -65,16 +69,27 @@ class Found:
 
 class _File(msgspec.Struct, frozen=True):
     version: str
-    providers: dict[str, msgspec.Raw]
+    dated: str
+    checksum: str
+    providers: msgspec.Raw
 
 
 class Table:
-    """Everything that was compiled; a provider's part is read when it is first asked for."""
+    """Everything that was compiled; a provider's part is read when it is first asked for.
 
-    def __init__(self, data: bytes) -> None:
-        file = msgspec.json.decode(data, type=_File)
-        self.version = file.version
-        self._raw = file.providers
+    `dated` is the day of which its prices are. Raises `BadInput` for a file that is not as it was written,
+    since what was priced with it names its version.
+    """
+
+    def __init__(self, data: bytes, where: str = "table.json") -> None:
+        try:
+            file = msgspec.json.decode(data, type=_File)
+            self._raw = msgspec.json.decode(file.providers, type=dict[str, msgspec.Raw])
+        except msgspec.DecodeError as error:
+            raise BadInput(f"{where}: not a compiled price table ({error})") from error
+        if checksum(bytes(file.providers)) != file.checksum:
+            raise BadInput(f"{where}: changed after it was compiled")
+        self.version, self.dated = file.version, file.dated
         self._read: dict[str, Provider] = {}
 
     @property
@@ -110,6 +125,29 @@ class Table:
 def shipped() -> Table:
     """The table in this package."""
     return Table(resources.files(__package__).joinpath("table.json").read_bytes())
+
+
+def newest(path: Path) -> Table:
+    """The table in a home, if there is one and it is not older than the shipped one; else that.
+
+    Raises `BadInput` for a file that cannot be used.
+    """
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        return shipped()
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read ({error.strerror})") from error
+    try:
+        found = Table(raw, str(path))
+    except BadInput as error:
+        raise BadInput(f"{error}; go back with: lanewise prices update --reset") from error
+    return found if found.dated >= shipped().dated else shipped()
+
+
+def checksum(providers: bytes) -> str:
+    """What a table's head says of the rest."""
+    return hashlib.sha256(providers).hexdigest()[:16]
 
 
 def _first(models: tuple[Model, ...], name: str) -> Found | None:

@@ -1,0 +1,69 @@
+"""No float can get into `lanewise.pricing`: not by a literal, a conversion, a division or a library."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import lanewise.pricing
+
+FILES = sorted(Path(lanewise.pricing.__file__).parent.rglob("*.py"))
+LIBRARIES = {"cmath", "math", "numpy", "random", "statistics", "time"}
+CONVERTING = {"float", "complex", "as_tuple_float", "from_float", "fsum", "mean", "sqrt"}
+
+
+def floats(source: str) -> Iterator[str]:
+    """Each way in which this source makes, takes or imports a float, as `line: what`."""
+    for node in ast.walk(ast.parse(source)):
+        line = getattr(node, "lineno", 0)
+        match node:
+            case ast.Constant(value=float() | complex()):
+                yield f"{line}: the literal {node.value}"
+            case ast.BinOp(op=ast.Div()) | ast.AugAssign(op=ast.Div()):
+                yield f"{line}: a true division"
+            case ast.BinOp(op=ast.Pow(), right=ast.UnaryOp(op=ast.USub())):
+                yield f"{line}: a negative power"
+            case ast.Name(id=name) | ast.Attribute(attr=name) if name in CONVERTING:
+                yield f"{line}: {name}"
+            case ast.Import(names=names):
+                for item in names:
+                    if item.name.partition(".")[0] in LIBRARIES:
+                        yield f"{line}: import {item.name}"
+            case ast.ImportFrom(module=str(module)) if module.partition(".")[0] in LIBRARIES:
+                yield f"{line}: from {module}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_no_float_exists_in_the_pricing_package(path: Path) -> None:
+    assert list(floats(path.read_text(encoding="utf-8"))) == []
+
+
+def test_every_module_of_the_package_is_looked_at() -> None:
+    assert {"arithmetic.py", "book.py", "compiling.py", "kept.py"} <= {path.name for path in FILES}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "rate = 0.5",
+        "rate = cost / 2",
+        "cost /= 2",
+        "rate = float(text)",
+        "def f(x: float) -> int: ...",
+        "rate = 10 ** -6",
+        "import math",
+        "from statistics import mean",
+        "from decimal import Decimal\nrate = Decimal(0.1)",
+        "rate = Decimal.from_float(x)",
+    ],
+)
+def test_each_way_in_is_seen(source: str) -> None:
+    assert list(floats(source))
+
+
+@pytest.mark.parametrize("source", ["rate = cost // 2", "rate = Decimal('0.5')", "a = 10**6"])
+def test_exact_arithmetic_is_let_through(source: str) -> None:
+    assert not list(floats(source))
