@@ -32,7 +32,7 @@ def test_it_needs_neither_credential_nor_home_and_leaves_nothing_behind(shell: A
     assert done.returncode == 0, done.stderr
     for shown in (
         "gpt-4o-mini",
-        "o200k",
+        "exact",
         "realtime",
         "batch",
         "listed, cheapest",
@@ -150,3 +150,20 @@ def test_the_prices_of_another_day_are_those_of_that_day(shell: Any) -> None:
         for day in ("2025-06-01", "2026-11-24")
     )
     assert then["realtime_cost_nano_usd"]["high"] > 4 * now["realtime_cost_nano_usd"]["high"]
+
+
+def test_what_a_workflow_answered_makes_its_next_estimate_closer(shell: Any, chats: Any) -> None:
+    name = shell.write("in.jsonl", chats(40))
+    before = json.loads(shell("estimate", name, "--json", "--workflow", "tickets").stdout)[
+        "groups"
+    ][0]
+    spent = json.loads(shell("run", name, "--json", "--workflow", "tickets").stdout)
+    after = json.loads(shell("estimate", name, "--json", "--workflow", "tickets").stdout)
+    [group] = after["groups"]
+    assert (group["method"], group["counting"]) == ("calibrated", "40 answers")
+    assert group["output_from"] == {"history": 40}
+    assert group["output_tokens"]["high"] < before["output_tokens"]["high"] / 4
+    actual = round(spent["cost_usd"] * 1e9)
+    assert after["batch_cost_nano_usd"]["low"] <= actual <= after["batch_cost_nano_usd"]["high"]
+    elsewhere = json.loads(shell("estimate", name, "--json", "--workflow", "other").stdout)
+    assert elsewhere["groups"][0]["method"] == "exact"
