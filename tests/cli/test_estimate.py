@@ -59,11 +59,13 @@ def test_json_has_what_programs_rely_on(shell: Any) -> None:
     assert group["output_tokens"] == {"low": 3, "likely": 30, "high": 30}
 
 
-def test_what_a_run_costs_is_within_the_range_and_so_is_its_number_of_batches(
-    shell: Any, chats: Any
+@pytest.mark.parametrize(
+    "small", [{"LANEWISE_BATCH_REQUESTS": "3"}, {"LANEWISE_BATCH_BYTES": "660"}], ids=str
+)
+def test_what_a_run_costs_is_within_the_range_and_its_batches_are_as_many_as_was_said(
+    shell: Any, chats: Any, small: dict[str, str]
 ) -> None:
     name = shell.write("in.jsonl", chats(10, max_tokens=40))
-    small = {"LANEWISE_BATCH_REQUESTS": "3"}
     figures = json.loads(shell("estimate", name, "--json", **small).stdout)
     spent = json.loads(shell("run", name, "--json", **small).stdout)
     assert figures["batches"] == spent["batches"] == 4

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lanewise.app.estimating import estimator
@@ -126,6 +126,35 @@ def test_caching_that_is_asked_for_widens_the_range() -> None:
 def test_a_model_that_charges_for_unasked_caching_has_it_in_its_upper_figure() -> None:
     cost = estimated(chat("word " * 5_000, "gpt-5.6-sol", max_completion_tokens=1)).total(BATCH)
     assert cost.high * 100 // cost.likely in range(120, 126)
+
+
+asked = st.builds(
+    lambda text, model, limit, copies: (chat if "gpt" in model else claude)(
+        text * copies, model, max_tokens=limit
+    ),
+    st.text(max_size=40),
+    st.sampled_from(
+        ["gpt-4o-mini", "gpt-5.6-sol", "gpt-4.1", "claude-haiku-5-5", "claude-opus-4-8"]
+    ),
+    st.integers(1, 5_000),
+    st.integers(1, 2_000),
+)
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@given(lines=st.lists(asked, min_size=1, max_size=12))
+def test_figures_are_ordered_batches_are_not_dearer_and_the_order_of_lines_does_not_matter(
+    lines: list[dict[str, Any]],
+) -> None:
+    found = estimated(*lines)
+    for group in found.groups:
+        for offer in group.offers:
+            assert offer.cost is not None
+            assert 0 <= offer.cost.low <= offer.cost.likely <= offer.cost.high
+        assert group.cost(BATCH) <= group.cost(REALTIME)  # type: ignore[operator]
+    backwards = estimated(*lines[::-1])
+    for lane in (REALTIME, BATCH):
+        assert backwards.total(lane) == found.total(lane)
 
 
 # -- output -----------------------------------------------------------------------------------------
