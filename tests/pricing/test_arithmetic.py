@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from lanewise.domain.usage import Usage
 from lanewise.pricing import Rates, components, price
-from lanewise.pricing.arithmetic import Vector, divide
+from lanewise.pricing.arithmetic import Vector, divide, prices
 
 counts = st.integers(0, 3_000_000)
-prices = st.integers(0, 100_000_000)
+pico = st.integers(0, 100_000_000)
 usages = st.builds(Usage, counts, counts, counts, counts, counts, counts)
-vectors = st.builds(Vector, prices, prices, prices, prices, prices, prices)
+vectors = st.builds(Vector, pico, pico, pico, pico, pico, pico)
 rates = st.builds(Rates, vectors)
 
 
@@ -34,6 +34,13 @@ def exact(rate: Rates, usage: Usage) -> Fraction:
 @given(rates, usages)
 def test_a_price_is_the_exact_amount_rounded_once_half_to_even(rate: Rates, usage: Usage) -> None:
     assert price(rate, usage) == round(exact(rate, usage))
+
+
+@given(vectors, vectors, usages)
+def test_two_prices_at_once_are_those_that_each_has_alone(
+    one: Vector, two: Vector, usage: Usage
+) -> None:
+    assert prices(one, two, usage) == (price(Rates(one), usage), price(Rates(two), usage))
 
 
 @given(rates, usages)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lanewise.pricing import PriceBook, arithmetic, names
+from lanewise.pricing import PriceBook, arithmetic, names, sheets
+from lanewise.pricing.overlay import SECTIONS
 
 PAGE = Path(__file__).parents[2] / "docs/reference/prices.md"
 FILES = re.findall(
@@ -16,7 +17,7 @@ FILES = re.findall(
 )
 
 
-@pytest.mark.parametrize("module", [arithmetic, names], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [arithmetic, names, sheets], ids=lambda module: module.__name__)
 def test_examples_in_docstrings_hold(module: object) -> None:
     outcome = doctest.testmod(module)  # type: ignore[arg-type]
     assert outcome.attempted > 0
@@ -38,4 +39,4 @@ def test_a_price_file_of_the_page_can_be_used(tmp_path: Path, text: str) -> None
 
 def test_the_page_shows_every_section_of_a_price_file() -> None:
     shown = set(re.findall(r"^\[\[(\w+)\]\]", "\n".join(FILES), re.MULTILINE))
-    assert shown == {"price", "rule", "discount", "region", "alias"}
+    assert shown == set(SECTIONS)

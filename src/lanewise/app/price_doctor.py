@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -113,13 +113,13 @@ def snippet(provider: str, model: str, lane: LaneName, rates: Rates | None) -> s
 
 
 def _rates(vector: Vector) -> list[str]:
-    parts = {
-        "input": vector.input,
-        "cache_read": vector.cache_read,
-        "cache_write": vector.cache_write_5m,
-        "cache_write_1h": vector.cache_write_1h,
-        "output": vector.output,
-    }
+    """Its prices, but for those that an entry has anyway when it does not name them."""
+    write, long = vector.cache_write_5m, vector.cache_write_1h
+    parts = {"input": vector.input}
+    parts |= {"cache_read": vector.cache_read} if vector.cache_read != vector.input else {}
+    parts |= {"cache_write": write} if write != vector.input else {}
+    parts |= {"cache_write_1h": long} if long != write else {}
+    parts["output"] = vector.output
     return [f"{key} = {per_million(value)}" for key, value in parts.items()]
 
 
@@ -179,14 +179,13 @@ def _user_file(book: PriceBook, seen: frozenset[tuple[str, str]], today: str) ->
 
 def _remarks(book: PriceBook, seen: frozenset[tuple[str, str]]) -> Iterator[Finding]:
     _, ours, theirs = book.tables
-    said = {
-        (provider, text)
-        for provider, model in sorted(seen)
-        for file in (theirs, ours)
-        for text in file.remarks(provider, model)
-    }
-    for provider, text in sorted(said):
-        yield Finding(Health.OK, f"note on {provider}: {text}")
+    about: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for provider, model in sorted(seen):
+        for file in (theirs, ours):
+            for text in file.remarks(provider, model):
+                about[provider, text].append(model)
+    for (provider, text), models in about.items():
+        yield Finding(Health.OK, f"note on {', '.join(models)} at {provider}: {text}")
 
 
 _Wrong: TypeAlias = tuple[str, str] | None  # what is wrong, and what to do about it

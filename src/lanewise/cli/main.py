@@ -24,6 +24,10 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "pause": ("pause", "Stop sending: the kill switch."),
     "resume": ("pause", "Go on sending after a pause."),
     "receipt": ("receipt", "Show what a run or a workflow cost and saved."),
+    "calc": (
+        "calc",
+        "Calculate what a workload costs in a month of 30 days, in every lane its provider offers.",
+    ),
     "savings": (
         "savings",
         "Show what was spent, what it would have cost in real time, and what was saved.",

@@ -192,9 +192,10 @@ def show_doctor(doubts: Sequence[Doubt], findings: Sequence[Finding], models: in
         click.echo(f"ok    models in the ledger: {models}, every one at listed prices")
     for doubt in doubts:
         health = "warn" if doubt.snippet else "ok"
+        answers = "1 answer" if doubt.requests == 1 else f"{doubt.requests:,} answers"
         click.echo(
-            f"{health:<5} {doubt.model} at {doubt.provider}, {doubt.lane}: {doubt.requests:,} answers "
-            f"booked as {doubt.status}  -> {doubt.cure}"
+            f"{health:<5} {doubt.model} at {doubt.provider}, {doubt.lane}: {answers} booked as "
+            f"{doubt.status}  -> {doubt.cure}"
         )
         if doubt.snippet:
             click.echo(

@@ -8,12 +8,34 @@ behind it always agree.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Final
-
-from lanewise.domain.usage import Usage
+from typing import Final, Protocol
 
 PICO_PER_NANO: Final = 1_000
 _HALF: Final = PICO_PER_NANO // 2
+
+
+class Tokens(Protocol):
+    """What a request used: a `Usage`, or a stored record of one, read as it lies.
+
+    The input parts are disjoint; `total_input` is their sum.
+    """
+
+    # fmt: off
+    @property
+    def input(self) -> int: ...  # noqa: D102
+    @property
+    def cache_read(self) -> int: ...  # noqa: D102
+    @property
+    def cache_write_5m(self) -> int: ...  # noqa: D102
+    @property
+    def cache_write_1h(self) -> int: ...  # noqa: D102
+    @property
+    def cache_write_other(self) -> int: ...  # noqa: D102
+    @property
+    def output(self) -> int: ...  # noqa: D102
+    @property
+    def total_input(self) -> int: ...  # noqa: D102
+    # fmt: on
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +67,7 @@ class Rates:
     base: Vector
     tiers: tuple[tuple[int, Vector], ...] = ()  # (input above, prices), ascending
 
-    def of(self, usage: Usage) -> Vector:
+    def of(self, usage: Tokens) -> Vector:
         """The prices that apply to a request of this size."""
         return self.above(usage.total_input - 1) if self.tiers else self.base
 
@@ -80,9 +102,10 @@ class Components:
         return self.input + self.cache_read + self.cache_write + self.output
 
 
-def price(rates: Rates, usage: Usage) -> int:
+def price(rates: Rates, usage: Tokens) -> int:
     """The price of one request in nano-USD, rounded once.
 
+    >>> from lanewise.domain.usage import Usage
     >>> price(Rates(Vector(150_000, 75_000, 0, 0, 0, 600_000)), Usage(input=1_000, output=10))
     156000
     """
@@ -99,7 +122,27 @@ def price(rates: Rates, usage: Usage) -> int:
     return nano + 1 if rest > _HALF or (rest == _HALF and nano & 1) else nano
 
 
-def components(rates: Rates, usage: Usage) -> Components:
+def prices(cost: Vector, baseline: Vector, usage: Tokens) -> tuple[int, int]:
+    """The prices of one request by two vectors, as `price` has them: for those who price millions."""
+    plain, read, out = usage.input, usage.cache_read, usage.output
+    one = plain * cost.input + read * cost.cache_read + out * cost.output
+    two = plain * baseline.input + read * baseline.cache_read + out * baseline.output
+    short, long, other = usage.cache_write_5m, usage.cache_write_1h, usage.cache_write_other
+    if short or long or other:
+        one += short * cost.cache_write_5m + long * cost.cache_write_1h
+        one += other * cost.cache_write_other
+        two += short * baseline.cache_write_5m + long * baseline.cache_write_1h
+        two += other * baseline.cache_write_other
+    one, rest = divmod(one, PICO_PER_NANO)
+    if rest > _HALF or (rest == _HALF and one & 1):
+        one += 1
+    two, rest = divmod(two, PICO_PER_NANO)
+    if rest > _HALF or (rest == _HALF and two & 1):
+        two += 1
+    return one, two
+
+
+def components(rates: Rates, usage: Tokens) -> Components:
     """The same price by part. What rounding each part leaves over goes to the largest part."""
     vector = rates.of(usage)
     exact = (

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from lanewise.domain.usage import Usage
-from lanewise.pricing.arithmetic import PICO_PER_NANO, Rates, Vector, divide, price
+from lanewise.pricing.arithmetic import PICO_PER_NANO, Rates, Tokens, Vector, divide, prices
 from lanewise.pricing.book import PriceStatus
 
 # From what a source says outright to what nobody says; a saving is as sure as the weaker of its two prices.
@@ -87,17 +87,17 @@ class Quote:
         """Whether a cost and a saving can be shown."""
         return self.cost is not None
 
-    def of(self, usage: Usage) -> tuple[int | None, int | None, int]:
+    def of(self, usage: Tokens) -> tuple[int | None, int | None, int]:
         """Cost and baseline of one request in nano-USD (None: unknown), and its tier."""
         if self.cost is None or self.baseline is None:
             return None, None, 0
-        return (
-            price(self.cost.rates, usage),
-            price(self.baseline.rates, usage),
-            self.tier(usage) if self.starts else 0,
-        )
+        if not self.starts:
+            return *prices(self.cost.rates.base, self.baseline.rates.base, usage), 0
+        below = usage.total_input - 1
+        cost, baseline = self.cost.rates.above(below), self.baseline.rates.above(below)
+        return *prices(cost, baseline, usage), self.tier(usage)
 
-    def tier(self, usage: Usage) -> int:
+    def tier(self, usage: Tokens) -> int:
         """The greatest start that this request's own input is above; 0 below all."""
         total = usage.total_input
         return next((start for start in self.starts if total > start), 0)

@@ -63,6 +63,17 @@ class Record(NamedTuple):
         """The tokens the provider reported."""
         return Usage(*self[5:12])
 
+    @property
+    def total_input(self) -> int:
+        """All input tokens, as of a `Usage`: a record can be priced as it lies."""
+        return (
+            self.input
+            + self.cache_read
+            + self.cache_write_5m
+            + self.cache_write_1h
+            + self.cache_write_other
+        )
+
 
 class RecordTable:
     """The records of a batch while it is being settled; begins with every request missing."""
@@ -152,8 +163,7 @@ class Records:
         return Record(*_RECORD.unpack_from(self._data, position * _RECORD.size))
 
     def __iter__(self) -> Iterator[Record]:
-        for fields in _RECORD.iter_unpack(self._data):
-            yield Record(*fields)
+        return map(Record._make, _RECORD.iter_unpack(self._data))
 
 
 _NOTHING: Final = Usage()
