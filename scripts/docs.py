@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 import click
@@ -90,7 +90,7 @@ def settings() -> str:
 
 def shown(value: object) -> str:
     """A default for a table."""
-    return "unset" if value is None else f"`{value}`"
+    return "unset" if value is None or value is MISSING else f"`{value}`"
 
 
 def providers() -> str:
