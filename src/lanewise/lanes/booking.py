@@ -91,7 +91,9 @@ class Booking:
 
     def _row(self, kind: Kind, run: RunId, model: str, sums: Sums) -> LedgerRow:
         contents, quote = self._contents, self._prices.quote(model)
-        wasted = kind == "waste"  # nobody used the answer: all of its cost, and no baseline
+        wasted = (
+            kind != "answer"
+        )  # nobody used it: all of its cost is waste, and it has no baseline
         return LedgerRow(
             run=run,
             workflow=next(part.workflow for part in contents.parts if part.run == run),

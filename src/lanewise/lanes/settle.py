@@ -18,6 +18,7 @@ from lanewise.domain.results import ResultLine, Unreadable, Verdict
 from lanewise.domain.usage import Usage
 from lanewise.failpoints import reach
 from lanewise.lanes.booking import Booking, Priced, charged_at
+from lanewise.lanes.bounds import upper_bounds
 from lanewise.lanes.places import Places
 from lanewise.lanes.prices import Prices
 from lanewise.lanes.shift import Shift
@@ -95,22 +96,29 @@ class Reading:
 def settle(shift: Shift, batch: Collected, *, hold_seconds: float) -> None:
     """Read, price, book. Runs in a thread: a large batch takes seconds."""
     contents = shift.store.contents(batch.id)
-    reading = Reading(contents, Prices(shift.book, contents), shift.provider.unwrap)
+    prices = Prices(shift.book, contents, region=shift.provider.region)
+    reading = Reading(contents, prices, shift.provider.unwrap)
     for index, name in enumerate(batch.files):
         if name != GONE:
             reading.read(index, shift.store.result_lines(batch.id, index))
     reach("settle.read")
     now = shift.now()
-    settlement = _settlement(shift, batch, contents, reading)
+    lost = None
+    if GONE in batch.files:
+        lost = upper_bounds(contents, shift.store.payload(contents), reading.records, prices)
+    settlement = _settlement(shift, batch, contents, reading, lost)
     reach("settle.commit")
     settled = batch.settled(now, clean_at=now + hold_seconds)
     shift.store.settle(shift.lease, batch, settled, settlement, now)
     shift.store.learn(shift.account, contents.key.model, "quota_refusals", 0, now)
 
 
-def _settlement(shift: Shift, batch: Collected, contents: Contents, reading: Reading) -> Settlement:
+def _settlement(
+    shift: Shift, batch: Collected, contents: Contents, reading: Reading, lost: Booking | None
+) -> Settlement:
     gone = GONE in batch.files
     observed = shift.store.observed(batch.id)
+    at = charged_at(observed.ended_at, shift.now())
     tallies: dict[RunId, list[int]] = defaultdict(lambda: [0, 0, 0])
     waiting: list[Waiting] = []
     outcomes: list[Outcome] = []
@@ -127,10 +135,9 @@ def _settlement(shift: Shift, batch: Collected, contents: Contents, reading: Rea
             tallies[part.run][2] += len(ordinals)
     return Settlement(
         reading.records,
-        tuple(
-            reading.booking.rows(
-                "answer", batch.receipt.provider_id, charged_at(observed.ended_at, shift.now())
-            )
+        (
+            *reading.booking.rows("answer", batch.receipt.provider_id, at),
+            *(lost.rows("unknown_upper_bound", batch.receipt.provider_id, at) if lost else ()),
         ),
         {run: Tally(*counts) for run, counts in tallies.items()},
         tuple(_merged(waiting)),

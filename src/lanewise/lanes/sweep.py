@@ -133,7 +133,10 @@ def _long_ago(shift: Shift, stray: Stray) -> bool:
 
 async def _book(shift: Shift, stray: Stray, receipt: Receipt, done: Done) -> None:
     contents = shift.store.contents(stray.batch)
-    booking, places = Booking(contents, Prices(shift.book, contents)), Places(contents)
+    booking, places = (
+        Booking(contents, Prices(shift.book, contents, region=shift.provider.region)),
+        Places(contents),
+    )
     count = 0
     for name in done.files:
         async for line in _lines(shift, receipt, name):

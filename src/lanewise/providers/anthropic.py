@@ -53,6 +53,7 @@ class AnthropicBatches:
     """One Anthropic workspace."""
 
     uploads = False
+    region = None  # asked for in the bodies (inference_geo), not by the address
 
     def __init__(self, account: Account) -> None:
         self.account = account

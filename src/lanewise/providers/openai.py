@@ -67,6 +67,12 @@ class OpenAIBatches:
         self.account = account
         self._http = Transport(account, {"authorization": f"Bearer {account.key.reveal()}"})
 
+    @property
+    def region(self) -> str | None:
+        """From an address such as `https://eu.api.openai.com/v1`; regional processing costs more."""
+        found = re.match(r"https://(\w+)\.api\.openai\.com(/|$)", self.account.base_url)
+        return None if found is None else found[1]
+
     def limits(self, endpoint: str) -> Limits:
         """What one batch may hold."""
         return limits(endpoint)

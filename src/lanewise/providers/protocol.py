@@ -225,6 +225,11 @@ class BatchProvider(Protocol):
         ...
 
     @property
+    def region(self) -> str | None:
+        """Where the account's address asks the provider to process; None where it is free to choose."""
+        ...
+
+    @property
     def uploads(self) -> bool:
         """Whether bodies are uploaded before the create call, rather than with it."""
         ...

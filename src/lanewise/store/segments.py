@@ -269,6 +269,19 @@ def remove(directory: Path, segment: SegmentId) -> None:
         path.unlink(missing_ok=True)
 
 
+class _Model(msgspec.Struct):
+    model: str = ""
+
+
+_decode_model = msgspec.json.Decoder(_Model).decode
+
+
+def model_of(line: bytes) -> str:
+    """The model that a request line asks; empty where it names none."""
+    parsed = _decode_line(line)
+    return _decode_model(bytes(parsed.body) or bytes(parsed.params)).model
+
+
 class _Line(msgspec.Struct):
     body: msgspec.Raw = msgspec.Raw(b"")
     params: msgspec.Raw = msgspec.Raw(b"")

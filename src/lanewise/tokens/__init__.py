@@ -12,6 +12,7 @@ from lanewise.tokens.counting import Count, TokenCounter
 from lanewise.tokens.estimate import Estimate
 from lanewise.tokens.estimating import Estimator, Place
 from lanewise.tokens.history import History, history_of
+from lanewise.tokens.measuring import measure_alone
 from lanewise.tokens.models import Method
 
 __all__ = [
@@ -23,4 +24,5 @@ __all__ = [
     "Place",
     "TokenCounter",
     "history_of",
+    "measure_alone",
 ]

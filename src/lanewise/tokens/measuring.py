@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import cache
 from typing import Final, NamedTuple
 
 from lanewise.tokens import bodies
 from lanewise.tokens.bodies import Asked
-from lanewise.tokens.counting import Gauge
-from lanewise.tokens.history import PARTS, Learned
-from lanewise.tokens.models import Family
+from lanewise.tokens.counting import Gauge, TokenCounter
+from lanewise.tokens.history import NOTHING, PARTS, Learned
+from lanewise.tokens.models import Family, family
 
 
 class Range(NamedTuple):
@@ -89,6 +90,17 @@ def measure(subject: Subject, body: bytes) -> Measured:
         asked.parts,
         bool(asked.schemas),
     )
+
+
+def measure_alone(endpoint: str, model: str, body: bytes) -> tuple[int, int]:
+    """The most tokens in and out of one body, for a model of which nothing was learned."""
+    found = measure(_alone(endpoint, model), body)
+    return found.input.high, found.output.high
+
+
+@cache
+def _alone(endpoint: str, model: str) -> Subject:
+    return Subject(endpoint, model, TokenCounter().gauge(model), family(model), NOTHING)
 
 
 def _input(asked: Asked, counted: int, gauge: Gauge, kind: Family, model: str) -> Range:

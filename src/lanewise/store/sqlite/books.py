@@ -18,6 +18,7 @@ from lanewise.pricing.kept import KeptPrice, rates_from
 from lanewise.store.books import Cap, Entry, LedgerRow, Money, Observation, Standing
 from lanewise.store.protocol import BatchRow, NewRun
 from lanewise.store.records import Records
+from lanewise.store.segments import model_of
 from lanewise.store.sqlite.base import Operations
 from lanewise.store.sqlite.rows import batch_row_of
 
@@ -77,12 +78,14 @@ class BookOperations(Operations):
             if limit <= 0 or records is None:
                 continue
             ordinals = Ordinals.decode(part["ordinals"])
-            entries = self._segment(part["run_id"], part["segment_id"]).entries(ordinals)
-            for position, entry in enumerate(entries, start=part["start"]):
+            segment = self._segment(part["run_id"], part["segment_id"])
+            requests = zip(ordinals, segment.entries(ordinals), strict=True)
+            for position, (ordinal, entry) in enumerate(requests, start=part["start"]):
                 record = records[position]
                 if entry.tokens and record.verdict == Verdict.ANSWERED and limit > 0:
                     limit -= 1
-                    yield Observation(part["provider"], part["model"], entry.tokens, record.usage)
+                    model = part["model"] or model_of(segment.line(ordinal))
+                    yield Observation(part["provider"], model, entry.tokens, record.usage)
 
     def _directory_records(self, part: sqlite3.Row) -> Records | None:
         path = self._batch_directory(part["batch_id"]) / f"{part['fence']}.res"
