@@ -10,8 +10,9 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from dataclasses import fields
+from dataclasses import MISSING, Field, fields
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -50,7 +51,7 @@ def commands() -> str:
 def settings() -> str:
     """Every setting with its default."""
     rows = [
-        f"| `{item.name}` | `LANEWISE_{item.name.upper()}` | {shown(item.default)} "
+        f"| `{item.name}` | `LANEWISE_{item.name.upper()}` | {shown(default(item))} "
         f"| {item.metadata['help']} |"
         for item in fields(Settings)
     ]
@@ -86,6 +87,11 @@ def settings() -> str:
             "",
         ]
     )
+
+
+def default(item: Field[Any]) -> object:
+    """What a setting is without anybody's doing; empty collections are unset."""
+    return None if item.default is MISSING else item.default
 
 
 def shown(value: object) -> str:

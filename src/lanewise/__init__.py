@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lanewise.sdk import Client, SyncClient, Ticket
+    from lanewise.sdk import Books, Client, SyncClient, Ticket
 
-__all__ = ["Client", "SyncClient", "Ticket"]
+__all__ = ["Books", "Client", "SyncClient", "Ticket"]
 
 
 def __getattr__(name: str) -> Any:

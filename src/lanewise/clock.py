@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import Protocol
 
@@ -31,26 +30,6 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         """Let `seconds` pass."""
+        import asyncio  # commands that only ask for the time start without it
+
         await asyncio.sleep(seconds)
-
-
-class ScaledClock:
-    """A clock that runs `speed` times as fast as the machine's from `epoch` on (for the sandbox).
-
-    >>> clock = ScaledClock(epoch=0.0, speed=60.0, real=lambda: 2.0)
-    >>> clock.now()
-    120.0
-    """
-
-    def __init__(self, *, epoch: float, speed: float, real: object = time.time) -> None:
-        self._epoch, self._speed = epoch, speed
-        self._real = real
-
-    def now(self) -> float:
-        """Seconds since the epoch, UTC, on the faster clock."""
-        assert callable(self._real)
-        return self._epoch + (float(self._real()) - self._epoch) * self._speed
-
-    async def sleep(self, seconds: float) -> None:
-        """Let `seconds` of the faster clock pass."""
-        await asyncio.sleep(seconds / self._speed)

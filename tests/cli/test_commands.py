@@ -97,7 +97,7 @@ def test_results_go_to_standard_output_where_that_is_no_terminal(shell: Any, cha
 def test_refused_requests_are_exit_code_one_and_say_why(shell: Any, chats: Any) -> None:
     name = shell.write("in.jsonl", [*chats(1), *chats(1, model="gpt-nonsense")[:0]])
     shell.write("in.jsonl", [chats(1)[0], chats(2, model="gpt-nonsense")[1]])
-    done = shell("run", name, "-o", "out.jsonl")
+    done = shell("run", name, "-o", "out.jsonl", "--yes")
     assert done.returncode == 1
     assert "gpt-nonsense" in json.dumps(shell.read("out.jsonl")[1])
 

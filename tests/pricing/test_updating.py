@@ -22,6 +22,7 @@ from lanewise.errors import BadInput, NotFound
 from lanewise.pricing import PriceBook
 from lanewise.pricing.book import TABLE_FILE
 from lanewise.pricing.compiling import PROVIDERS
+from lanewise.pricing.selling import sold_by
 from lanewise.pricing.table import shipped
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -240,10 +241,10 @@ def test_an_address_where_nobody_answers_is_one_line(site: Site) -> None:
 # -- whose prices -------------------------------------------------------------------------------------
 def test_a_model_is_shown_at_those_who_are_known_to_sell_it() -> None:
     book = PriceBook.load()
-    assert keeping.sold_by(book, "gpt-4o", None, NOW) == ("openai",)
-    assert keeping.sold_by(book, "gpt-4o", "azure", NOW) == ("azure",)
-    assert keeping.sold_by(book, "claude-sonnet-4-6", None, NOW) == ("anthropic", "google")
-    assert "openai" in keeping.sold_by(book, "omni-moderation-latest", None, NOW)
+    assert sold_by(book, "gpt-4o", None, NOW) == ("openai",)
+    assert sold_by(book, "gpt-4o", "azure", NOW) == ("azure",)
+    assert sold_by(book, "claude-sonnet-4-6", None, NOW) == ("anthropic", "google")
+    assert "openai" in sold_by(book, "omni-moderation-latest", None, NOW)
 
 
 @pytest.mark.parametrize(
@@ -260,7 +261,7 @@ def test_an_unknown_model_is_answered_with_ids_that_are_near(
     model: str, provider: str | None, said: str
 ) -> None:
     with pytest.raises(NotFound, match=said) as caught:
-        keeping.sold_by(PriceBook.load(), model, provider, NOW)
+        sold_by(PriceBook.load(), model, provider, NOW)
     assert "\n" not in str(caught.value)
 
 

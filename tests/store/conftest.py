@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -60,14 +61,22 @@ class Desk:
         assert lease is not None
         return lease
 
-    def draft_of(self, count: int, *, key: PackingKey = KEY) -> Draft:
+    def draft_of(self, count: int, *, key: PackingKey = KEY, tokens: Sequence[int] = ()) -> Draft:
         draft = self.store.draft()
-        for number in range(count):
-            append(draft, number, key=key)
+        for number, counted in zip_longest(range(count), tokens, fillvalue=0):
+            append(draft, number, key=key, tokens=counted)
         return draft
 
-    def accept(self, count: int, *, key: PackingKey = KEY, digest: str = "", **new: Any) -> Run:
-        draft = self.draft_of(count, key=key)
+    def accept(
+        self,
+        count: int,
+        *,
+        key: PackingKey = KEY,
+        digest: str = "",
+        tokens: Sequence[int] = (),
+        **new: Any,
+    ) -> Run:
+        draft = self.draft_of(count, key=key, tokens=tokens)
         wanted = NewRun("w", digest or fresh_id(), "test", now=1.0, **new)
         run, _ = draft.commit(wanted, [AccountRow(key.account, "openai", "http://x")])
         return run
@@ -130,13 +139,16 @@ class Desk:
         return settled
 
 
-def append(draft: Any, number: int, *, key: PackingKey = KEY, body: bytes | None = None) -> None:
+def append(
+    draft: Any, number: int, *, key: PackingKey = KEY, body: bytes | None = None, tokens: int = 0
+) -> None:
     """One request into a draft."""
     content = body or b'{"model":"m","n":%d}' % number
     digest = hashlib.sha256(content).digest()
     draft.append(
-        key, FRAME, LIMITS, content, digest, number=number + 1, caller_id=f"r{number}", units=1
-    )
+        key, FRAME, LIMITS, content, digest, number=number + 1, caller_id=f"r{number}", units=1,
+        tokens=tokens,
+    )  # fmt: skip
 
 
 def settlement_of(

@@ -231,6 +231,16 @@ def test_what_is_asked_again_waits_with_one_more_try_and_the_later_answer_counts
     assert [answer.verdict for answer in desk.store.answers(run.id)] == [A, A, R]
 
 
+def test_answers_whose_input_was_counted_can_be_learned_from(desk: Any) -> None:
+    desk.accept(4, tokens=(30, 0, 50, 2**40))
+    [batch_id] = desk.pack()
+    desk.settle(batch_id, [A, A, R, A])
+    found = list(desk.store.observations("w", limit=9))
+    assert [(item.counted, item.usage.input) for item in found] == [(30, 0), (2**32 - 1, 3)]
+    assert len(list(desk.store.observations("w", limit=1))) == 1
+    assert list(desk.store.observations("another", limit=9)) == []
+
+
 def test_a_batch_cannot_be_settled_twice(desk: Any) -> None:
     desk.accept(1)
     [batch_id] = desk.pack()

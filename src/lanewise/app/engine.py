@@ -7,12 +7,15 @@ import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from lanewise.app.accounts import SANDBOX, Accounts
-from lanewise.app.budgets import caps_for
+from lanewise.app.budgets import BudgetStanding, budget_caps, budgets_of, caps_for
+from lanewise.app.estimating import SAMPLE, estimator
+from lanewise.app.guard import Guard
 from lanewise.clock import Clock, SystemClock
 from lanewise.domain.ids import RunId, WorkerId, fresh_id
 from lanewise.errors import NotFound
@@ -28,10 +31,12 @@ from lanewise.providers.protocol import BatchProvider
 from lanewise.settings import Settings
 from lanewise.store.protocol import AccountRow, NewRun, Run, Store
 from lanewise.store.sqlite import SqliteStore
+from lanewise.tokens import Estimate, Estimator, History, history_of
 
 if TYPE_CHECKING:
     from lanewise.sandbox import RunningSandbox
 
+_LEARN_FROM: Final = 2_000  # answers of a workflow
 _SANDBOX_POLL: Final = 0.2  # seconds: the sandbox's hours are seconds here
 
 
@@ -81,8 +86,21 @@ class Engine:
         request: RunRequest,
         *,
         progress: Callable[[int], None] | None = None,
+        max_nano: int | None = None,
+        approve: Callable[[Estimate], None] | None = None,
     ) -> Received:
-        """Write a run down, durably; see `lanewise.lanes.accept`."""
+        """Write a run down, durably; see `lanewise.lanes.accept`.
+
+        `max_nano` and `approve`: see `lanewise.app.guard.Guard`. Raises `OverBudget`, and accepts nothing,
+        where they or a budget refuse it.
+        """
+        budget = self.budget_of(request.workflow)
+        guard = Guard(
+            self._estimator(request.workflow),
+            max_nano,
+            approve,
+            None if budget is None else budget.limit_nano,
+        )
 
         def payer(provider: str) -> Payer:
             return self.accounts.payer(provider, chosen=request.provider)
@@ -107,15 +125,36 @@ class Engine:
             new_run,
             skip_bad=request.skip_bad,
             progress=progress,
+            gate=guard,
         )
+
+    def _estimator(self, workflow: str) -> Estimator:
+        """It knows what earlier answers of the workflow teach."""
+        return estimator(
+            self.book,
+            datetime.fromtimestamp(self.clock.now(), UTC),
+            rules=self._rules_for_any(),
+            history=self.history(workflow),
+            sample=SAMPLE,
+        )
+
+    def history(self, workflow: str) -> History:
+        """What the newest answers of a workflow teach about its next requests."""
+        return history_of(
+            (seen.model, seen.counted, seen.usage)
+            for seen in self.store.observations(workflow, limit=_LEARN_FROM)
+        )
+
+    def budget_of(self, workflow: str) -> BudgetStanding | None:
+        """How much of a workflow's monthly budget is gone; None where it has none."""
+        caps = [
+            cap for cap in budget_caps(self.settings, self.clock.now()) if cap.workflow == workflow
+        ]
+        return next(budgets_of(self.settings, self.store.standing(caps)), None)
 
     def find(self, lines: Iterator[Accepted | Broken], request: RunRequest) -> Run | None:
         """The run of the same content, if there is one; reads, and writes nothing."""
         return self.store.run_like(request.workflow, accepting.fingerprint(lines))
-
-    def paid_accounts(self, run: RunId) -> list[AccountRow]:
-        """The accounts that will be charged for a run; the sandbox charges nobody."""
-        return [row for row in self.store.accounts_of(run) if row.base_url != SANDBOX]
 
     # -- act --------------------------------------------------------------------------------------
     def worker(self) -> Worker:

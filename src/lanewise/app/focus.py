@@ -43,6 +43,7 @@ COLUMNS: Final[dict[str, Kind]] = {
     "ContractedCost": "number",
     "ContractedUnitPrice": "number",
     "EffectiveCost": "number",
+    "InvoiceId": "text",
     "InvoiceIssuerName": "text",
     "ListCost": "number",
     "ListUnitPrice": "number",
@@ -68,7 +69,9 @@ COLUMNS: Final[dict[str, Kind]] = {
     "x_WasteCost": "number",
     "x_PriceBasis": "text",
 }
-NULLABLE: Final = frozenset({"BillingAccountName", "ChargeClass", "CommitmentDiscountStatus"})
+NULLABLE: Final = frozenset(
+    {"BillingAccountName", "ChargeClass", "CommitmentDiscountStatus", "InvoiceId"}
+)
 
 _METERS: Final = {
     "input": "Input Tokens",
@@ -152,7 +155,8 @@ def _add(
 def _row(line: _Line) -> dict[str, Value]:
     row, day = line.entry.row, _day(line.entry.charged_at)
     month = day.replace(day=1)
-    provider = _NAMES.get(row.provider, row.provider)
+    maker = _NAMES.get(row.provider, row.provider)
+    provider = _provider(row, maker)
     quantity = Decimal(line.tokens) / _MILLION
     unit, list_unit = Decimal(line.rate) / _MILLION, Decimal(line.list_rate) / _MILLION
     cost = Decimal(line.nano).scaleb(-9)
@@ -175,16 +179,16 @@ def _row(line: _Line) -> dict[str, Value]:
         "ContractedCost": quantity * unit,
         "ContractedUnitPrice": unit,
         "EffectiveCost": cost,
-        "InvoiceIssuerName": _issuer(row, provider),
+        "InvoiceIssuerName": provider,
         "ListCost": quantity * list_unit,
         "ListUnitPrice": list_unit,
         "PricingCategory": "Standard" if row.lane == REALTIME else "Other",
         "PricingQuantity": quantity,
         "PricingUnit": f"{_MILLION} Tokens",
         "ProviderName": provider,
-        "PublisherName": provider,
+        "PublisherName": maker,
         "ServiceCategory": "AI and Machine Learning",
-        "ServiceName": f"{provider} API",
+        "ServiceName": f"{maker} API",
         "ServiceSubcategory": "Generative AI",
         "SkuId": sku,
         "SkuMeter": _METERS[line.meter],
@@ -203,9 +207,9 @@ def _row(line: _Line) -> dict[str, Value]:
     return {name: found.get(name) for name in COLUMNS}
 
 
-def _issuer(row: LedgerRow, provider: str) -> str:
-    """The sandbox sends no invoice; whoever reads this should see that."""
-    return "lanewise sandbox" if row.account.endswith("-sandbox") else provider
+def _provider(row: LedgerRow, maker: str) -> str:
+    """Who sells and bills it. The sandbox charges nobody; whoever reads this should see that."""
+    return "lanewise sandbox" if row.account.endswith("-sandbox") else maker
 
 
 def _day(at: float) -> datetime:

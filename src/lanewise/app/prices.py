@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from lanewise.domain.lanes import LANES
-from lanewise.errors import BadInput, NotFound
+from lanewise.errors import BadInput
 from lanewise.pricing import PriceBook
 from lanewise.pricing.book import TABLE_FILE, USER_FILE
 from lanewise.pricing.compiling import compiled, fingerprint
-from lanewise.pricing.sheets import Difference, differences, sellers
+from lanewise.pricing.sheets import Difference, differences
 from lanewise.pricing.table import Table
 from lanewise.store.disk import explained, make_private, open_private, replace_durably, write_all
 
@@ -135,34 +134,6 @@ def with_table(home: Path, table: Table) -> PriceBook:
     """The home's own prices over another table."""
     prices = home.joinpath(USER_FILE)
     return PriceBook.load(user_prices=prices if prices.is_file() else None, table=table)
-
-
-def sold_by(book: PriceBook, model: str, provider: str | None, at: datetime) -> tuple[str, ...]:
-    """Whose prices of a model to show. Raises `NotFound` with ids that are near, or providers there are."""
-    if provider is not None and provider not in book.providers:
-        known = ", ".join(sorted(book.providers))
-        raise NotFound(f"no prices of provider {provider!r} are known; those known are: {known}")
-    if provider is None:
-        found = sellers(book, model, at)
-    else:
-        lanes = (book.resolve(provider, model, at, lane).rates for lane in LANES)
-        found = (provider,) if any(rates is not None for rates in lanes) else ()
-    if not found:
-        at_whom = f" at {provider}" if provider else ""
-        raise NotFound(f"no price of {model!r} is known{at_whom}; {near(book, model, provider)}")
-    return found
-
-
-def near(book: PriceBook, model: str, provider: str | None) -> str:
-    """Ids that may have been meant, for the end of a message."""
-    import difflib
-
-    sellers_ = book.providers if provider is None else (provider,)
-    ids = {name.lower(): name for who in sellers_ for name in book.models(who)}
-    found = difflib.get_close_matches(model.lower(), ids, n=5)
-    if found:
-        return "near it: " + ", ".join(ids[name] for name in found)
-    return "give an id as in the request's body, or add a [[price]] to prices.toml"
 
 
 def _fetched(url: str) -> bytes:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import click
 
-from lanewise.app.savings import instant
+from lanewise.app.ledger_rows import LEDGER_COLUMNS, plain, row_of
 from lanewise.cli.options import echo_json, engine_from, home_option, json_option
 from lanewise.cli.spans import since as since_of
 from lanewise.lanes.verify import Verification, verify
-from lanewise.pricing.dollars import dollars, plain
+from lanewise.pricing.dollars import dollars
 from lanewise.providers import registry
-from lanewise.store.books import Entry
 
 _SHOWN = 20
 
@@ -39,12 +40,12 @@ def show(
     with engine_from(home) as engine:
         start = since_of(since, engine.clock.now())
         rows = [
-            _fields(entry)
+            row_of(entry)
             for entry in engine.store.ledger(since=start)
             if workflow in (None, entry.row.workflow)
         ]
     if as_json:
-        echo_json(rows)
+        echo_json([_plain(row) for row in rows])
     elif as_csv:
         _write_csv(rows)
     else:
@@ -97,54 +98,20 @@ def _tell(found: Verification, *, corrected: bool) -> None:
         click.echo(f"{len(found.corrections):,} corrections appended")
 
 
-def _fields(entry: Entry) -> dict[str, Any]:
-    row, used = entry.row, entry.row.usage
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    """For JSON and CSV: money as texts, because a spreadsheet or a program must not round it."""
     return {
-        "row": entry.id,
-        "booked_at": instant(entry.at),
-        "charged_at": instant(entry.charged_at),
-        "run": entry.run_name,
-        "workflow": row.workflow,
-        "provider": row.provider,
-        "account": row.account,
-        "model": row.model,
-        "lane": row.lane,
-        "kind": row.kind,
-        "answers": row.n,
-        "input_tokens": used.input,
-        "cache_read_tokens": used.cache_read,
-        "cache_write_5m_tokens": used.cache_write_5m,
-        "cache_write_1h_tokens": used.cache_write_1h,
-        "cache_write_other_tokens": used.cache_write_other,
-        "output_tokens": used.output,
-        "reasoning_tokens": used.reasoning,
-        "tier_above": row.tier,
-        "cost_usd": _usd(row.cost_nano),
-        "baseline_usd": _usd(row.baseline_nano),
-        "waste_usd": _usd(row.waste_nano),
-        "price_status": row.price_status,
-        "price_basis": row.price_basis,
-        "batch": entry.commit,
-        "provider_id": row.provider_id,
-        "corrects": row.corrects,
-        "note": row.note,
-        "tags": dict(entry.tags),
+        name: plain(value) if isinstance(value, Decimal | datetime) else value
+        for name, value in row.items()
     }
 
 
-def _usd(nano: int | None) -> str | None:
-    """As a text: a spreadsheet or a program must not round it."""
-    return None if nano is None else plain(nano)
-
-
 def _write_csv(rows: list[dict[str, Any]]) -> None:
-    if not rows:
-        return
-    writer = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
+    writer = csv.DictWriter(sys.stdout, LEDGER_COLUMNS, lineterminator="\n")
     writer.writeheader()
     for row in rows:
         tags = ";".join(f"{key}={value}" for key, value in row["tags"].items())
-        writer.writerow(row | {"tags": tags})
+        writer.writerow(_plain(row) | {"tags": tags})
 
 
 def _table(rows: Iterable[dict[str, Any]]) -> None:
@@ -158,20 +125,14 @@ def _table(rows: Iterable[dict[str, Any]]) -> None:
         table.add_column(name, justify="right")
     table.add_column("price")
     for row in rows:
-        total = sum(
-            row[name]
-            for name in row
-            if name.endswith("_tokens") and name not in ("output_tokens", "reasoning_tokens")
-        )
+        total = sum(row[name] for name in row if name.startswith(("input_", "cache_")))
         table.add_row(
-            str(row["row"]), row["booked_at"], row["workflow"], row["model"], row["lane"],
+            str(row["row"]), plain(row["booked_at"]), row["workflow"], row["model"], row["lane"],
             row["kind"], f"{row['answers']:,}", f"{total:,}", f"{row['output_tokens']:,}",
             _shown(row["cost_usd"]), _shown(row["baseline_usd"]), row["price_status"],
         )  # fmt: skip
     Console(width=None if sys.stdout.isatty() else 160).print(table)
 
 
-def _shown(text: str | None) -> str:
-    from decimal import Decimal
-
-    return "unknown" if text is None else dollars(int(Decimal(text).scaleb(9)))
+def _shown(amount: Decimal | None) -> str:
+    return "unknown" if amount is None else dollars(int(amount.scaleb(9)))

@@ -13,6 +13,7 @@ from lanewise.errors import LanewiseError
 # name -> (module, what it does in one line); a test holds the lines against the commands' own help.
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "run": ("run", "Answer a file of requests through the batch lane and write the results."),
+    "estimate": ("estimate", "Say what requests would cost in each lane, before anything is sent."),
     "submit": ("submit", "Accept a file of requests durably and return at once."),
     "worker": ("worker", "Drive everything that is open until it is answered."),
     "status": ("status", "Show runs, batches, workers and what happened."),
@@ -23,6 +24,10 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "pause": ("pause", "Stop sending: the kill switch."),
     "resume": ("pause", "Go on sending after a pause."),
     "receipt": ("receipt", "Show what a run or a workflow cost and saved."),
+    "calc": (
+        "calc",
+        "Calculate what a workload costs in a month of 30 days, in every lane its provider offers.",
+    ),
     "savings": (
         "savings",
         "Show what was spent, what it would have cost in real time, and what was saved.",

@@ -22,13 +22,11 @@ home_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
 
-def input_options(command: F) -> F:
-    """What describes an input: shared by `run` and `submit`."""
+def reading_options(command: F) -> F:
+    """What describes an input, and how it is read: of every command that takes requests in."""
     for option in (
         click.option("--skip-bad", is_flag=True, help="Leave out lines that are no requests."),
         click.option("--renumber", is_flag=True, help="Make repeated custom_ids unique."),
-        click.option("--again", is_flag=True, help="Ask anew what was asked before."),
-        click.option("--run", "name", help="Name the run; without it, its content does."),
         click.option("--endpoint", help="What bare bodies are, e.g. /v1/chat/completions."),
         click.option("--model", help="The model for requests that name none."),
         click.option(
@@ -36,6 +34,18 @@ def input_options(command: F) -> F:
             type=click.Choice(["openai", "anthropic", "sandbox"]),
             help="Whom to ask; without it, the form of each request tells.",
         ),
+        click.option("--workflow", help="The name under which it is accounted."),
+        click.argument("inputs", metavar="INPUT...", nargs=-1, required=True),
+    ):
+        command = option(command)
+    return command
+
+
+def input_options(command: F) -> F:
+    """What else describes a run: shared by `run` and `submit`."""
+    for option in (
+        click.option("--again", is_flag=True, help="Ask anew what was asked before."),
+        click.option("--run", "name", help="Name the run; without it, its content does."),
         click.option(
             "--tag",
             "tags",
@@ -43,11 +53,9 @@ def input_options(command: F) -> F:
             metavar="KEY=VALUE",
             help="A tag to account by; repeatable.",
         ),
-        click.option("--workflow", help="The name under which it is accounted."),
-        click.argument("inputs", metavar="INPUT...", nargs=-1, required=True),
     ):
         command = option(command)
-    return command
+    return reading_options(command)
 
 
 def settings_from(home: Path | None, **flags: Any) -> Settings:

@@ -15,6 +15,7 @@ from lanewise.clock import SystemClock
 from lanewise.domain.lanes import LANES, LaneName
 from lanewise.errors import BadInput
 from lanewise.pricing import PriceBook
+from lanewise.pricing.selling import sold_by
 from lanewise.pricing.sheets import differences, sheet
 
 at_option = click.option("--at", metavar="DATE", help="Prices of this day (UTC). [today]")
@@ -49,7 +50,7 @@ def show(
     lanes = tuple(LANES) if lane is None else (LaneName(lane),)
     found = [
         sheet(book, seller, model, when, lanes=lanes, region=region)
-        for seller in keeping.sold_by(book, model, provider, when)
+        for seller in sold_by(book, model, provider, when)
     ]
     if as_json:
         echo_json([tables.sheet_json(item, region) for item in found])

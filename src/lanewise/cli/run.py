@@ -10,6 +10,7 @@ import click
 
 from lanewise.app import Engine, Receipt, receipt_of
 from lanewise.cli import show
+from lanewise.cli.approving import Approval, approval_options
 from lanewise.cli.options import echo_json, engine_from, home_option, input_options, json_option
 from lanewise.cli.progress import Progress, progress_for
 from lanewise.cli.taking import Order, take
@@ -24,7 +25,7 @@ from lanewise.store.protocol import Run
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Results file."
 )
 @click.option("--detach", is_flag=True, help="Accept and return; a worker does the rest.")
-@click.option("--yes", is_flag=True, help="Ask nothing.")
+@approval_options
 @json_option
 @home_option
 def run(
@@ -42,6 +43,7 @@ def run(
     output: Path | None,
     detach: bool,
     yes: bool,
+    max_usd: str | None,
     as_json: bool,
     home: Path | None,
 ) -> None:
@@ -52,6 +54,9 @@ def run(
     the order of the input, in the provider's own output form: to -o, or to standard output where that
     is no terminal.
 
+    Before anything is sent, it says what that may cost; above a small amount (confirm_above_usd) it asks,
+    and without a terminal it needs --yes or --max-usd.
+
     The same command again resumes after a crash, and after success writes the results again: it never
     pays twice. --again, or a new --run, asks anew.
     """
@@ -61,9 +66,10 @@ def run(
     with engine_from(home) as engine:
         progress = progress_for(quiet=as_json)
         with progress:
-            accepted, new = take(engine, order, progress.reading)
+            accepted, new = take(
+                engine, order, Approval(engine, inputs, yes, max_usd), progress.reading
+            )
         _say_what_is_known(accepted, new=new)
-        _confirm(engine, accepted, new=new, yes=yes)
         if detach:
             _detach(engine, accepted, as_json=as_json)
             return
@@ -87,19 +93,6 @@ def _say_what_is_known(run: Run, *, new: bool) -> None:
         )
     else:
         click.echo(f"resuming {run.name}: {run.remaining:,} of {run.requests:,} to go", err=True)
-
-
-def _confirm(engine: Engine, run: Run, *, new: bool, yes: bool) -> None:
-    """On a terminal, ask before the first request of a run is sent to somebody who charges."""
-    if yes or not new or not (sys.stdin.isatty() and sys.stderr.isatty()):
-        return
-    paid = sorted({row.base_url for row in engine.paid_accounts(run.id)})
-    if not paid:
-        return
-    question = f"Send {run.requests:,} requests to {', '.join(paid)}?"
-    if not click.confirm(question, default=True, err=True):
-        engine.store.cancel_run(run.id, engine.clock.now())
-        raise click.Abort
 
 
 def _detach(engine: Engine, run: Run, *, as_json: bool) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from lanewise.cli.approving import Approval, approval_options
 from lanewise.cli.options import echo_json, engine_from, home_option, input_options, json_option
 from lanewise.cli.taking import Order, take
 from lanewise.cli.workers import warn_without_worker
@@ -13,6 +14,7 @@ from lanewise.cli.workers import warn_without_worker
 
 @click.command
 @input_options
+@approval_options
 @json_option
 @home_option
 def submit(
@@ -27,6 +29,8 @@ def submit(
     renumber: bool,
     skip_bad: bool,
     tags: tuple[str, ...],
+    yes: bool,
+    max_usd: str | None,
     as_json: bool,
     home: Path | None,
 ) -> None:
@@ -38,7 +42,7 @@ def submit(
         inputs, workflow, provider, model, endpoint, name, again, renumber, skip_bad, tags
     )
     with engine_from(home) as engine:
-        run, new = take(engine, order)
+        run, new = take(engine, order, Approval(engine, inputs, yes, max_usd))
         if as_json:
             echo_json({"run": run.name, "requests": run.requests, "new": new, "state": run.state})
         else:

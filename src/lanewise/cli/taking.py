@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from lanewise.app import Engine, RunRequest
+from lanewise.cli.approving import Approval
 from lanewise.errors import BadInput
 from lanewise.intake import ReadOptions, Source, describe, read
 from lanewise.lanes.accept import Received
@@ -33,13 +34,16 @@ class Order:
 
 
 def take(
-    engine: Engine, order: Order, progress: Callable[[int], None] | None = None
+    engine: Engine,
+    order: Order,
+    approval: Approval,
+    progress: Callable[[int], None] | None = None,
 ) -> tuple[Run, bool]:
     """Accept the input, or find the run it is already; False if it was known.
 
     Raises `BadInput` with the broken lines, and accepts nothing then.
     """
-    sources = [_source(item) for item in order.inputs]
+    sources = [source(item) for item in order.inputs]
     options = ReadOptions(order.endpoint, order.model, order.renumber)
     request = RunRequest(
         workflow=order.workflow or engine.settings.workflow,
@@ -52,8 +56,18 @@ def take(
     )
     if (known := _known(engine, request, order, sources, options)) is not None:
         return known, False
-    received = engine.accept(read(sources, options), request, progress=progress)
-    return _accepted(received, sources, order)
+    received = engine.accept(
+        read(sources, options),
+        request,
+        progress=progress,
+        max_nano=approval.max_nano,
+        approve=approval,
+    )
+    run, new = _accepted(received, sources, order)
+    budget = engine.budget_of(run.workflow)
+    if budget is not None and budget.warns:
+        click.echo(f"warning: {budget.sentence()}", err=True)
+    return run, new
 
 
 def _accepted(received: Received, sources: Sequence[Source], order: Order) -> tuple[Run, bool]:
@@ -109,7 +123,8 @@ def _tags(items: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _source(item: str) -> Source:
+def source(item: str) -> Source:
+    """A file, or standard input for `-`."""
     if item == "-":
         return sys.stdin.buffer
     return item

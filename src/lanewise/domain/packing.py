@@ -38,6 +38,21 @@ class Limits:
     min_batch_requests: int = 1
     result_days: int = 30  # how long results can be downloaded
 
+    def exceeded(self, requests: int, size: int, units: int) -> str | None:
+        """Which limit keeps one batch from holding so much; None where it may.
+
+        >>> limits = Limits(batch_requests=2, batch_bytes=100, line_bytes=100)
+        >>> limits.exceeded(2, 100, 2), limits.exceeded(2, 101, 2), limits.exceeded(3, 3, 3)
+        (None, 'bytes', 'requests')
+        """
+        if requests > self.batch_requests:
+            return "requests"
+        if size > self.batch_bytes:
+            return "bytes"
+        if self.embedding_inputs is not None and units > self.embedding_inputs:
+            return "embedding inputs"
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:

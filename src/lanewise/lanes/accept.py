@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from lanewise.domain.packing import Frame, Limits, PackingKey
@@ -36,6 +36,18 @@ class Payers(Protocol):
 
     def __call__(self, provider: str) -> Payer:
         """The account for `provider`."""
+        ...
+
+
+class Gate(Protocol):
+    """Sees every request on its way in, and decides on the run before it is accepted."""
+
+    def add(self, request: Accepted) -> int:
+        """Count one request; returns its input tokens, 0 where they were not counted."""
+        ...
+
+    def reserve(self) -> int:
+        """The most that the run may cost, in nano-USD; raises `OverBudget` to refuse it."""
         ...
 
 
@@ -86,24 +98,39 @@ def accept(
     *,
     skip_bad: bool = False,
     progress: Callable[[int], None] | None = None,
+    gate: Gate | None = None,
 ) -> Received:
     """Write everything down and commit it as one run; `new_run` is given the content's digest.
 
-    With any broken line and without `skip_bad`, nothing is accepted and `run` is None.
+    With any broken line and without `skip_bad`, nothing is accepted and `run` is None. A run that is
+    known already costs nothing more, so its `gate` is not asked.
     """
     draft = store.draft()
     try:
         sorter = _Sorter(payers, rules)
-        digest, broken, count = _write(draft, lines, sorter, progress)
+        digest, broken, count = _write(draft, lines, sorter, progress, gate)
         if (count and not skip_bad) or draft.requests == 0:
             draft.discard()
             return Received(None, False, draft.requests, broken, count)
         reach("ingest.commit")
-        run, new = draft.commit(new_run(digest), list(sorter.accounts.values()))
+        wanted = new_run(digest)
+        if gate is not None and not _is_known(store, wanted):
+            wanted = replace(wanted, reserve_nano=gate.reserve())
+        run, new = draft.commit(wanted, list(sorter.accounts.values()))
     except BaseException:
         draft.discard()
         raise
     return Received(run, new, draft.requests, broken, count)
+
+
+def _is_known(store: Store, wanted: NewRun) -> bool:
+    """Whether this very content was accepted before under this name, or without a name."""
+    if wanted.again:
+        return False
+    if wanted.name is None:
+        return store.run_like(wanted.workflow, wanted.digest) is not None
+    named = store.run_named(wanted.name)
+    return named is not None and named.digest == wanted.digest
 
 
 def fingerprint(lines: Iterator[Accepted | Broken]) -> str:
@@ -120,6 +147,7 @@ def _write(
     lines: Iterator[Accepted | Broken],
     sorter: _Sorter,
     progress: Callable[[int], None] | None,
+    gate: Gate | None,
 ) -> tuple[str, list[Broken], int]:
     """Append every request; returns the content's digest, the first broken lines, and how many."""
     digest = hashlib.sha256()
@@ -145,6 +173,7 @@ def _write(
             number=line.number,
             caller_id=caller_id,
             units=line.units,
+            tokens=0 if gate is None else gate.add(line),
         )
         if progress is not None and draft.requests % _LOOK_EVERY == 0:
             progress(draft.requests)

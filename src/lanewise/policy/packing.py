@@ -59,8 +59,4 @@ def plan(stretches: Sequence[Stretch[T]], limits: Limits) -> Iterator[list[Stret
 
 def fits(requests: int, size: int, units: int, limits: Limits) -> bool:
     """Whether one batch may hold so much."""
-    return (
-        requests <= limits.batch_requests
-        and size <= limits.batch_bytes
-        and (limits.embedding_inputs is None or units <= limits.embedding_inputs)
-    )
+    return limits.exceeded(requests, size, units) is None

@@ -58,29 +58,29 @@ class Entry:
         """Refuse keys that nobody would read."""
         for key in self.item:
             if key not in keys and key not in _NOTES:
-                raise self._wrong(f"unknown key {key!r}; accepted are {', '.join(keys)}")
+                raise self.wrong(f"unknown key {key!r}; accepted are {', '.join(keys)}")
 
     def text(self, key: str) -> str:
         """A text that must be there."""
         value = self.item.get(key)
         if value is None:
-            raise self._wrong(f"{key!r} is missing")
+            raise self.wrong(f"{key!r} is missing")
         if not isinstance(value, str) or not value:
-            raise self._wrong(f"{key} is {value!r}; it takes a text")
+            raise self.wrong(f"{key} is {value!r}; it takes a text")
         return value
 
     def texts(self, key: str) -> tuple[str, ...]:
         """A list of texts; none where the key is not there."""
         value = self.item.get(key, [])
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise self._wrong(f"{key} is {value!r}; it takes a list of texts")
+            raise self.wrong(f"{key} is {value!r}; it takes a list of texts")
         return tuple(value)
 
     def choice(self, key: str, choices: tuple[str, ...]) -> str:
         """One of some words; the first where the key is not there."""
         value = self.item.get(key, choices[0])
         if value not in choices:
-            raise self._wrong(f"unknown {key} {value!r}; accepted are {', '.join(choices)}")
+            raise self.wrong(f"unknown {key} {value!r}; accepted are {', '.join(choices)}")
         return str(value)
 
     def lane(self, key: str) -> str:
@@ -92,7 +92,7 @@ class Entry:
         """Names of lanes; real time where the key is not there."""
         for lane in self.texts(key):
             if lane not in LANES:
-                raise self._wrong(f"unknown lane {lane!r}; accepted are {', '.join(LANES)}")
+                raise self.wrong(f"unknown lane {lane!r}; accepted are {', '.join(LANES)}")
         return self.texts(key) or (REALTIME,)
 
     def day(self, key: str, default: str) -> str:
@@ -103,13 +103,13 @@ class Entry:
         try:
             return date.fromisoformat(value).isoformat()
         except ValueError as error:
-            raise self._wrong(f"{key} is {value!r}; it takes a date such as 2026-09-01") from error
+            raise self.wrong(f"{key} is {value!r}; it takes a date such as 2026-09-01") from error
 
     def count(self, key: str) -> int:
         """A number of tokens."""
         value = self.item.get(key)
         if type(value) is not int or value < 0:
-            raise self._wrong(f"{key} is {value!r}; it takes a number of tokens such as 200000")
+            raise self.wrong(f"{key} is {value!r}; it takes a number of tokens such as 200000")
         return value
 
     def fraction(self, key: str) -> tuple[int, int]:
@@ -117,14 +117,14 @@ class Entry:
         numerator, _, denominator = self.text(key).partition("/")
         parts = (numerator, denominator or "1")
         if not all(part.isascii() and part.isdigit() and int(part) for part in parts):
-            raise self._wrong(f"{key} is {self.item[key]!r}; it takes a fraction such as '1/2'")
+            raise self.wrong(f"{key} is {self.item[key]!r}; it takes a fraction such as '1/2'")
         return int(parts[0]), int(parts[1])
 
     def percent(self, key: str) -> int:
         """A percentage in thousandths."""
         value = self.micro(key)
         if value > 100 * 10**_MICRO_DIGITS or value % 1_000:
-            raise self._wrong(f"{key} is {self.item[key]!r}; it takes 0 to 100, three decimals")
+            raise self.wrong(f"{key} is {self.item[key]!r}; it takes 0 to 100, three decimals")
         return value // 1_000
 
     def micro(self, key: str, default: int | None = None) -> int:
@@ -133,11 +133,11 @@ class Entry:
         if value is None and default is not None:
             return default
         if value is None:
-            raise self._wrong(f"{key!r} is missing")
+            raise self.wrong(f"{key!r} is missing")
         whole, _, digits = str(value).strip().partition(".")
         decimal = (whole + digits).isascii() and (whole + digits).isdigit()
         if isinstance(value, bool) or not decimal or len(digits) > _MICRO_DIGITS:
-            raise self._wrong(f"{key} is {value!r}; it takes USD such as '0.15', six decimals")
+            raise self.wrong(f"{key} is {value!r}; it takes USD such as '0.15', six decimals")
         return int(whole + digits.ljust(_MICRO_DIGITS, "0"))
 
     def vector(self, *besides: str) -> Vector:
@@ -159,8 +159,18 @@ class Entry:
         """Entries inside this one."""
         items = self.item.get(key, [])
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-            raise self._wrong(f"{key} is {items!r}; it takes a list such as [{{above = 200000}}]")
+            raise self.wrong(f"{key} is {items!r}; it takes a list such as [{{above = 200000}}]")
         return [Entry(item, f"{self.where}, {key} {n}") for n, item in enumerate(items, start=1)]
 
-    def _wrong(self, what: str) -> BadInput:
+    def whole(self, key: str, default: int | None = None) -> int:
+        """A whole number above zero."""
+        value = self.item.get(key, default)
+        if value is None:
+            raise self.wrong(f"{key!r} is missing")
+        if type(value) is not int or value < 1:
+            raise self.wrong(f"{key} is {value!r}; it takes a whole number such as 2")
+        return value
+
+    def wrong(self, what: str) -> BadInput:
+        """An error that says where."""
         return BadInput(f"{self.where}: {what}")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from lanewise.errors import BadInput
 from lanewise.pricing.arithmetic import Rates
@@ -14,6 +17,7 @@ from lanewise.pricing.entries import Entry, entries, parse
 from lanewise.pricing.names import closeness
 
 FOREVER = "9999-12-31"
+_MILLION = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,17 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class SelfHosted:
+    """A machine of one's own. `busy`: paid for by the second it works; `wall`: by the month, idle or not."""
+
+    name: str
+    pico_per_hour: Fraction  # all its GPUs, overhead included
+    tokens_per_second: int  # in and out together, while it works
+    allocation: str
+    utilization: Fraction  # the share of a month that it works, for `wall`
+
+
+@dataclass(frozen=True, slots=True)
 class Overlay:
     """One file of additions."""
 
@@ -104,6 +119,7 @@ class Overlay:
     regions: tuple[Region, ...] = ()
     aliases: tuple[tuple[str, str, str], ...] = ()  # provider, id, what it means
     notes: tuple[Note, ...] = ()
+    machines: tuple[SelfHosted, ...] = ()
 
     def price(self, provider: str, model: str, day: str, lane: str) -> Rates | None:
         """The closest entry for this model and lane that has begun; of equals the newest."""
@@ -153,8 +169,10 @@ def _digest(raw: bytes) -> str:
 def _overlay(raw: bytes, version: str, where: str) -> Overlay:
     table = parse(raw, where)
     for section in table:
-        if section not in ("version", *SECTIONS):
-            raise BadInput(f"{where}: unknown [[{section}]]; accepted are {', '.join(SECTIONS)}")
+        if section not in ("version", "self_hosted", *SECTIONS):
+            raise BadInput(
+                f"{where}: unknown [[{section}]]; accepted are {', '.join(SECTIONS)} and [self_hosted.NAME]"
+            )
     found = {section: entries(table, section, raw, where) for section in SECTIONS}
     return Overlay(
         version,
@@ -164,6 +182,7 @@ def _overlay(raw: bytes, version: str, where: str) -> Overlay:
         regions=tuple(map(_region, found["region"])),
         aliases=tuple(map(_alias, found["alias"])),
         notes=tuple(map(_note, found["note"])),
+        machines=tuple(_machines(table.get("self_hosted", {}), where)),
     )
 
 
@@ -218,3 +237,28 @@ def _alias(entry: Entry) -> tuple[str, str, str]:
 def _note(entry: Entry) -> Note:
     entry.only("provider", "models", "text")
     return Note(entry.text("provider"), entry.texts("models"), entry.text("text"))
+
+
+def _machines(table: Any, where: str) -> Iterator[SelfHosted]:
+    if not isinstance(table, dict) or not all(isinstance(item, dict) for item in table.values()):
+        raise BadInput(f"{where}: self_hosted is not a table of tables; write [self_hosted.NAME]")
+    for name, item in table.items():
+        yield _machine(name, Entry(item, f"{where}: self_hosted.{name}"))
+
+
+def _machine(name: str, entry: Entry) -> SelfHosted:
+    entry.only(
+        "gpu_hour_usd", "gpus", "overhead_percent", "tokens_per_second", "allocation", "utilization"
+    )
+    overhead = Fraction(entry.micro("overhead_percent", 0), 100 * _MILLION)
+    utilization = Fraction(entry.micro("utilization", _MILLION), _MILLION)
+    if not 0 < utilization <= 1:
+        raise entry.wrong(f"utilization is {entry.item['utilization']!r}; it takes 0.01 to 1")
+    hourly = entry.micro("gpu_hour_usd") * _MILLION  # micro-USD -> pico-USD
+    return SelfHosted(
+        name,
+        hourly * entry.whole("gpus", 1) * (1 + overhead),
+        entry.whole("tokens_per_second"),
+        entry.choice("allocation", ("wall", "busy")),
+        utilization,
+    )

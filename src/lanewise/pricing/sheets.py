@@ -13,7 +13,6 @@ from lanewise.pricing.book import PriceBook, Resolved
 from lanewise.pricing.dollars import plain
 
 RATES: Final = tuple(item.name for item in fields(Vector))
-_SURE: Final = ("listed", "override", "rule")
 _NANO_PER_MILLION: Final = 1_000  # pico-USD per token -> nano-USD per million tokens
 
 
@@ -87,16 +86,6 @@ def _changes(
             if was.rates != will.rates:
                 yield Change(day, lane, was, will)
         before = then
-
-
-def sellers(book: PriceBook, model: str, at: datetime) -> tuple[str, ...]:
-    """Who sells a model: those of whom it is known; else those whose list has something like it."""
-    statuses = {
-        name: {book.resolve(name, model, at, lane).status for lane in LANES}
-        for name in book.providers
-    }
-    sure = [name for name, found in statuses.items() if found.intersection(_SURE)]
-    return tuple(sure or [name for name, found in statuses.items() if found != {"unknown"}])
 
 
 @dataclass(frozen=True, slots=True)

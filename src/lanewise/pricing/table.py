@@ -23,6 +23,9 @@ from lanewise.pricing.names import dashed, stem
 _Prices = tuple[int, int, int, int, int, int]  # in the order of `Vector`
 
 
+_REMEMBERED = 4_096  # models
+
+
 class Dated(msgspec.Struct, frozen=True):
     """Prices of one lane from a day on (`""`: always). A tier is [above, six prices]."""
 
@@ -91,6 +94,7 @@ class Table:
             raise BadInput(f"{where}: changed after it was compiled")
         self.version, self.dated = file.version, file.dated
         self._read: dict[str, Provider] = {}
+        self._found: dict[tuple[str, str], Found | None] = {}  # each is asked for lane by lane
 
     @property
     def providers(self) -> tuple[str, ...]:
@@ -108,8 +112,13 @@ class Table:
 
     def find(self, provider: str, name: str) -> Found | None:
         """The model an id means to a provider, by the library's own rules, first match first."""
-        name = name.lower()
-        return self._find(provider, name) or self._find(provider, dashed(name))
+        key = (provider, name.lower())
+        if key not in self._found:
+            found = self._find(*key) or self._find(provider, dashed(key[1]))
+            if len(self._found) >= _REMEMBERED:
+                self._found.clear()
+            self._found[key] = found
+        return self._found[key]
 
     def _find(self, provider: str, name: str) -> Found | None:
         asked = self.provider(provider)

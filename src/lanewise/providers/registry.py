@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from lanewise.domain.lanes import BACKGROUND_2H, BACKGROUND_8H, BATCH, FLEX, REALTIME, LaneName
 from lanewise.domain.packing import Limits
 from lanewise.domain.results import ResultLine, Unreadable
 from lanewise.providers.protocol import Account, BatchProvider
@@ -45,3 +46,18 @@ def limits(provider: str, endpoint: str) -> Limits:
 def one_model_a_batch(provider: str) -> bool:
     """Whether every request of a batch must name the same model."""
     return provider == "openai"
+
+
+def lanes(provider: str, endpoint: str) -> tuple[LaneName, ...]:
+    """The lanes by which a provider answers this endpoint, the quickest first.
+
+    Whether it offers a lane for a certain model is told by whether the lane has a price.
+
+    >>> lanes("openai", "/v1/embeddings")
+    ('realtime', 'batch')
+    """
+    if provider == "openai" and endpoint == "/v1/responses":
+        return REALTIME, FLEX, BACKGROUND_2H, BACKGROUND_8H, BATCH
+    if provider == "openai" and endpoint == "/v1/chat/completions":
+        return REALTIME, FLEX, BATCH
+    return REALTIME, BATCH

@@ -1,6 +1,7 @@
 """The Python face: the same engine as the command line, embedded in a program."""
 
+from lanewise.sdk.books import Books
 from lanewise.sdk.client import Client, Ticket
 from lanewise.sdk.sync import SyncClient
 
-__all__ = ["Client", "SyncClient", "Ticket"]
+__all__ = ["Books", "Client", "SyncClient", "Ticket"]

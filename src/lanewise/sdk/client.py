@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,6 +15,7 @@ from lanewise.app import Engine, Receipt, RunRequest, receipt_of
 from lanewise.errors import BadInput
 from lanewise.intake import ReadOptions, describe, read
 from lanewise.lanes.worker import raise_if_hopeless
+from lanewise.pricing.dollars import nano_usd
 from lanewise.settings import load
 from lanewise.store.protocol import Run
 
@@ -78,10 +80,13 @@ class Client:
         model: str | None = None,
         again: bool = False,
         tags: Mapping[str, str] | None = None,
+        max_usd: Decimal | int | str | None = None,
     ) -> Ticket:
         """Accept requests durably. The same requests again give the same run, unless `again`.
 
-        `tags` are kept with the run and savings can be shown by them.
+        `tags` are kept with the run and savings can be shown by them. `max_usd`: what may cost more is
+        refused with `lanewise.errors.OverBudget`, as is what a budget or the daily cap has no room for;
+        nothing is accepted then.
         """
         items = [dict(item) for item in requests]
         options = ReadOptions(endpoint, model)
@@ -93,7 +98,8 @@ class Client:
             again=again,
             tags=tags or {},
         )
-        received = self.engine.accept(read([items], options), wanted)
+        most = None if max_usd is None else nano_usd(str(max_usd), "max_usd")
+        received = self.engine.accept(read([items], options), wanted, max_nano=most)
         if received.run is None:
             raise BadInput(
                 describe(received.broken, [items], received.broken_count)

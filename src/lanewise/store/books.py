@@ -78,6 +78,16 @@ class Money:
 
 
 @dataclass(frozen=True, slots=True)
+class Observation:
+    """What was counted before a request was sent, and what its answer really used."""
+
+    provider: str
+    model: str  # as it was asked for, where that is known
+    counted: int  # input tokens
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
 class Cap:
     """No more than `limit_nano` since an instant, for one workflow or (None) for all."""
 

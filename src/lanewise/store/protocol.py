@@ -21,7 +21,7 @@ from lanewise.domain.packing import Frame, Limits, PackingKey
 from lanewise.domain.results import Verdict
 from lanewise.domain.usage import Usage
 from lanewise.errors import LanewiseError
-from lanewise.store.books import Cap, Entry, LedgerRow, Money, Standing
+from lanewise.store.books import Cap, Entry, LedgerRow, Money, Observation, Standing
 from lanewise.store.records import Record, Records, RecordTable
 
 
@@ -336,8 +336,12 @@ class Draft(Protocol):
         number: int,
         caller_id: str,
         units: int,
+        tokens: int = 0,
     ) -> None:
-        """Add one request. Raises `BadInput` when it can never fit a batch."""
+        """Add one request; `tokens` is its input as counted here, 0 if it was not.
+
+        Raises `BadInput` when it can never fit a batch.
+        """
         ...
 
     def commit(self, run: NewRun, accounts: Sequence[AccountRow]) -> tuple[Run, bool]:
@@ -604,6 +608,10 @@ class Store(Protocol):
 
     def records_of(self, batch: BatchId) -> Records:
         """The result records of a settled batch."""
+        ...
+
+    def observations(self, workflow: str, *, limit: int) -> Iterator[Observation]:
+        """Answers of a workflow whose input was counted before, newest batches first."""
         ...
 
     def standing(self, caps: Sequence[Cap]) -> list[Standing]:

@@ -20,7 +20,7 @@ A segment is three files with one name. Nothing but this module opens them.
     32      u64    prefix group, 0 for none
     40      f64    deadline, seconds since the epoch, 0 for none
     48      u32    number of the policy decision, 0 for none
-    52      u32    estimated input tokens
+    52      u32    input tokens as counted here before it was sent, 0 where it was not counted
     56      u32    billable units that a provider limits (embedding inputs), else 1
     60      u32    zero
     ======  =====  ==========================================================================
@@ -51,6 +51,7 @@ HEADER: Final = struct.Struct("<4sHH8x")
 RECORD: Final = struct.Struct("<QIIQQQdIIII")
 _FLUSH_AT: Final = 512 * 1024
 _CHUNK: Final = 1024 * 1024
+_MOST_TOKENS: Final = 2**32 - 1
 _ORDINAL_DIGITS: Final = 9
 _PIECES: Final = 1_000  # buffers in one system call; the kernel takes 1,024
 _encode = msgspec.json.Encoder().encode
@@ -103,7 +104,15 @@ class SegmentWriter:
         )
 
     def append(
-        self, body: bytes, digest: bytes, *, sequence: int, number: int, caller_id: str, units: int
+        self,
+        body: bytes,
+        digest: bytes,
+        *,
+        sequence: int,
+        number: int,
+        caller_id: str,
+        units: int,
+        tokens: int = 0,
     ) -> None:
         """Add one request. `digest` is the SHA-256 of `body`."""
         line = b"%b%d%b%b%b" % (self._head, self.requests, self._middle, body, self._tail)
@@ -117,7 +126,7 @@ class SegmentWriter:
             0,
             0.0,
             0,
-            len(body) // 4,
+            min(tokens, _MOST_TOKENS),
             units,
             0,
         )
@@ -243,9 +252,7 @@ def rebuild_index(directory: Path, segment: SegmentId) -> int:
         for line in file:
             if not line.endswith(b"\n"):
                 break
-            record = Entry(
-                offset, len(line), 0, count, _content(line), 0, 0.0, 0, len(line) // 4, 1
-            )
+            record = Entry(offset, len(line), 0, count, _content(line), 0, 0.0, 0, 0, 1)
             data += RECORD.pack(*record)
             offset += len(line)
             count += 1

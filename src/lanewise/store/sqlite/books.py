@@ -9,11 +9,13 @@ from collections.abc import Iterator, Sequence
 
 from lanewise.domain.ids import AccountId, BatchId, RunId, fresh_id
 from lanewise.domain.lanes import LaneName
+from lanewise.domain.ordinals import Ordinals
+from lanewise.domain.results import Verdict
 from lanewise.domain.usage import Usage
 from lanewise.errors import OverBudget
 from lanewise.pricing.dollars import dollars
 from lanewise.pricing.kept import KeptPrice, rates_from
-from lanewise.store.books import Cap, Entry, LedgerRow, Money, Standing
+from lanewise.store.books import Cap, Entry, LedgerRow, Money, Observation, Standing
 from lanewise.store.protocol import BatchRow, NewRun
 from lanewise.store.records import Records
 from lanewise.store.sqlite.base import Operations
@@ -67,6 +69,24 @@ class BookOperations(Operations):
         """The result records of a settled batch."""
         fence = self._db.one(self._books["batch"], (batch,))["fence"]
         return Records(self._batch_directory(batch) / f"{fence}.res")
+
+    def observations(self, workflow: str, *, limit: int) -> Iterator[Observation]:
+        """Answers of a workflow whose input was counted before, newest batches first."""
+        for part in self._db.all(self._books["settled_parts_of_workflow"], (workflow,)):
+            records = self._directory_records(part)
+            if limit <= 0 or records is None:
+                continue
+            ordinals = Ordinals.decode(part["ordinals"])
+            entries = self._segment(part["run_id"], part["segment_id"]).entries(ordinals)
+            for position, entry in enumerate(entries, start=part["start"]):
+                record = records[position]
+                if entry.tokens and record.verdict == Verdict.ANSWERED and limit > 0:
+                    limit -= 1
+                    yield Observation(part["provider"], part["model"], entry.tokens, record.usage)
+
+    def _directory_records(self, part: sqlite3.Row) -> Records | None:
+        path = self._batch_directory(part["batch_id"]) / f"{part['fence']}.res"
+        return Records(path) if path.exists() else None
 
     def standing(self, caps: Sequence[Cap]) -> list[Standing]:
         """Where each cap stands now."""

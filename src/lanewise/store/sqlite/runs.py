@@ -285,6 +285,7 @@ class FileDraft:
         number: int,
         caller_id: str,
         units: int,
+        tokens: int = 0,
     ) -> None:
         """Add one request; see `lanewise.store.protocol.Draft`."""
         current = self._last
@@ -293,7 +294,13 @@ class FileDraft:
         if current is None or not current.writer.has_room(len(body), units, limits):
             current = self._next(key, frame, body, number, limits)
         current.writer.append(
-            body, digest, sequence=self.requests, number=number, caller_id=caller_id, units=units
+            body,
+            digest,
+            sequence=self.requests,
+            number=number,
+            caller_id=caller_id,
+            units=units,
+            tokens=tokens,
         )
         self._last = current
         current.bodies += len(body)

@@ -59,6 +59,16 @@ SELECT l.*, coalesce(r.name, l.run_id) AS run_name, coalesce(r.tags, '{}') AS ta
 FROM ledger l LEFT JOIN runs r ON r.id = l.run_id
 WHERE (?1 IS NULL OR l.at >= ?1) AND (?2 IS NULL OR l.at < ?2) ORDER BY l.id
 
+-- name: settled_parts_of_workflow
+SELECT p.segment_id, p.ordinals, s.run_id, b.id AS batch_id, b.fence, k.provider,
+    CASE WHEN k.model <> '' THEN k.model ELSE coalesce((SELECT CASE WHEN count(DISTINCT l.model) = 1
+        THEN max(l.model) END FROM ledger l WHERE l.commit_id = b.id AND l.kind = 'answer'), '') END AS model,
+    (SELECT coalesce(sum(q.requests), 0) FROM batch_parts q WHERE q.batch_id = p.batch_id AND q.place < p.place)
+        AS start
+FROM batch_parts p JOIN batches b ON b.id = p.batch_id JOIN segments s ON s.id = p.segment_id
+JOIN runs r ON r.id = s.run_id JOIN packing_keys k ON k.id = b.key_id
+WHERE r.workflow = ? AND b.state = 'settled' AND s.state <> 'deleted' ORDER BY b.settled_at DESC, b.rowid DESC
+
 -- name: spent
 SELECT coalesce(sum(cost_nano), 0) FROM ledger WHERE at >= ?1 AND (?2 IS NULL OR workflow = ?2)
 

@@ -1,0 +1,176 @@
+"""`lanewise calc`: what a workload would cost a month, lane by lane. No network, no home needed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lanewise.cli import calc_output as output
+from lanewise.cli.calc_input import Asked, from_file, volumes, workload
+from lanewise.clock import SystemClock
+from lanewise.domain.lanes import LANES
+from lanewise.errors import BadInput
+from lanewise.pricing import PriceBook
+from lanewise.pricing.calculator import Bill, calculate
+from lanewise.pricing.calculator.machines import BreakEven, break_even
+from lanewise.pricing.selling import MAKERS
+from lanewise.settings import load
+
+
+@click.command
+@click.option("--model", help="The model, e.g. gpt-4o-mini.")
+@click.option("--provider", help="Who sells it; without it, its maker.")
+@click.option("--in", "in_", metavar="TOKENS", help="10M/day, or of a request: 1200, or p50..p95.")
+@click.option("--out", metavar="TOKENS", help="The same for output.")
+@click.option("--n", metavar="RATE", help="Requests, e.g. 20000/day, where --in is one request's.")
+@click.option("--cached", metavar="SHARE", help="Of the input, what is read from a cache: 60%.")
+@click.option("--wait-share", metavar="SHARE", help="Of the requests, what can wait. [100%]")
+@click.option("--wait", metavar="TIME", help="How long it can wait: 8h, 30m, 1d, none. [24h]")
+@click.option(
+    "--rescue", metavar="SHARE", help="Of what waits, what is sent in real time after all."
+)
+@click.option("--waste", metavar="SHARE", help="Paid for in the lane and not used, of its cost.")
+@click.option("--lane", type=click.Choice(list(LANES)), help="This lane and real time only.")
+@click.option("--compare", metavar="MODELS", help="Other models too: a,b or all.")
+@click.option(
+    "--file", "file", type=click.Path(path_type=Path), help="[[workload]] rows in a TOML file."
+)
+@click.option("--self-hosted", metavar="NAME", help="Beside a machine of prices.toml.")
+@click.option("--at", metavar="DATE", help="Prices of this day (UTC). [today]")
+@click.option("--explain", is_flag=True, help="Print every term of the sums.")
+@click.option("--json", "form", flag_value="json", help="Print JSON for programs.")
+@click.option("--csv", "form", flag_value="csv", help="Print CSV.")
+@click.option("--md", "form", flag_value="md", help="Print a Markdown table.")
+@click.option(
+    "--coefficients", "form", flag_value="coefficients",
+    help="Print what a web page needs to calculate by itself, as JSON.",
+)  # fmt: skip
+@click.option("--home", type=click.Path(path_type=Path), help="Whose prices.toml. [LANEWISE_HOME]")
+def calc(
+    *,
+    compare: str | None,
+    file: Path | None,
+    lane: str | None,
+    self_hosted: str | None,
+    at: str | None,
+    explain: bool,
+    form: str | None,
+    home: Path | None,
+    **given: str | None,
+) -> None:
+    """Calculate what a workload costs in a month of 30 days, in every lane its provider offers.
+
+    lanewise calc --model gpt-4o --in 10M/day
+
+    lanewise calc --model gpt-5-mini --in 1200..4000 --out 150 --n 20000/day --cached 60% --wait 8h
+    """
+    book = PriceBook.of_home(load(home=home).home)
+    when = _day(at)
+    bills = _bills(book, when, _asked(given, file), compare, None if lane is None else [lane])
+    machine = None if self_hosted is None else _on_machine(book, self_hosted, bills)
+    match form:
+        case "json":
+            click.echo(json.dumps(output.as_json(book, when, bills, machine)))
+        case "coefficients":
+            click.echo(json.dumps(_coefficients(book, bills, when)))
+        case "csv":
+            click.echo(output.as_csv(bills), nl=False)
+        case "md":
+            click.echo(output.as_markdown(bills))
+        case _:
+            click.echo(output.as_text(when, bills, compared=compare is not None, machine=machine))
+    if explain and form is None:
+        click.echo(output.explained(bills))
+
+
+def _asked(given: dict[str, str | None], file: Path | None) -> list[Asked]:
+    values = {key.rstrip("_"): text for key, text in given.items() if text is not None}
+    if file is None:
+        return [Asked("", values)]
+    if values:
+        names = ", ".join(f"--{key.replace('_', '-')}" for key in values)
+        raise BadInput(f"--file holds whole workloads; {names} cannot be given with it")
+    return list(from_file(file))
+
+
+def _bills(
+    book: PriceBook,
+    when: datetime,
+    asked: Sequence[Asked],
+    compare: str | None,
+    lanes: list[str] | None,
+) -> list[Bill]:
+    if compare is None:
+        works = [workload(book, item, when) for item in asked]
+        return [calculate(book, work, when, lanes=lanes) for work in works]
+    if len(asked) != 1 or asked[0].where:
+        raise BadInput("--compare compares models for one workload; it cannot be given with --file")
+    return _compared(book, when, asked[0], compare, lanes)
+
+
+def _compared(
+    book: PriceBook, when: datetime, asked: Asked, compare: str, lanes: list[str] | None
+) -> list[Bill]:
+    """Cheapest first; of unknown price last."""
+    if compare == "all":
+        sellers = [asked.values["provider"]] if "provider" in asked.values else MAKERS
+        works = [volumes(asked, who, model) for who in sellers for model in book.models(who)]
+    else:
+        names = [asked.values["model"]] if "model" in asked.values else []
+        names += [name.strip() for name in compare.split(",") if name.strip()]
+        works = [
+            workload(book, Asked("", asked.values | {"model": name}), when)
+            for name in dict.fromkeys(names)
+        ]
+    bills = [calculate(book, work, when, lanes=lanes, announce=False) for work in works]
+    if compare == "all":
+        bills = [bill for bill in bills if _sells(bill)]
+    return sorted(bills, key=_cost)
+
+
+def _sells(bill: Bill) -> bool:
+    """Whether the model has a price, and one for output if output is asked for."""
+    best = bill.cheapest
+    if best is None or not best.pico:
+        return False
+    rates = best.price.rates
+    return rates is not None and (not bill.workload.output.p50 or rates.base.output > 0)
+
+
+def _cost(bill: Bill) -> tuple[bool, Any, str]:
+    best = bill.cheapest
+    pico = None if best is None else best.pico
+    return pico is None, pico or 0, bill.workload.model
+
+
+def _on_machine(book: PriceBook, name: str, bills: Sequence[Bill]) -> list[BreakEven | None]:
+    machines = {machine.name: machine for machine in book.tables[2].machines}
+    if name not in machines:
+        known = ", ".join(machines) or "none; add [self_hosted.NAME] to prices.toml in the home"
+        raise BadInput(f"--self-hosted is {name!r}; known are: {known}")
+    return [
+        None if (best := bill.cheapest) is None else break_even(machines[name], bill.workload, best)
+        for bill in bills
+    ]
+
+
+def _coefficients(book: PriceBook, bills: Sequence[Bill], when: datetime) -> dict[str, Any]:
+    from lanewise.pricing.calculator.coefficients import coefficients
+
+    works = [bill.workload for bill in bills]
+    return coefficients(book, [(work.provider, work.model) for work in works], when)
+
+
+def _day(text: str | None) -> datetime:
+    if text is None:
+        return datetime.fromtimestamp(SystemClock().now(), UTC)
+    try:
+        day = date.fromisoformat(text)
+    except ValueError as error:
+        raise BadInput(f"--at is {text!r}; it takes a day such as 2026-12-01") from error
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)

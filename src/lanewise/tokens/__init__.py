@@ -1,0 +1,26 @@
+"""Counting tokens offline, always labelled with how, and what requests would cost if they were sent.
+
+    estimator = Estimator(book, at, place)
+    for request in requests:
+        count = estimator.add(request)
+    estimate = estimator.finish()
+
+A provider's own usage is the truth; nothing here is ever booked as cost.
+"""
+
+from lanewise.tokens.counting import Count, TokenCounter
+from lanewise.tokens.estimate import Estimate
+from lanewise.tokens.estimating import Estimator, Place
+from lanewise.tokens.history import History, history_of
+from lanewise.tokens.models import Method
+
+__all__ = [
+    "Count",
+    "Estimate",
+    "Estimator",
+    "History",
+    "Method",
+    "Place",
+    "TokenCounter",
+    "history_of",
+]
