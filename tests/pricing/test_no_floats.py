@@ -1,4 +1,7 @@
-"""No float can get into `lanewise.pricing`: not by a literal, a conversion, a division or a library."""
+"""No float can get into `lanewise.pricing`: not by a literal, a conversion, a division or a library.
+
+A true division is let through only where an operand is said to be a `Fraction` in the same file.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +20,16 @@ CONVERTING = {"float", "complex", "as_tuple_float", "from_float", "fsum", "mean"
 
 def floats(source: str) -> Iterator[str]:
     """Each way in which this source makes, takes or imports a float, as `line: what`."""
-    for node in ast.walk(ast.parse(source)):
+    tree = ast.parse(source)
+    exact = set(fractions(tree))
+    for node in ast.walk(tree):
         line = getattr(node, "lineno", 0)
         match node:
             case ast.Constant(value=float() | complex()):
                 yield f"{line}: the literal {node.value}"
-            case ast.BinOp(op=ast.Div()) | ast.AugAssign(op=ast.Div()):
+            case ast.BinOp(op=ast.Div()) if exact.isdisjoint(names(node)):
+                yield f"{line}: a true division"
+            case ast.AugAssign(op=ast.Div()):
                 yield f"{line}: a true division"
             case ast.BinOp(op=ast.Pow(), right=ast.UnaryOp(op=ast.USub())):
                 yield f"{line}: a negative power"
@@ -34,6 +41,25 @@ def floats(source: str) -> Iterator[str]:
                         yield f"{line}: import {item.name}"
             case ast.ImportFrom(module=str(module)) if module.partition(".")[0] in LIBRARIES:
                 yield f"{line}: from {module}"
+
+
+def fractions(tree: ast.AST) -> Iterator[str]:
+    """The names that are annotated as a `Fraction`, and that class's own."""
+    yield "Fraction"
+    for node in ast.walk(tree):
+        match node:
+            case ast.arg(arg=name, annotation=ast.expr() as said):
+                yield from (name,) if "Fraction" in names(said) else ()
+            case ast.AnnAssign(target=ast.Name(id=name), annotation=said):
+                yield from (name,) if "Fraction" in names(said) else ()
+
+
+def names(node: ast.AST) -> set[str]:
+    """Every name and attribute in an expression."""
+    inside = list(ast.walk(node))
+    return {item.id for item in inside if isinstance(item, ast.Name)} | {
+        item.attr for item in inside if isinstance(item, ast.Attribute)
+    }
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
@@ -50,6 +76,7 @@ def test_every_module_of_the_package_is_looked_at() -> None:
     [
         "rate = 0.5",
         "rate = cost / 2",
+        "def f(cost: int, other: Fraction) -> int:\n    return round(cost / 2)",
         "cost /= 2",
         "rate = float(text)",
         "def f(x: float) -> int: ...",
@@ -64,6 +91,15 @@ def test_each_way_in_is_seen(source: str) -> None:
     assert list(floats(source))
 
 
-@pytest.mark.parametrize("source", ["rate = cost // 2", "rate = Decimal('0.5')", "a = 10**6"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "rate = cost // 2",
+        "rate = Decimal('0.5')",
+        "a = 10**6",
+        "a = Fraction(1) / 3",
+        "def f(cost: Fraction) -> Fraction:\n    return cost / 2",
+    ],
+)
 def test_exact_arithmetic_is_let_through(source: str) -> None:
     assert not list(floats(source))
