@@ -23,24 +23,38 @@ def floats(source: str) -> Iterator[str]:
     tree = ast.parse(source)
     exact = set(fractions(tree))
     for node in ast.walk(tree):
-        line = getattr(node, "lineno", 0)
-        match node:
-            case ast.Constant(value=float() | complex()):
-                yield f"{line}: the literal {node.value}"
-            case ast.BinOp(op=ast.Div()) if exact.isdisjoint(names(node)):
-                yield f"{line}: a true division"
-            case ast.AugAssign(op=ast.Div()):
-                yield f"{line}: a true division"
-            case ast.BinOp(op=ast.Pow(), right=ast.UnaryOp(op=ast.USub())):
-                yield f"{line}: a negative power"
-            case ast.Name(id=name) | ast.Attribute(attr=name) if name in CONVERTING:
-                yield f"{line}: {name}"
-            case ast.Import(names=names):
-                for item in names:
-                    if item.name.partition(".")[0] in LIBRARIES:
-                        yield f"{line}: import {item.name}"
-            case ast.ImportFrom(module=str(module)) if module.partition(".")[0] in LIBRARIES:
-                yield f"{line}: from {module}"
+        found = imported(node) or made(node, exact)
+        if found:
+            yield f"{getattr(node, 'lineno', 0)}: {found}"
+
+
+def made(node: ast.AST, exact: set[str]) -> str:
+    """How this node makes a float, if it does."""
+    match node:
+        case ast.Constant(value=float() | complex()):
+            return f"the literal {node.value}"
+        case ast.BinOp(op=ast.Div()) if exact.isdisjoint(mentioned(node)):
+            return "a true division"
+        case ast.AugAssign(op=ast.Div()):
+            return "a true division"
+        case ast.BinOp(op=ast.Pow(), right=ast.UnaryOp(op=ast.USub())):
+            return "a negative power"
+        case ast.Name(id=name) | ast.Attribute(attr=name) if name in CONVERTING:
+            return name
+    return ""
+
+
+def imported(node: ast.AST) -> str:
+    """The library that this node imports, if it is one that works in floats."""
+    match node:
+        case ast.Import(names=items):
+            modules = [item.name for item in items]
+        case ast.ImportFrom(module=str(module)):
+            modules = [module]
+        case _:
+            return ""
+    found = [module for module in modules if module.partition(".")[0] in LIBRARIES]
+    return f"import {found[0]}" if found else ""
 
 
 def fractions(tree: ast.AST) -> Iterator[str]:
@@ -49,12 +63,12 @@ def fractions(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         match node:
             case ast.arg(arg=name, annotation=ast.expr() as said):
-                yield from (name,) if "Fraction" in names(said) else ()
+                yield from (name,) if "Fraction" in mentioned(said) else ()
             case ast.AnnAssign(target=ast.Name(id=name), annotation=said):
-                yield from (name,) if "Fraction" in names(said) else ()
+                yield from (name,) if "Fraction" in mentioned(said) else ()
 
 
-def names(node: ast.AST) -> set[str]:
+def mentioned(node: ast.AST) -> set[str]:
     """Every name and attribute in an expression."""
     inside = list(ast.walk(node))
     return {item.id for item in inside if isinstance(item, ast.Name)} | {
