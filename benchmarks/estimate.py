@@ -20,28 +20,14 @@ from datetime import UTC, datetime
 from itertools import cycle
 from pathlib import Path
 
+from measuring import WORDS
+
 from lanewise.app.estimating import SAMPLE, estimator
 from lanewise.intake import Accepted, ReadOptions, read
 from lanewise.pricing import PriceBook
 from lanewise.tokens import TokenCounter
 
 AT = datetime(2026, 11, 24, tzinfo=UTC)
-WORDS = [
-    "the",
-    "order",
-    "was",
-    "late",
-    "and",
-    "nobody",
-    "answered",
-    "about",
-    "missing",
-    "parts;",
-    "refund,",
-    "please,",
-    "by",
-    "Friday",
-]
 
 
 def prose() -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import Final
 
 import click
 
+from lanewise.app import Engine
 from lanewise.app.estimating import estimator
 from lanewise.cli import estimates
 from lanewise.cli.options import (
@@ -20,12 +21,14 @@ from lanewise.cli.options import (
 )
 from lanewise.cli.taking import source
 from lanewise.clock import SystemClock
-from lanewise.errors import BadInput
+from lanewise.errors import BadInput, StoreUnusable
 from lanewise.intake import Accepted, Broken, ReadOptions, Source, describe, name_of, read
 from lanewise.lanes.shift import Rules
 from lanewise.pricing import PriceBook
 from lanewise.pricing.dollars import nano_usd
-from lanewise.tokens import Estimate, Estimator
+from lanewise.settings import Settings
+from lanewise.store.sqlite.connection import DATABASE
+from lanewise.tokens import Estimate, Estimator, History
 
 _KEPT: Final = 10  # broken lines that are named
 
@@ -55,13 +58,14 @@ def estimate(
     """Say what requests would cost in each lane, before anything is sent.
 
     INPUT is as for `lanewise run`. Tokens are counted on this machine; no network, no credential. Every
-    figure is a range: at least, likely, at most.
+    figure is a range: at least, likely, at most. What earlier answers of the workflow teach is used.
     """
     most = None if max_usd is None else nano_usd(max_usd, "--max-usd")
     settings = settings_from(home, workflow=workflow)
     taking = estimator(
         PriceBook.of_home(settings.home),
         _day(at),
+        history=_history(settings),
         rules=Rules(batch_requests=settings.batch_requests, batch_bytes=settings.batch_bytes),
     )
     sources = [source(item) for item in inputs]
@@ -107,6 +111,18 @@ def _estimated(
     if not found.requests:
         raise BadInput("no request in the input; expected JSONL, one request a line")
     return found
+
+
+def _history(settings: Settings) -> History | None:
+    """What the workflow's earlier answers teach; None where there is no home, or none that opens."""
+    if not (settings.home / DATABASE).is_file():
+        return None
+    try:
+        with Engine(settings) as engine:
+            return engine.history(settings.workflow)
+    except StoreUnusable as error:
+        click.echo(f"estimating without the workflow's history: {error}", err=True)
+        return None
 
 
 def _day(text: str | None) -> datetime:

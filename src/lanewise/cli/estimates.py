@@ -102,10 +102,13 @@ def _assumptions(group: Group) -> Iterator[str]:
 
 
 def _table(estimate: Estimate) -> Table:
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     title = f"Estimate, prices of {estimate.at.date().isoformat()}"
-    table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
+    table = Table(
+        title=title, title_justify="left", box=SIMPLE_HEAD, show_edge=False, pad_edge=False
+    )
     table.add_column("model")
     for name in ("requests", "tokens in", "tokens out"):
         table.add_column(name, justify="right")

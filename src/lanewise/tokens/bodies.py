@@ -12,7 +12,17 @@ from typing import Any, Final
 
 import msgspec
 
-_ABSENT: Final = msgspec.Raw()
+from lanewise.tokens.shapes import (
+    Chat,
+    Completions,
+    Embeddings,
+    Function,
+    Message,
+    Messages,
+    Moderations,
+    Part,
+    Responses,
+)
 
 
 @dataclass(slots=True)
@@ -36,97 +46,8 @@ class Asked:
         self.parts[kind] = self.parts.get(kind, 0) + 1
 
 
-class _Source(msgspec.Struct, gc=False):
-    """Of an Anthropic image or document."""
-
-    type: str = ""
-    data: msgspec.Raw = _ABSENT  # base64 or text
-    content: msgspec.Raw = _ABSENT
-
-
-class _Part(msgspec.Struct, gc=False):
-    """A piece of content, in any of the three dialects of messages."""
-
-    type: str = "text"
-    text: str | None = None
-    refusal: str | None = None
-    thinking: str | None = None
-    title: str | None = None
-    context: str | None = None
-    name: str | None = None
-    source: _Source | None = None
-    input: msgspec.Raw = _ABSENT  # arguments of a tool call
-    content: msgspec.Raw = _ABSENT  # what a tool answered
-
-
-class _Function(msgspec.Struct, gc=False):
-    name: str | None = None
-    arguments: str | None = None
-
-
-class _Call(msgspec.Struct, gc=False):
-    function: _Function | None = None
-
-
-class _Message(msgspec.Struct, gc=False):
-    """A message, or any other item of the input of a response."""
-
-    content: str | list[_Part] | None = None
-    name: str | None = None
-    type: str = "message"
-    tool_calls: list[_Call] | None = None
-    function_call: _Function | None = None
-    arguments: str | None = None
-    output: msgspec.Raw = _ABSENT
-
-
-class _Chat(msgspec.Struct, gc=False):
-    messages: list[_Message]
-    tools: msgspec.Raw = _ABSENT
-    functions: msgspec.Raw = _ABSENT
-    response_format: msgspec.Raw = _ABSENT
-    max_completion_tokens: int | None = None
-    max_tokens: int | None = None
-    n: int | None = None
-
-
-class _Messages(msgspec.Struct, gc=False):
-    messages: list[_Message]
-    system: str | list[_Part] | None = None
-    tools: msgspec.Raw = _ABSENT
-    output_config: msgspec.Raw = _ABSENT
-    max_tokens: int | None = None
-
-
-class _Responses(msgspec.Struct, gc=False):
-    input: str | list[_Message] | None = None
-    instructions: str | None = None
-    tools: msgspec.Raw = _ABSENT
-    text: msgspec.Raw = _ABSENT
-    prompt: msgspec.Raw = _ABSENT
-    previous_response_id: str | None = None
-    conversation: msgspec.Raw = _ABSENT
-    max_output_tokens: int | None = None
-
-
-class _Completions(msgspec.Struct, gc=False):
-    prompt: str | list[str | int | list[int]]
-    suffix: str | None = None
-    max_tokens: int | None = None
-    n: int | None = None
-    best_of: int | None = None
-
-
-class _Embeddings(msgspec.Struct, gc=False):
-    input: str | list[str | int | list[int]]
-
-
-class _Moderations(msgspec.Struct, gc=False):
-    input: str | list[str | _Part]
-
-
 _COMPLETION_TOKENS: Final = 16  # what this endpoint answers at most where nothing is said
-_parts_or_text = msgspec.json.Decoder(str | list[_Part]).decode
+_parts_or_text = msgspec.json.Decoder(str | list[Part]).decode
 _text = msgspec.json.Decoder(str).decode
 
 
@@ -138,7 +59,7 @@ def _json(raw: msgspec.Raw) -> str:
     return bytes(raw).decode(errors="replace")
 
 
-def _chat(raw: bytes, decode: Callable[[bytes], _Chat]) -> Asked:
+def _chat(raw: bytes, decode: Callable[[bytes], Chat]) -> Asked:
     body = decode(raw)
     limit = body.max_completion_tokens
     asked = Asked(
@@ -150,7 +71,7 @@ def _chat(raw: bytes, decode: Callable[[bytes], _Chat]) -> Asked:
     return asked
 
 
-def _messages(raw: bytes, decode: Callable[[bytes], _Messages]) -> Asked:
+def _messages(raw: bytes, decode: Callable[[bytes], Messages]) -> Asked:
     body = decode(raw)
     asked = Asked(output_limit=body.max_tokens)
     _add_content(asked, body.system)
@@ -159,7 +80,7 @@ def _messages(raw: bytes, decode: Callable[[bytes], _Messages]) -> Asked:
     return asked
 
 
-def _responses(raw: bytes, decode: Callable[[bytes], _Responses]) -> Asked:
+def _responses(raw: bytes, decode: Callable[[bytes], Responses]) -> Asked:
     body = decode(raw)
     asked = Asked(output_limit=body.max_output_tokens)
     if body.instructions:
@@ -178,7 +99,7 @@ def _responses(raw: bytes, decode: Callable[[bytes], _Responses]) -> Asked:
     return asked
 
 
-def _completions(raw: bytes, decode: Callable[[bytes], _Completions]) -> Asked:
+def _completions(raw: bytes, decode: Callable[[bytes], Completions]) -> Asked:
     body = decode(raw)
     limit = _COMPLETION_TOKENS if body.max_tokens is None else body.max_tokens
     asked = Asked(output_limit=limit)
@@ -189,13 +110,13 @@ def _completions(raw: bytes, decode: Callable[[bytes], _Completions]) -> Asked:
     return asked
 
 
-def _embeddings(raw: bytes, decode: Callable[[bytes], _Embeddings]) -> Asked:
+def _embeddings(raw: bytes, decode: Callable[[bytes], Embeddings]) -> Asked:
     asked = Asked(no_output=True)
     _add_inputs(asked, decode(raw).input)
     return asked
 
 
-def _moderations(raw: bytes, decode: Callable[[bytes], _Moderations]) -> Asked:
+def _moderations(raw: bytes, decode: Callable[[bytes], Moderations]) -> Asked:
     asked = Asked(no_output=True)
     given = decode(raw).input
     for item in [given] if isinstance(given, str) else given:
@@ -222,7 +143,7 @@ def _add_inputs(asked: Asked, given: str | list[str | int | list[int]]) -> None:
     asked.inputs = asked.inputs or 1
 
 
-def _add_messages(asked: Asked, messages: list[_Message]) -> None:
+def _add_messages(asked: Asked, messages: list[Message]) -> None:
     texts = asked.texts
     asked.messages += len(messages)
     for message in messages:
@@ -233,6 +154,7 @@ def _add_messages(asked: Asked, messages: list[_Message]) -> None:
             _add_content(asked, content)
         if message.name:
             texts.append(message.name)
+            asked.token_ids += 1  # what announces it
         if message.tool_calls:
             for call in message.tool_calls:
                 _add_call(asked, call.function)
@@ -245,12 +167,12 @@ def _add_messages(asked: Asked, messages: list[_Message]) -> None:
             asked.part("earlier conversation")
 
 
-def _add_call(asked: Asked, function: _Function | None) -> None:
+def _add_call(asked: Asked, function: Function | None) -> None:
     if function is not None:
         asked.texts += [text for text in (function.name, function.arguments) if text]
 
 
-def _add_content(asked: Asked, content: str | list[_Part] | None) -> None:
+def _add_content(asked: Asked, content: str | list[Part] | None) -> None:
     if isinstance(content, str):
         asked.texts.append(content)
         return
@@ -271,7 +193,7 @@ _UNCOUNTABLE: Final = (
 )
 
 
-def _add_part(asked: Asked, part: _Part) -> None:
+def _add_part(asked: Asked, part: Part) -> None:
     said = (part.text, part.refusal, part.thinking, part.title, part.context, part.name)
     asked.texts += [text for text in said if text]
     if _there(part.input):
@@ -341,12 +263,12 @@ def _texts(value: object) -> Iterator[str]:
 
 
 READERS: Final[dict[str, Callable[[bytes], Asked]]] = {
-    "/v1/chat/completions": _reader(_Chat, _chat),
-    "/v1/messages": _reader(_Messages, _messages),
-    "/v1/responses": _reader(_Responses, _responses),
-    "/v1/completions": _reader(_Completions, _completions),
-    "/v1/embeddings": _reader(_Embeddings, _embeddings, no_output=True),
-    "/v1/moderations": _reader(_Moderations, _moderations, no_output=True),
+    "/v1/chat/completions": _reader(Chat, _chat),
+    "/v1/messages": _reader(Messages, _messages),
+    "/v1/responses": _reader(Responses, _responses),
+    "/v1/completions": _reader(Completions, _completions),
+    "/v1/embeddings": _reader(Embeddings, _embeddings, no_output=True),
+    "/v1/moderations": _reader(Moderations, _moderations, no_output=True),
 }
 
 

@@ -164,7 +164,7 @@ class Estimator:
 
     def _new(self, provider: str, endpoint: str, model: str) -> Sums:
         place = self._place(provider, endpoint)
-        packing = (provider, endpoint, model if place.one_model else "")
+        packing = (str(provider), endpoint, model if place.one_model else "")
         filling = self._fillings.get(packing)
         if filling is None:
             filling = self._fillings[packing] = Filling(place.limits, place.around)
@@ -174,7 +174,7 @@ class Estimator:
         subject = Subject(
             endpoint, model, self._counter.gauge(model), family(model), self._history.of(model)
         )
-        return Sums(provider, subject, prices, tuple(starts), filling)
+        return Sums(str(provider), subject, prices, tuple(starts), filling)
 
     def _finished(self, item: Sums) -> Group:
         item.settle()

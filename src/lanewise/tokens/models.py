@@ -69,7 +69,10 @@ class Family(NamedTuple):
     """What the id of a model says about its tokens."""
 
     ways: tuple[Way, ...]  # best first; the first whose vocabulary is installed is used
-    framing: tuple[int, int] = (3, 3)  # tokens for each message, and for the reply
+    framing: tuple[int, int] = (
+        4,
+        3,
+    )  # tokens for each message, its role included, and for the reply
     reasoning: bool = False  # thinks unasked, and bills that as output
 
 
@@ -136,4 +139,4 @@ def _claude(name: str) -> Family:
         rebuilt = Encoding.CLAUDE_47 if version < (4, 8) else Encoding.CLAUDE_48
         ratio = _NEW_CLAUDE
     better = Way(rebuilt, Method.RECONSTRUCTED, _RECONSTRUCTED)
-    return Family(_by_ratio(ratio, better), framing=(4, 3))
+    return Family(_by_ratio(ratio, better))
