@@ -10,9 +10,8 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -51,7 +50,7 @@ def commands() -> str:
 def settings() -> str:
     """Every setting with its default."""
     rows = [
-        f"| `{item.name}` | `LANEWISE_{item.name.upper()}` | {shown(default(item))} "
+        f"| `{item.name}` | `LANEWISE_{item.name.upper()}` | {shown(item.default)} "
         f"| {item.metadata['help']} |"
         for item in fields(Settings)
     ]
@@ -89,14 +88,9 @@ def settings() -> str:
     )
 
 
-def default(item: Field[Any]) -> object:
-    """What a setting is without anybody's doing; empty collections are unset."""
-    return None if item.default is MISSING else item.default
-
-
 def shown(value: object) -> str:
     """A default for a table."""
-    return "unset" if value is None else f"`{value}`"
+    return "unset" if value is None or value is MISSING else f"`{value}`"
 
 
 def providers() -> str:

@@ -1,0 +1,72 @@
+"""The how-to pages are true: their files are written, their commands run, and print what is shown."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+NAMES = ("calculate", "budgets", "savings", "finops")
+STEP = re.compile(
+    r"<!-- file: (?P<file>\S+) -->\n```\w+\n(?P<text>.*?)```"
+    r"|<!-- run(?: exit (?P<code>\d+))? -->\n```console\n(?P<block>.*?)```",
+    re.DOTALL,
+)
+
+
+def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("LANEWISE_") and "API_KEY" not in name and "BASE_URL" not in name
+    }
+    return subprocess.run(
+        [sys.executable, "-m", *shlex.split(command)],
+        cwd=folder,
+        env=kept | {"LANEWISE_HOME": str(folder / "home")},
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def shown(text: str) -> re.Pattern[str]:
+    """What is shown, as a pattern: `...` is anything, and nobody minds spaces at the end of a line."""
+    lines = [re.escape(line.rstrip()).replace(r"\.\.\.", ".*") for line in text.splitlines()]
+    return re.compile("\n".join(lines), re.DOTALL)
+
+
+def commands(block: str) -> list[tuple[str, str]]:
+    """Each command with the output that is shown below it."""
+    parts = re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]
+    return [(part.partition("\n")[0], part.partition("\n")[2]) for part in parts]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_how_to_page_runs_as_written(name: str, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    text = (ROOT / f"docs/how-to/{name}.md").read_text(encoding="utf-8")
+    month = datetime.now(UTC).strftime("%Y-%m")  # the page says MONTH for it
+    steps = list(STEP.finditer(text))
+    assert len(steps) >= 3
+    for step in steps:
+        if step["file"]:
+            path = tmp_path / step["file"]
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(step["text"], encoding="utf-8")
+            continue
+        for command, expected in commands(step["block"]):
+            done = run(command.replace("MONTH", month), tmp_path)
+            assert done.returncode == int(step["code"] or 0), (command, done.stderr)
+            printed = "\n".join(line.rstrip() for line in done.stdout.splitlines())
+            if expected.strip():
+                assert shown(expected).fullmatch(printed), (command, printed)
