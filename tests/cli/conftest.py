@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -59,6 +60,8 @@ class Shell:
             env=self.env | env,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            # a shell's background jobs ignore Ctrl-C, and so would this: tests may be run as one
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
         )
 
     def write(self, name: str, lines: list[Any], *, raw: bool = False) -> str:

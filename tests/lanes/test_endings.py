@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from lanewise.app.reconcile import reconcile
+
 Requests = Callable[[str, int], list[dict[str, Any]]]
 
 
@@ -271,6 +273,21 @@ def test_results_that_the_provider_no_longer_holds_are_reported_and_not_bought_a
     assert "results.gone" in world.kinds()
     assert world.sandbox.books()["batches"] == 1
     assert "no longer holds" in str(world.results(run)[0])
+
+
+def test_answers_that_are_gone_are_booked_with_the_most_they_may_have_cost(
+    world: Any, shape: str, requests_of: Requests
+) -> None:
+    """The invoice names what they did cost: never more than the upper bound, and the drift has a name."""
+    world.fault("results_expired")
+    world.finish(world.submit(requests_of(shape, 4)))
+    [entry] = world.engine.store.ledger()
+    assert (entry.row.kind, entry.row.n, entry.row.baseline_nano) == ("unknown_upper_bound", 4, 0)
+    charged = world.sandbox.books()["nano_usd"]
+    assert 0 < charged <= entry.row.cost_nano == entry.row.waste_nano
+    found = reconcile(world.engine.store.ledger(), world.charges()[shape], shape)
+    assert not found.even
+    assert "upper bound for calls that were sent" in found.days[0].causes[0]
 
 
 def test_line_separators_and_emoji_in_texts_go_both_ways_unharmed(
