@@ -39,6 +39,7 @@ class Approval:
     names: Sequence[str]  # of the inputs, for remarks
     yes: bool
     max_usd: str | None
+    pause: Callable[[], None] = lambda: None  # frees the terminal before something is asked
 
     @property
     def max_nano(self) -> int | None:
@@ -47,6 +48,7 @@ class Approval:
 
     def __call__(self, estimate: Estimate) -> None:
         """Raises `OverBudget` where it is not wanted."""
+        self.pause()
         click.echo(estimates.summary(estimate), err=True)
         for line in list(estimates.notes(estimate, self.names))[:_NOTES]:
             click.echo(f"  {line}", err=True)

@@ -33,6 +33,10 @@ class Progress(Protocol):
         trace: TracebackType | None,
     ) -> None: ...
 
+    def pause(self) -> None:
+        """Leave the terminal to somebody who asks a question."""
+        ...
+
     def reading(self, count: int) -> None:
         """So many requests were read."""
         ...
@@ -62,6 +66,9 @@ class Silent:
         trace: TracebackType | None,
     ) -> None:
         return None
+
+    def pause(self) -> None:
+        """Nothing to leave."""
 
     def reading(self, count: int) -> None:
         """Nothing to say."""
@@ -122,6 +129,10 @@ class Bar(Silent):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.pause()
+
+    def pause(self) -> None:
+        """Take the bar away: what others write would be held back while it stands."""
         if self._shown is not None:
             self._shown.stop()
             self._shown = None

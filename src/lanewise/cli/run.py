@@ -67,7 +67,10 @@ def run(
         progress = progress_for(quiet=as_json)
         with progress:
             accepted, new = take(
-                engine, order, Approval(engine, inputs, yes, max_usd), progress.reading
+                engine,
+                order,
+                Approval(engine, inputs, yes, max_usd, progress.pause),
+                progress.reading,
             )
         _say_what_is_known(accepted, new=new)
         if detach:
