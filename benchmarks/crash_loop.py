@@ -282,6 +282,8 @@ def environment(folder: Path, url: str, plan: Plan) -> dict[str, str]:
         "LANEWISE_LISTING_LAG_SECONDS": "1.5",
         "LANEWISE_SWEEP_SECONDS": "1",
         "LANEWISE_MAX_TRIES": "20",
+        "LANEWISE_DAILY_CAP_USD": "1000000",
+        "LANEWISE_CONFIRM_ABOVE_USD": "1000000",
     }
 
 

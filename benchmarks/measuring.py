@@ -95,6 +95,7 @@ def environment(home: Path, url: str, **more: str) -> dict[str, str]:
         "LANEWISE_HOME": str(home),
         "OPENAI_API_KEY": "key",
         "OPENAI_BASE_URL": f"{url}/v1",
+        "LANEWISE_DAILY_CAP_USD": "1000000",
         **more,
     }
 
