@@ -258,6 +258,7 @@ def test_retry_after_is_obeyed(world: Any, shape: str, requests_of: Requests) ->
 
 
 def test_hours_of_finalizing_are_waited_for(world: Any) -> None:
+    world.reopen(poll_seconds=600.0)  # five hours in few looks
     world.fault("stuck_finalizing", seconds=5 * 3_600.0)
     run = world.finish(world.submit(_openai(3)))
     assert run.answered == 3
