@@ -191,6 +191,17 @@ def test_open_runs_hold_what_they_may_cost_and_let_go_of_it_when_they_are_settle
     assert world.engine.store.run_named(again.name) is not None
 
 
+def test_asking_again_is_held_to_caps_as_well(world, requests_of):
+    world.fault("lines_refused", fraction=1.0)
+    run = world.finish(commit(world, new_run(world, 700_000_000), requests_of("openai", 4)))
+    assert run.refused == 4
+    caps = caps_for(load({}, daily_cap_usd="0.5"), "tests", world.clock.now())
+    with pytest.raises(OverBudget, match=r"asking again would go beyond the daily cap of \$0\.5"):
+        world.engine.store.retry_run(run.id, world.clock.now(), refused=True, caps=caps)
+    assert world.engine.run(run.id).state == "finished"
+    assert world.engine.retry(run, refused=True) == 4
+
+
 def test_what_was_spent_counts_until_the_day_is_over(world, requests_of):
     world.finish(world.submit(requests_of("openai", 4)))
     spent = world.engine.store.money().cost_nano

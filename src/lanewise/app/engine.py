@@ -174,6 +174,12 @@ class Engine:
             ),
         )
 
+    def retry(self, run: Run, *, refused: bool) -> int:
+        """Ask again what a finished run left unanswered; see `Store.retry_run`."""
+        now = self.clock.now()
+        caps = caps_for(self.settings, run.workflow, now)
+        return self.store.retry_run(run.id, now, refused=refused, caps=caps)
+
     def cannot_act_for(self) -> list[AccountRow]:
         """Accounts with open work for which this process has no credential."""
         return [

@@ -24,7 +24,7 @@ def retry(*, name: str, refused: bool, home: Path | None) -> None:
         if run.state != "finished":
             click.echo(f"{run.name} is still open: what fails is asked again by itself", err=True)
             return
-        count = engine.store.retry_run(run.id, engine.clock.now(), refused=refused)
+        count = engine.retry(run, refused=refused)
         click.echo(f"{run.name}: {count:,} requests are asked again", err=True)
         if count:
             warn_without_worker(engine)

@@ -415,8 +415,11 @@ class Store(Protocol):
         """Stop asking: what waits is unanswered at once, what is out is cancelled and collected."""
         ...
 
-    def retry_run(self, run: RunId, now: float, *, refused: bool) -> int:
-        """Ask again what ended without an answer (and what was refused); returns how many."""
+    def retry_run(self, run: RunId, now: float, *, refused: bool, caps: Sequence[Cap] = ()) -> int:
+        """Ask again what ended without an answer (and what was refused); returns how many.
+
+        Raises `OverBudget`, and changes nothing, where a cap has no room for what they may cost.
+        """
         ...
 
     # -- who acts ---------------------------------------------------------------------------------

@@ -109,6 +109,21 @@ class BookOperations(Operations):
             if new.reserve_nano > standing.left_nano:
                 raise OverBudget(_refusal(new, standing))
 
+    def _require_none_exceeded(self, caps: Sequence[Cap]) -> None:
+        """Refuse what has just been reserved anew; the transaction it is called in is undone."""
+        for standing in self.standing(caps):
+            if standing.left_nano < 0:
+                raise OverBudget(_overdrawn(standing))
+
+
+def _overdrawn(standing: Standing) -> str:
+    cap = standing.cap
+    return (
+        f"asking again would go beyond {cap.name} of {dollars(cap.limit_nano)} "
+        f"({dollars(standing.spent_nano)} spent, {dollars(standing.reserved_nano)} reserved for open runs, "
+        f"this one included). Nothing was changed. {cap.cure}"
+    )
+
 
 def _refusal(new: NewRun, standing: Standing) -> str:
     cap = standing.cap

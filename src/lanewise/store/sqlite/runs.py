@@ -18,6 +18,7 @@ from lanewise.domain.packing import Frame, Limits, PackingKey
 from lanewise.domain.results import Verdict
 from lanewise.errors import BadInput
 from lanewise.failpoints import reach
+from lanewise.store.books import Cap
 from lanewise.store.disk import FileLock, explained, make_private, sync_directory
 from lanewise.store.protocol import AccountRow, Draft, NewRun, Outcome, Run, Waiting
 from lanewise.store.segments import SegmentWriter
@@ -183,7 +184,7 @@ class RunOperations(BookOperations):
             Outcome(segment, ordinals, Verdict.CANCELLED, "cancelled", message), batch, now
         )
 
-    def retry_run(self, run: RunId, now: float, *, refused: bool) -> int:
+    def retry_run(self, run: RunId, now: float, *, refused: bool, caps: Sequence[Cap] = ()) -> int:
         """Ask again what ended without an answer (and what was refused); returns how many."""
         with self._db.transaction():
             unanswered = self._take_back(run, refused=False)
@@ -198,6 +199,7 @@ class RunOperations(BookOperations):
                 for segment, ordinals in found.items():
                     self._put_waiting(Waiting(segment, 0, ordinals))
             self._event(now, "run.retried", run, f"{sum(counts):,} requests are asked again")
+            self._require_none_exceeded(caps)
             return sum(counts)
 
     def _take_back(self, run: RunId, *, refused: bool) -> dict[SegmentId, Ordinals]:
