@@ -241,6 +241,21 @@ def test_answers_whose_input_was_counted_can_be_learned_from(desk: Any) -> None:
     assert list(desk.store.observations("another", limit=9)) == []
 
 
+def test_a_refusal_that_was_asked_about_again_and_then_cancelled_is_unanswered(desk: Any) -> None:
+    run = desk.accept(2)
+    [batch_id] = desk.pack()
+    desk.settle(batch_id, [A, R])
+    assert desk.store.retry_run(run.id, 9.0, refused=True) == 1
+    done = desk.store.cancel_run(run.id, 10.0)
+    assert (done.answered, done.refused, done.unanswered) == (1, 0, 1)
+    answered, cancelled = desk.store.answers(run.id)
+    assert answered.verdict is A
+    assert (cancelled.verdict, cancelled.line) == (Verdict.CANCELLED, None)
+    assert cancelled.outcome.code == "cancelled"
+    assert desk.store.retry_run(run.id, 11.0, refused=True) == 1
+    assert desk.store.run_named(run.name).remaining == 1
+
+
 def test_a_batch_cannot_be_settled_twice(desk: Any) -> None:
     desk.accept(1)
     [batch_id] = desk.pack()

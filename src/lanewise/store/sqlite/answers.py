@@ -104,7 +104,9 @@ class AnswerOperations(Operations):
                 if hit is not None and (_final(hit[1]) or outcome is not None):
                     verdict = Verdict(hit[1].verdict)
                     line = self._read(hit, opened, files)
-                if outcome is not None and (verdict is None or not verdict.final):
+                if outcome is not None and verdict is not Verdict.ANSWERED:
+                    # an outcome is newer than any refusal: asking again took the older ones back
+                    line = None if verdict is Verdict.REFUSED else line
                     verdict = outcome.verdict
                 yield Answer(
                     entry.sequence, entry.number, caller_id, segment, ordinal, key["endpoint"],

@@ -190,7 +190,9 @@ class RunOperations(BookOperations):
             unanswered = self._take_back(run, refused=False)
             again = [unanswered]
             if refused:
-                again += [self._take_back(run, refused=True), self._refused_records(run)]
+                # a refusal that was asked about again counts by what came of that
+                records = self._refused_records(run, besides=unanswered)
+                again += [self._take_back(run, refused=True), records]
             counts = [sum(len(ordinals) for ordinals in found.values()) for found in again]
             if sum(counts) == 0:
                 return 0
@@ -212,18 +214,23 @@ class RunOperations(BookOperations):
                 self._db.execute(self._runs["delete_outcome"], (segment, row["place"]))
         return found
 
-    def _refused_records(self, run: RunId) -> dict[SegmentId, Ordinals]:
-        """Requests whose newest record says refused."""
+    def _refused_records(
+        self, run: RunId, *, besides: dict[SegmentId, Ordinals]
+    ) -> dict[SegmentId, Ordinals]:
+        """Requests whose newest record says refused, but for those given."""
         from lanewise.store.sqlite.answers import Ledgered
 
         found: dict[SegmentId, Ordinals] = {}
         for row in self._db.all(self._runs["segments_of_run"], (run,)):
             segment = SegmentId(row["id"])
             known = Ledgered(self, segment)
+            others = set(besides.get(segment, ()))
             refused = [
                 ordinal
                 for ordinal in range(row["requests"])
-                if (hit := known.find(ordinal)) is not None and hit[1].verdict == Verdict.REFUSED
+                if (hit := known.find(ordinal)) is not None
+                and hit[1].verdict == Verdict.REFUSED
+                and ordinal not in others
             ]
             if refused:
                 found[segment] = Ordinals.of(refused)

@@ -1,0 +1,146 @@
+"""When an answer is needed: an instant, whenever, or at once; as people say it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import ClassVar, Final, TypeAlias
+
+from lanewise.errors import BadInput
+
+ACCEPTED: Final = (
+    "8h, 30m, 1d12h, 06:00, tomorrow 06:00, friday 06:00, 2026-12-01T06:00+01:00, any of these followed by a "
+    "time zone such as Europe/Berlin, none (whenever) or now (real time)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class By:
+    """By an instant, in seconds since the epoch."""
+
+    at: float
+
+    def instant(self) -> datetime:
+        """As an aware instant, in UTC."""
+        return datetime.fromtimestamp(self.at, UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Whenever:
+    """Nobody waits: the cheapest lane, however long it takes."""
+
+    name: ClassVar[str] = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class AtOnce:
+    """Somebody waits: real time."""
+
+    name: ClassVar[str] = "now"
+
+
+Deadline: TypeAlias = By | Whenever | AtOnce
+
+_SPAN: Final = re.compile(r"(?:(\d{1,4})w)?(?:(\d{1,4})d)?(?:(\d{1,5})h)?(?:(\d{1,6})m)?")
+_CLOCK: Final = re.compile(r"(?:(today|tomorrow|[a-z]+day)\s+)?(\d{1,2}):(\d{2})")
+_ZONE: Final = re.compile(r"(.*\S)\s+([A-Za-z_]+(?:/[A-Za-z_+\-0-9]+)*)")
+_WEEKDAYS: Final = (
+    "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",
+)  # fmt: skip
+_LAST: Final = timedelta(days=366)
+
+
+def deadline(
+    text: str,
+    now: float,
+    zone: tzinfo,
+    *,
+    where: str = "--deadline",
+    zones: Callable[[str], tzinfo | None] = lambda name: None,
+) -> Deadline:
+    """What a text means at `now`, in `zone` where the text names none; `zones` finds named ones.
+
+    A time of day is the next one. Where clocks are put back and a time comes twice, the first is meant;
+    where they are put forward and it does not come, the instant at which it would have come.
+
+    Raises `BadInput` for a text that cannot be meant, an instant that has passed, and one more than a year
+    away.
+    """
+    said = " ".join(text.split())
+    if said.lower() in ("none", "now"):
+        return Whenever() if said.lower() == "none" else AtOnce()
+    today = datetime.fromtimestamp(now, UTC)
+    found = _instant(said, today, zone, zones)
+    if found is None:
+        raise BadInput(f"{where} is {text!r}; it takes {ACCEPTED}")
+    if found <= today:
+        raise BadInput(
+            f"{where} is {text!r}, which was {_said(found)}; it takes a time that is still to come"
+        )
+    if found > today + _LAST:
+        raise BadInput(
+            f"{where} is {text!r}, more than a year away ({_said(found)}); for whenever, say none"
+        )
+    return By(found.timestamp())
+
+
+def _instant(
+    said: str, now: datetime, zone: tzinfo, zones: Callable[[str], tzinfo | None]
+) -> datetime | None:
+    span = _SPAN.fullmatch(said.lower())
+    if span and any(span.groups()):
+        weeks, days, hours, minutes = (int(part or 0) for part in span.groups())
+        return now + timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes)
+    found = _in_zone(said, now, zone)
+    if found is not None:
+        return found
+    named = _ZONE.fullmatch(said)
+    there = zones(named[2]) if named else None
+    return None if named is None or there is None else _in_zone(named[1], now, there)
+
+
+def _in_zone(said: str, now: datetime, zone: tzinfo) -> datetime | None:
+    clock = _CLOCK.fullmatch(said.lower())
+    if clock:
+        return _time_of_day(clock[1], int(clock[2]), int(clock[3]), now, zone)
+    try:
+        found = datetime.fromisoformat(said)
+    except ValueError:
+        return None
+    if len(said) <= len("2026-12-01"):  # a day without a time could mean its beginning or its end
+        return None
+    return found if found.tzinfo else _on_clock(found, zone)
+
+
+def _time_of_day(
+    day: str | None, hour: int, minute: int, now: datetime, zone: tzinfo
+) -> datetime | None:
+    if hour > 23 or minute > 59:
+        return None
+    here = now.astimezone(zone).replace(tzinfo=None)
+    wanted = here.replace(hour=hour, minute=minute, second=0, microsecond=0)
+    match day:
+        case None:
+            first = _on_clock(wanted, zone)
+            return first if first > now else _on_clock(wanted + timedelta(days=1), zone)
+        case "today":
+            return _on_clock(wanted, zone)
+        case "tomorrow":
+            return _on_clock(wanted + timedelta(days=1), zone)
+        case _ if day in _WEEKDAYS:
+            ahead = (_WEEKDAYS.index(day) - here.weekday()) % 7
+            first = _on_clock(wanted + timedelta(days=ahead), zone)
+            return first if first > now else _on_clock(wanted + timedelta(days=ahead + 7), zone)
+        case _:
+            return None
+
+
+def _on_clock(wall: datetime, zone: tzinfo) -> datetime:
+    """A wall time as an instant; the first of two, and never one that does not exist."""
+    return wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
+
+
+def _said(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
