@@ -10,6 +10,8 @@ import pytest
 
 from lanewise.domain.batches import Creating, Unknown
 from lanewise.lanes import submit as submitting
+from lanewise.providers.anthropic import AnthropicBatches
+from lanewise.providers.openai import OpenAIBatches
 
 Requests = Callable[[str, int], list[dict[str, Any]]]
 
@@ -72,6 +74,28 @@ def test_a_batch_that_shows_late_in_the_listing_is_waited_for(
 ) -> None:
     world = make_world(listing_lag_seconds=45.0)
     world.fault("accept_then_504")
+    run = world.finish(world.submit(requests_of(shape, 4)))
+    assert run.answered == 4
+    assert world.sandbox.books()["batches"] == 1
+    world.check_books()
+
+
+def test_a_look_that_took_long_says_nothing_about_what_has_appeared_since(
+    make_world: Any, shape: str, requests_of: Requests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker is frozen between the listing and the verdict: the batch has become visible meanwhile."""
+    world = make_world(listing_lag_seconds=45.0)
+    world.fault("accept_then_504")
+    adapter = {"openai": OpenAIBatches, "anthropic": AnthropicBatches}[shape]
+    find = adapter.find
+
+    async def frozen_after(self: Any, wanted: Any) -> Any:
+        sighting = await find(self, wanted)
+        monkeypatch.setattr(adapter, "find", find)
+        world.clock.at += 10_000.0
+        return sighting
+
+    monkeypatch.setattr(adapter, "find", frozen_after)
     run = world.finish(world.submit(requests_of(shape, 4)))
     assert run.answered == 4
     assert world.sandbox.books()["batches"] == 1

@@ -44,7 +44,8 @@ The steps
         disproved one sends the batch back to ``unknown`` with that candidate struck off. A candidate that
         a sibling holds provisionally forbids the verdict "absent".
     *   No match is believed only from ``give_up_at`` plus the provider's listing lag on (ten minutes,
-        unless set otherwise); until then the batch waits and is looked for again. Then the attempt is
+        unless set otherwise); until then the batch waits and is looked for again. What counts is when
+        the look began: a worker that is frozen before it judges knows nothing newer. Then the attempt is
         recorded as absent, its input file is deleted, so that a create which is still under way
         somewhere fails for want of input, and the batch begins anew under a new attempt.
 
@@ -245,6 +246,7 @@ async def look(shift: Shift, batch: Unknown) -> None:
         contents.requests,
         owned | shift.store.disproved(batch.id),
     )
+    looked_at = shift.now()  # what a look does not show may have appeared since, however long it took
     try:
         sighting = await shift.provider.find(wanted)
     except ProviderError as error:
@@ -252,16 +254,17 @@ async def look(shift: Shift, batch: Unknown) -> None:
         shift.advance(batch, batch.look_again(at), f"could not look: {error}")
         shift.hold_if_hopeless(error)
         return
-    await _judge(shift, batch, sighting, held)
+    await _judge(shift, batch, sighting, held, looked_at)
 
 
-async def _judge(shift: Shift, batch: Unknown, sighting: Sighting, held: frozenset[str]) -> None:
-    now = shift.now()
+async def _judge(
+    shift: Shift, batch: Unknown, sighting: Sighting, held: frozenset[str], looked_at: float
+) -> None:
     judgement = judge(
         tuple(seen.provider_id for seen in sighting.candidates),
         certain=sighting.certain,
         held=held,
-        now=now,
+        now=looked_at,
         give_up_at=batch.give_up_at,
         listing_lag=shift.rules.listing_lag_seconds,
     )
@@ -272,7 +275,7 @@ async def _judge(shift: Shift, batch: Unknown, sighting: Sighting, held: frozens
             shift.advance(batch, batch.look_again(judgement.at), judgement.why)
         case Absent():
             await _forget_file(shift, batch)
-            shift.advance(batch, batch.absent(now), judgement.why)
+            shift.advance(batch, batch.absent(shift.now()), judgement.why)
         case _:
             assert_never(judgement)
 
