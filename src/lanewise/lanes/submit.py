@@ -246,7 +246,7 @@ async def look(shift: Shift, batch: Unknown) -> None:
         contents.requests,
         owned | shift.store.disproved(batch.id),
     )
-    looked_at = shift.now()  # what a look does not show may have appeared since, however long it took
+    looked_at = shift.now()  # what a look does not show may have appeared since
     try:
         sighting = await shift.provider.find(wanted)
     except ProviderError as error:
