@@ -238,3 +238,27 @@ def test_the_schema_knows_exactly_the_states_of_the_domain(desk: Any) -> None:
     assert {part.strip(" '\n") for part in listed.removeprefix("state IN (").split(",")} == {
         state.state for state in STATES
     }
+
+
+def test_a_home_of_the_first_schema_keeps_its_books_when_it_is_opened(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    first = Path(keeping.__file__).parent / "schema" / "0001_batch_lane.sql"
+    database = sqlite3.connect(home / "lanewise.db")
+    database.executescript(first.read_text())
+    database.execute("INSERT INTO facts VALUES ('home_id', 'a' || 'b')")
+    database.execute("PRAGMA user_version = 1")
+    database.execute(
+        "INSERT INTO ledger (commit_id, run_id, workflow, provider, account, model, lane, kind, n, input, "
+        "cache_read, cache_write_5m, cache_write_1h, cache_write_other, output, reasoning, other_units, "
+        "cost_nano, baseline_nano, waste_nano, price_basis, price_status, at) VALUES ('b', 'r', 'w', "
+        "'openai', 'x', 'm', 'batch', 'answer', 3, 10, 0, 0, 0, 0, 5, 0, '{}', 7, 14, 0, 'old', 'listed', 1.0)"
+    )
+    database.commit()
+    database.close()
+    store = SqliteStore.open(home, now=2.0)
+    [entry] = store.ledger()
+    money = store.money(workflow="w")
+    store.close()
+    assert (entry.row.cost_nano, entry.row.baseline_nano, entry.row.price) == (7, 14, None)
+    assert (money.n, money.cost_nano, money.baseline_nano) == (3, 7, 14)
