@@ -252,7 +252,7 @@ def test_a_home_of_the_first_schema_keeps_its_books_when_it_is_opened(tmp_path: 
         "INSERT INTO ledger (commit_id, run_id, workflow, provider, account, model, lane, kind, n, input, "
         "cache_read, cache_write_5m, cache_write_1h, cache_write_other, output, reasoning, other_units, "
         "cost_nano, baseline_nano, waste_nano, price_basis, price_status, at) VALUES ('b', 'r', 'w', "
-        "'openai', 'x', 'm', 'batch', 'answer', 3, 10, 0, 0, 0, 0, 5, 0, '{}', 7, 14, 0, 'old', 'listed', 1.0)"
+        "'openai', 'x', 'm', 'batch', 'answer', 3, 10, 0, 0, 0, 0, 5, 0, '{}', 7, 14, 0, 'b', 'listed', 1.0)"
     )
     database.commit()
     database.close()
