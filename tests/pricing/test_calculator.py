@@ -167,6 +167,17 @@ def test_an_unknown_price_is_unknown_and_never_the_cheapest():
     assert total([bill.lane("realtime"), batch]) is None
 
 
+def test_a_lane_that_is_asked_for_and_not_sold_is_shown_as_unknown():
+    work = Workload("openai", "gpt-4o", None, same(1_000_000), same(0))
+    flex = calculate(BOOK, work, DAY, lanes=["flex"]).lane("flex")
+    assert (flex.price.status, flex.month_nano) == ("unknown", None)
+
+
+def test_no_requests_cost_nothing():
+    work = Workload("openai", "gpt-4o", Fraction(0), same(1_000), same(10))
+    assert calculate(BOOK, work, DAY).lane("realtime").month_nano == 0
+
+
 def test_without_cached_tokens_no_lane_of_any_listed_model_is_dearer_than_real_time():
     for provider in BOOK.tables[0].providers:
         for model in BOOK.models(provider):
@@ -255,7 +266,7 @@ def test_amounts_are_read_exactly(read, text, value):
     ("read", "text"),
     [
         (volume, "10X/day"), (volume, "10M/fortnight"), (volume, "-1"), (volume, ""), (volume, "1e6"),
-        (rate, "20000"), (rate, "many/day"), (share, "101%"), (share, "1.1"), (share, "-1%"),
+        (rate, "20000"), (rate, "0/day"), (rate, "many/day"), (share, "101%"), (share, "1.1"), (share, "-1%"),
         (seconds, "8"), (seconds, "8y"), (lengths, "4000..1200"), (lengths, "0..5"),
         (lengths, "1M/day..2M/day"), (lengths, "1..x"),
     ],

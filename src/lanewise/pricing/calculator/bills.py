@@ -101,7 +101,7 @@ def calculate(
     bills = tuple(
         _lane_bill(workload, name, price, realtime)
         for name, price in found.items()
-        if price.rates is not None or name in _ALWAYS
+        if price.rates is not None or name in _ALWAYS or wanted is not None
     )
     changes = book.changes(workload.provider, workload.model, at) if announce else ()
     return Bill(workload, bills, changes, _cheapest(bills))

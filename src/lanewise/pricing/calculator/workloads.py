@@ -80,18 +80,22 @@ class Workload:
         """The lengths that stand for all requests; long inputs go with long outputs."""
         inputs, outputs = self.input, self.output
         if self.requests is None or (inputs.p50 == inputs.p95 and outputs.p50 == outputs.p95):
-            return (Point(self.requests or Fraction(1), inputs.p50, outputs.p50),)
+            return (Point(self._many, inputs.p50, outputs.p50),)
         lengths = zip(WEIGHTS, inputs.points, outputs.points, strict=True)
         return tuple(Point(self.requests * weight, *pair) for weight, *pair in lengths)
 
     @property
     def ends(self) -> tuple[Point, Point]:
         """If every request were as long as p50, and as p95."""
-        requests = self.requests or Fraction(1)
         return (
-            Point(requests, self.input.p50, self.output.p50),
-            Point(requests, self.input.p95, self.output.p95),
+            Point(self._many, self.input.p50, self.output.p50),
+            Point(self._many, self.input.p95, self.output.p95),
         )
+
+    @property
+    def _many(self) -> Fraction:
+        """Volumes are priced like one request that is never long."""
+        return Fraction(1) if self.requests is None else self.requests
 
 
 # -- reading what people type --------------------------------------------------------------------------
@@ -116,11 +120,12 @@ def volume(text: str, where: str) -> tuple[Fraction, bool]:
 def rate(text: str, where: str) -> Fraction:
     """Requests a month, from `20000/day`."""
     found = re.fullmatch(rf"{_NUMBER}/(hour|day|week|month)", text.strip(), re.IGNORECASE)
-    if found is None:
+    value = None if found is None else _amount(found[1], found[2]) * _PERIODS[found[3].lower()]
+    if not value:
         raise BadInput(
             f"{where} is {text!r}; it takes requests in a time, such as 20000/day or 1.5M/month"
         )
-    return _amount(found[1], found[2]) * _PERIODS[found[3].lower()]
+    return value
 
 
 def lengths(text: str, where: str) -> tuple[Lengths, bool]:
