@@ -110,8 +110,8 @@ def _require_sense(
     ]
     if not given:
         raise BadInput(
-            f"{asked.label('in')} and {asked.label('out')} are missing or zero; give --in 10M/day, or --in 1200 "
-            "--out 150 --n 20000/day"
+            f"{asked.label('in')} and {asked.label('out')} are missing or zero; give --in 10M/day, or "
+            "--in 1200 --out 150 --n 20000/day"
         )
     if requests is None and not all(given):
         raise BadInput(
