@@ -131,6 +131,20 @@ def test_open_runs_are_counted_against_a_budget_and_it_warns_before_it_refuses(
     assert shell("submit", name, "--workflow", "others", **budget).returncode == 0
 
 
+def test_of_runs_submitted_at_once_no_two_take_the_last_dollar(shell: Any, chats: Any) -> None:
+    name = shell.write("in.jsonl", chats(3))
+    budget = {"LANEWISE_BUDGETS": "tests=0.0011"}
+    started = [
+        shell.start("submit", name, "--workflow", "tests", "--run", f"r{n}", **budget)
+        for n in range(3)
+    ]
+    codes = []
+    for process in started:
+        process.communicate(timeout=60)
+        codes.append(process.returncode)
+    assert sorted(codes) == [0, 4, 4]
+
+
 def test_a_run_that_is_known_is_neither_asked_about_nor_counted_again(
     shell: Any, chats: Any
 ) -> None:
