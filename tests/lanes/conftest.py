@@ -19,7 +19,7 @@ from lanewise.providers import registry
 from lanewise.sandbox import Fault, RunningSandbox, SandboxConfig, start_in_thread
 from lanewise.sandbox.state import State
 from lanewise.settings import load
-from lanewise.store.protocol import Run
+from lanewise.store.nouns import Run
 
 START = 1_790_000_000.0  # an instant in September 2026
 

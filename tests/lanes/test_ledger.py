@@ -16,7 +16,7 @@ from lanewise.pricing.kept import by_meter
 from lanewise.providers import registry
 from lanewise.settings import load
 from lanewise.store.books import Entry
-from lanewise.store.protocol import NewRun
+from lanewise.store.nouns import NewRun
 
 
 def entries(world: Any) -> list[Entry]:

@@ -17,9 +17,8 @@ from lanewise.domain.lanes import BATCH
 from lanewise.domain.packing import Frame, Limits, PackingKey
 from lanewise.domain.results import Verdict
 from lanewise.domain.usage import Usage
-from lanewise.store.protocol import (
+from lanewise.store.nouns import (
     AccountRow,
-    Draft,
     Lease,
     NewBatch,
     NewRun,
@@ -27,10 +26,10 @@ from lanewise.store.protocol import (
     Part,
     Run,
     Settlement,
-    Store,
     Tally,
     Waiting,
 )
+from lanewise.store.protocol import Draft, Store
 from lanewise.store.records import RecordTable
 from lanewise.store.sqlite import SqliteStore
 

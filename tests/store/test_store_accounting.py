@@ -18,7 +18,7 @@ from hypothesis.stateful import (
 
 from lanewise.domain.ids import AccountId, WorkerId
 from lanewise.domain.results import Verdict
-from lanewise.store.protocol import Outcome, Waiting
+from lanewise.store.nouns import Outcome, Waiting
 from lanewise.store.sqlite import SqliteStore
 
 ACCOUNT = AccountId("openai-test")

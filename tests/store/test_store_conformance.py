@@ -14,14 +14,7 @@ from lanewise.domain.results import Verdict
 from lanewise.domain.usage import Usage
 from lanewise.errors import BadInput, LeaseLost
 from lanewise.store.books import LedgerRow
-from lanewise.store.protocol import (
-    AccountRow,
-    ConflictingReceipt,
-    Observed,
-    Outcome,
-    Stray,
-    Waiting,
-)
+from lanewise.store.nouns import AccountRow, ConflictingReceipt, Observed, Outcome, Stray, Waiting
 
 ACCOUNT = AccountId("openai-test")
 A, R, M = Verdict.ANSWERED, Verdict.REFUSED, Verdict.MISSING
@@ -485,7 +478,7 @@ def append_to(draft: Any, count: int, body: bytes | None = None) -> None:
 def batch_of(group: Any) -> Any:
     from lanewise.domain.ids import BatchId, fresh_id
     from lanewise.domain.lanes import BATCH
-    from lanewise.store.protocol import NewBatch, Part
+    from lanewise.store.nouns import NewBatch, Part
 
     part = Part(group.waiting.segment, group.waiting.ordinals, group.waiting.tries)
     return NewBatch(BatchId(fresh_id()), group.key, BATCH, (part,), group.whole[0], group.whole[1])

@@ -20,7 +20,7 @@ from lanewise.domain.ordinals import Ordinals
 from lanewise.domain.packing import Frame
 from lanewise.domain.results import Verdict
 from lanewise.errors import StoreUnusable
-from lanewise.store.protocol import AccountRow, NewRun
+from lanewise.store.nouns import AccountRow, NewRun
 from lanewise.store.records import Records, RecordTable
 from lanewise.store.segments import Segment, SegmentWriter, rebuild_index
 from lanewise.store.sqlite import SqliteStore, keeping
@@ -148,7 +148,7 @@ import os, signal, sys, hashlib
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 from conftest import FRAME, KEY, LIMITS
-from lanewise.store.protocol import AccountRow, NewRun
+from lanewise.store.nouns import (AccountRow, NewRun)
 from lanewise.store.sqlite import SqliteStore
 store = SqliteStore.open(Path(sys.argv[1]), now=0.0)
 draft = store.draft()

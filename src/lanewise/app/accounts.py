@@ -13,7 +13,7 @@ from lanewise.lanes.accept import Payer
 from lanewise.providers.protocol import Account
 from lanewise.secret import Secret
 from lanewise.settings import Credentials, credentials
-from lanewise.store.protocol import AccountRow
+from lanewise.store.nouns import AccountRow
 
 SANDBOX: Final = "sandbox"
 _OFFICIAL: Final = {

@@ -29,7 +29,8 @@ from lanewise.pricing import PriceBook
 from lanewise.providers import registry
 from lanewise.providers.protocol import BatchProvider
 from lanewise.settings import Settings
-from lanewise.store.protocol import AccountRow, NewRun, Run, Store
+from lanewise.store.nouns import AccountRow, NewRun, Run
+from lanewise.store.protocol import Store
 from lanewise.store.sqlite import SqliteStore
 from lanewise.tokens import Estimate, Estimator, History, history_of
 

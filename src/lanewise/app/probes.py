@@ -33,7 +33,7 @@ from lanewise.providers.protocol import (
     Wanted,
     Working,
 )
-from lanewise.store.protocol import AccountRow
+from lanewise.store.nouns import AccountRow
 
 _MODELS: Final = {
     "openai": ("/v1/chat/completions", "gpt-4o-mini"),

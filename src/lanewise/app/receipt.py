@@ -8,7 +8,8 @@ from decimal import Decimal
 
 from lanewise.domain.usage import Usage
 from lanewise.store.books import Money
-from lanewise.store.protocol import Run, Store
+from lanewise.store.nouns import Run
+from lanewise.store.protocol import Store
 
 
 @dataclass(frozen=True, slots=True)

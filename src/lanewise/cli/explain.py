@@ -13,7 +13,7 @@ from lanewise.domain.ids import parse_custom_id
 from lanewise.domain.results import Verdict
 from lanewise.errors import NotFound
 from lanewise.pricing.dollars import dollars
-from lanewise.store.protocol import RequestTrace, Trace
+from lanewise.store.nouns import RequestTrace, Trace
 
 
 @click.command

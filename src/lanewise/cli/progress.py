@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import click
 
-from lanewise.store.protocol import BatchRow, Run
+from lanewise.store.nouns import BatchRow, Run
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress

@@ -16,7 +16,7 @@ from lanewise.cli.progress import Progress, progress_for
 from lanewise.cli.taking import Order, take
 from lanewise.cli.workers import warn_without_worker
 from lanewise.lanes.worker import raise_if_hopeless
-from lanewise.store.protocol import Run
+from lanewise.store.nouns import Run
 
 
 @click.command

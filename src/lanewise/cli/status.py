@@ -11,7 +11,7 @@ from lanewise.app import Engine
 from lanewise.cli.options import echo_json, engine_from, home_option, json_option
 from lanewise.cli.show import when
 from lanewise.cli.workers import warn_without_worker
-from lanewise.store.protocol import BatchRow, Event, Run
+from lanewise.store.nouns import BatchRow, Event, Run
 
 
 @click.command

@@ -14,7 +14,7 @@ from lanewise.cli.approving import Approval
 from lanewise.errors import BadInput
 from lanewise.intake import ReadOptions, Source, describe, read
 from lanewise.lanes.accept import Received
-from lanewise.store.protocol import Run
+from lanewise.store.nouns import Run
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ from lanewise.failpoints import reach
 from lanewise.intake import Accepted, Broken
 from lanewise.lanes.shift import Rules, narrowed
 from lanewise.providers import dialects, registry
-from lanewise.store.protocol import AccountRow, Draft, NewRun, Run, Store
+from lanewise.store.nouns import AccountRow, NewRun, Run
+from lanewise.store.protocol import Draft, Store
 
 _KEPT_PROBLEMS: Final = 1_000
 _LOOK_EVERY: Final = 250  # requests between signs of progress

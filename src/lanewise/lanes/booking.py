@@ -10,7 +10,7 @@ from lanewise.domain.ids import RunId
 from lanewise.domain.usage import Usage
 from lanewise.pricing.kept import Quote
 from lanewise.store.books import Kind, LedgerRow
-from lanewise.store.protocol import Contents, PlacedPart
+from lanewise.store.nouns import Contents, PlacedPart
 
 
 class Priced(Protocol):

@@ -13,7 +13,8 @@ import msgspec
 from lanewise.domain.usage import Usage
 from lanewise.lanes.booking import Booking, Priced
 from lanewise.lanes.places import Places
-from lanewise.store.protocol import Contents, Payload
+from lanewise.store.nouns import Contents
+from lanewise.store.protocol import Payload
 from lanewise.store.records import RecordTable
 from lanewise.tokens import measure_alone
 

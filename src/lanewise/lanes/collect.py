@@ -8,7 +8,8 @@ from lanewise.failpoints import reach
 from lanewise.lanes.shift import Shift
 from lanewise.policy.waiting import LONGEST_BACKOFF
 from lanewise.providers.protocol import ProviderError, RefusalKind, Refused
-from lanewise.store.protocol import Contents, ResultFile
+from lanewise.store.nouns import Contents
+from lanewise.store.protocol import ResultFile
 
 _ABSENCES_BEFORE_GONE = 10  # "no such file" in a row before it is believed
 _TRIES_FOR_A_WHOLE_FILE = 3  # a file that keeps ending in mid-line is taken as it is

@@ -10,7 +10,8 @@ from pathlib import Path
 from lanewise.domain.ids import RunId, custom_id
 from lanewise.errors import StoreUnusable
 from lanewise.providers.dialects import relabel, unanswered
-from lanewise.store.protocol import Answer, Store
+from lanewise.store.nouns import Answer
+from lanewise.store.protocol import Store
 
 
 def result_lines(store: Store, run: RunId) -> Iterator[bytes]:

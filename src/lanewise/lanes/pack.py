@@ -13,7 +13,7 @@ from lanewise.failpoints import reach
 from lanewise.lanes.shift import Shift
 from lanewise.policy import packing
 from lanewise.policy.packing import Stretch
-from lanewise.store.protocol import NewBatch, Part, WaitingGroup
+from lanewise.store.nouns import NewBatch, Part, WaitingGroup
 
 
 def pack(shift: Shift) -> int:

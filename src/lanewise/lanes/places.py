@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections import defaultdict
 
 from lanewise.domain.ids import SegmentId, parse_custom_id
-from lanewise.store.protocol import Contents, PlacedPart
+from lanewise.store.nouns import Contents, PlacedPart
 
 
 class Places:

@@ -17,7 +17,7 @@ from lanewise.providers.protocol import (
     Wanted,
     Working,
 )
-from lanewise.store.protocol import Contents, Observed
+from lanewise.store.nouns import Contents, Observed
 
 _ABSENCES_BEFORE_DOUBT = 8  # "no such batch" in a row; one or two are a known hiccup of providers
 

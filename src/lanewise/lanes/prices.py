@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from lanewise.pricing import PriceBook
 from lanewise.pricing.kept import Quote, quote
 from lanewise.pricing.quotes import Quotes
-from lanewise.store.protocol import Contents
+from lanewise.store.nouns import Contents
 
 
 class Prices:

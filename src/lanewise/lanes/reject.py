@@ -12,7 +12,7 @@ from lanewise.lanes.shift import BYTES_PER_TOKEN, AccountHeld, Shift, tokens_of
 from lanewise.policy import waiting as policy
 from lanewise.policy.asking import ask_again
 from lanewise.providers.protocol import Failed, Problem, RejectionKind
-from lanewise.store.protocol import Contents, Outcome, PlacedPart, Waiting
+from lanewise.store.nouns import Contents, Outcome, PlacedPart, Waiting
 
 Refusable: TypeAlias = Packed | Uploading | Uploaded | Creating | Submitted
 _QUOTA_WAIT = 60.0  # seconds until work that exceeded a queue limit is offered again; doubles

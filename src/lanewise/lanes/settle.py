@@ -23,15 +23,7 @@ from lanewise.lanes.places import Places
 from lanewise.lanes.prices import Prices
 from lanewise.lanes.shift import Shift
 from lanewise.policy import asking
-from lanewise.store.protocol import (
-    Contents,
-    Observed,
-    Outcome,
-    PlacedPart,
-    Settlement,
-    Tally,
-    Waiting,
-)
+from lanewise.store.nouns import Contents, Observed, Outcome, PlacedPart, Settlement, Tally, Waiting
 from lanewise.store.records import RecordTable
 
 

@@ -14,7 +14,8 @@ from lanewise.domain.packing import Limits
 from lanewise.policy import waiting
 from lanewise.pricing import PriceBook
 from lanewise.providers.protocol import BatchProvider, ProviderError, RefusalKind, Refused
-from lanewise.store.protocol import Lease, Store
+from lanewise.store.nouns import Lease
+from lanewise.store.protocol import Store
 
 logger: Final = logging.getLogger("lanewise.lanes")
 BYTES_PER_TOKEN: Final = 4  # a rule of thumb, used only to pace against queue limits

@@ -91,7 +91,7 @@ from lanewise.providers.protocol import (
     Tag,
     Wanted,
 )
-from lanewise.store.protocol import Contents, Stray
+from lanewise.store.nouns import Contents, Stray
 
 _TRIES_PER_FILE = 5  # how often "no such file" is believed to be the provider's lag
 _HOUR = 3_600.0

@@ -20,7 +20,7 @@ from lanewise.lanes.shift import Shift, logger
 from lanewise.policy.waiting import next_poll
 from lanewise.providers.protocol import Done, Failed, ProviderError, RefusalKind, Refused, Seen
 from lanewise.store.books import LedgerRow
-from lanewise.store.protocol import Attempt, Stray
+from lanewise.store.nouns import Attempt, Stray
 
 _LOOK_BACK = 30 * 86_400.0
 _CLOCK_SLACK = 3_600.0

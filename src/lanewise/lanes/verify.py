@@ -15,7 +15,8 @@ from lanewise.domain.usage import Usage
 from lanewise.lanes.settle import Reading
 from lanewise.pricing.kept import Quote, quote
 from lanewise.store.books import Entry, LedgerRow
-from lanewise.store.protocol import BatchRow, Store
+from lanewise.store.nouns import BatchRow
+from lanewise.store.protocol import Store
 
 Unwrap = Callable[[bytes], ResultLine | Unreadable]
 

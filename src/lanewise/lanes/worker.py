@@ -39,7 +39,8 @@ from lanewise.lanes.submit import abandon_upload, doubt, look, must_wait_for_dou
 from lanewise.lanes.sweep import attend, sweep
 from lanewise.pricing import PriceBook
 from lanewise.providers.protocol import BatchProvider, ProviderError
-from lanewise.store.protocol import AccountRow, Lease, Store, Stray
+from lanewise.store.nouns import AccountRow, Lease, Stray
+from lanewise.store.protocol import Store
 
 T = TypeVar("T")
 _GRACE = 5.0  # seconds: a call under way that is heard out costs no search later

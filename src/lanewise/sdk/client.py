@@ -17,7 +17,7 @@ from lanewise.intake import ReadOptions, describe, read
 from lanewise.lanes.worker import raise_if_hopeless
 from lanewise.pricing.dollars import nano_usd
 from lanewise.settings import load
-from lanewise.store.protocol import Run
+from lanewise.store.nouns import Run
 
 _decode = msgspec.json.Decoder().decode
 

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from lanewise.domain.ids import BatchId, RunId, SegmentId
 from lanewise.domain.ordinals import Ordinals
 from lanewise.domain.results import Verdict
-from lanewise.store.protocol import Answer, Outcome
+from lanewise.store.nouns import Answer, Outcome
 from lanewise.store.records import Record, Records
 from lanewise.store.sqlite.base import Operations
 

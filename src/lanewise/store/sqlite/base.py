@@ -15,7 +15,7 @@ from lanewise.errors import LeaseLost
 from lanewise.pricing.kept import KeptPrice, rates_text
 from lanewise.store.books import LedgerRow
 from lanewise.store.disk import explained, make_private
-from lanewise.store.protocol import ConflictingReceipt, Lease, Outcome, Waiting
+from lanewise.store.nouns import ConflictingReceipt, Lease, Outcome, Waiting
 from lanewise.store.segments import Segment
 from lanewise.store.sqlite.connection import Database
 from lanewise.store.sqlite.queries import queries

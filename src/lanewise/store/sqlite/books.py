@@ -16,7 +16,7 @@ from lanewise.errors import OverBudget
 from lanewise.pricing.dollars import dollars
 from lanewise.pricing.kept import KeptPrice, rates_from
 from lanewise.store.books import Cap, Entry, LedgerRow, Money, Observation, Standing
-from lanewise.store.protocol import BatchRow, NewRun
+from lanewise.store.nouns import BatchRow, NewRun
 from lanewise.store.records import Records
 from lanewise.store.segments import model_of
 from lanewise.store.sqlite.base import Operations

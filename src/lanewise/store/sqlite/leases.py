@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from lanewise.domain.ids import AccountId, WorkerId
 from lanewise.store.disk import FileLock
-from lanewise.store.protocol import Lease, WorkerRow
+from lanewise.store.nouns import Lease, WorkerRow
 from lanewise.store.sqlite.base import Operations
 
 

@@ -7,14 +7,7 @@ from typing import Any
 from lanewise.domain.ids import BatchId, RunId, SegmentId
 from lanewise.domain.ordinals import Ordinals
 from lanewise.domain.results import Verdict
-from lanewise.store.protocol import (
-    BatchRow,
-    Event,
-    Outcome,
-    RequestTrace,
-    Run,
-    Trace,
-)
+from lanewise.store.nouns import BatchRow, Event, Outcome, RequestTrace, Run, Trace
 from lanewise.store.records import Record, Records
 from lanewise.store.sqlite.answers import Spans
 from lanewise.store.sqlite.base import Operations

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from lanewise.domain.ids import AccountId, AttemptId, BatchId
 from lanewise.store.books import LedgerRow
-from lanewise.store.protocol import Attempt, Lease, Stray
+from lanewise.store.nouns import Attempt, Lease, Stray
 from lanewise.store.sqlite.base import Operations
 from lanewise.store.sqlite.rows import attempt_of, stray_of
 

@@ -11,7 +11,7 @@ from lanewise.domain.batches import STATES, Batch, Ending, Receipt
 from lanewise.domain.ids import AccountId
 from lanewise.domain.lanes import LaneName
 from lanewise.domain.packing import PackingKey
-from lanewise.store.protocol import Attempt, BatchRow, Event, Run, Stray
+from lanewise.store.nouns import Attempt, BatchRow, Event, Run, Stray
 
 _CLASSES: Final = {state.state: state for state in STATES}
 STATE_COLUMNS: Final = (

@@ -20,7 +20,8 @@ from lanewise.errors import BadInput
 from lanewise.failpoints import reach
 from lanewise.store.books import Cap
 from lanewise.store.disk import FileLock, explained, make_private, sync_directory
-from lanewise.store.protocol import AccountRow, Draft, NewRun, Outcome, Run, Waiting
+from lanewise.store.nouns import AccountRow, NewRun, Outcome, Run, Waiting
+from lanewise.store.protocol import Draft
 from lanewise.store.segments import SegmentWriter
 from lanewise.store.sqlite.books import BookOperations
 from lanewise.store.sqlite.rows import batch_of, run_of

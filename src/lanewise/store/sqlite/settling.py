@@ -12,7 +12,8 @@ from lanewise.domain.batches import Collected, Settled
 from lanewise.domain.ids import BatchId
 from lanewise.domain.usage import Usage
 from lanewise.store.disk import explained, make_private, open_private, replace_durably, write_all
-from lanewise.store.protocol import Lease, Observed, ResultFile, Settlement
+from lanewise.store.nouns import Lease, Observed, Settlement
+from lanewise.store.protocol import ResultFile
 from lanewise.store.sqlite.base import Operations
 
 _READ = 1024 * 1024

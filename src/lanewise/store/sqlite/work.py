@@ -19,18 +19,18 @@ from lanewise.domain.ids import AccountId, BatchId, RunId, SegmentId
 from lanewise.domain.lanes import LaneName
 from lanewise.domain.ordinals import Ordinals
 from lanewise.errors import LeaseLost
-from lanewise.store.protocol import (
+from lanewise.store.nouns import (
     AccountRow,
     Contents,
     Lease,
     NewBatch,
     Outcome,
     Part,
-    Payload,
     PlacedPart,
     Waiting,
     WaitingGroup,
 )
+from lanewise.store.protocol import Payload
 from lanewise.store.segments import Segment
 from lanewise.store.sqlite.base import Operations
 from lanewise.store.sqlite.rows import batch_of, key_of

@@ -1,0 +1,287 @@
+"""What the store is asked about and answers with: runs, waiting requests, batches, results, events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from lanewise.domain.batches import Batch
+from lanewise.domain.ids import AccountId, AttemptId, BatchId, RunId, SegmentId, WorkerId
+from lanewise.domain.lanes import LaneName
+from lanewise.domain.ordinals import Ordinals
+from lanewise.domain.packing import PackingKey
+from lanewise.domain.results import Verdict
+from lanewise.domain.usage import Usage
+from lanewise.errors import LanewiseError
+from lanewise.store.books import Cap, LedgerRow
+from lanewise.store.records import Record, RecordTable
+
+
+class ConflictingReceipt(LanewiseError):
+    """A provider's batch was to be recorded for one of ours, and belongs to another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One submission of requests by one caller."""
+
+    id: RunId
+    name: str
+    workflow: str
+    digest: str
+    source: str
+    requests: int
+    bytes: int
+    state: Literal["open", "cancelling", "finished"]
+    created_at: float
+    finished_at: float | None
+    answered: int
+    refused: int
+    unanswered: int
+
+    @property
+    def remaining(self) -> int:
+        """Requests without a final result."""
+        return self.requests - self.answered - self.refused - self.unanswered
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """What a draft becomes. Without a `name`, one is made of the workflow and the digest."""
+
+    workflow: str
+    digest: str
+    source: str
+    now: float
+    name: str | None = None
+    again: bool = False  # accept it although the same content was accepted before
+    tags: Mapping[str, str] = field(default_factory=dict)
+    reserve_nano: int = 0  # the most that it may cost, as far as anybody can say
+    caps: tuple[Cap, ...] = ()  # refused with `OverBudget` if it does not fit into each of them
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRow:
+    """An account that requests were accepted for."""
+
+    id: AccountId
+    provider: str
+    base_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Requests of one segment that wait to be packed, all asked equally often before."""
+
+    segment: SegmentId
+    tries: int
+    ordinals: Ordinals
+    not_before: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingGroup:
+    """Waiting requests with what the packer needs to know."""
+
+    key: PackingKey
+    run: RunId
+    waiting: Waiting
+    whole: tuple[int, int, int]  # requests, bytes and units of the whole segment
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A stretch of a batch: requests of one segment, in order."""
+
+    segment: SegmentId
+    ordinals: Ordinals
+    tries: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewBatch:
+    """A batch that policy decided to make."""
+
+    id: BatchId
+    key: PackingKey
+    lane: LaneName
+    parts: tuple[Part, ...]
+    requests: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedPart:
+    """A part with its place in the batch and what accounting needs."""
+
+    segment: SegmentId
+    run: RunId
+    workflow: str
+    ordinals: Ordinals
+    tries: int
+    start: int  # position of its first request in the batch
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a batch holds."""
+
+    batch: BatchId
+    key: PackingKey
+    lane: LaneName
+    requests: int
+    size: int
+    created_at: float
+    cancelled: bool  # every run in it is being cancelled, or its cancellation was asked for
+    parts: tuple[PlacedPart, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to act for an account, until somebody else gets a higher fence."""
+
+    account: AccountId
+    worker: WorkerId
+    fence: int
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A final result that no result line gives."""
+
+    segment: SegmentId
+    ordinals: Ordinals
+    verdict: Verdict
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many requests of a run got their final result in one commit."""
+
+    answered: int = 0
+    refused: int = 0
+    unanswered: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """Everything that settling a batch changes, in one commit."""
+
+    records: RecordTable
+    ledger: tuple[LedgerRow, ...]
+    tallies: Mapping[RunId, Tally]
+    waiting: tuple[Waiting, ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
+    notes: tuple[str, ...] = ()  # oddities a person should be able to read
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What a provider says of a batch as a whole, where it does: its sum of tokens, and when it ended."""
+
+    usage: Usage | None = None
+    ended_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A create call that may have reached the provider."""
+
+    id: AttemptId
+    batch: BatchId
+    file_id: str | None
+    sent_at: float
+    give_up_at: float
+    outcome: Literal["open", "accepted", "refused", "absent"]
+    provider_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """A batch of ours at the provider that no row owns."""
+
+    account: AccountId
+    provider_id: str
+    batch: BatchId
+    state: Literal["found", "cancelling", "booked"]
+    found_at: float
+    due_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened. `detail` never holds a body or a credential."""
+
+    id: int
+    at: float
+    kind: str
+    subject: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRow:
+    """A batch as people want to see it."""
+
+    batch: Batch
+    key: PackingKey
+    lane: LaneName
+    requests: int
+    bytes: int
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRow:
+    """A worker that is alive."""
+
+    id: WorkerId
+    host: str
+    pid: int
+    started_at: float
+    seen_at: float
+    accounts: tuple[AccountId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The final result of one request, in the order of the caller's input."""
+
+    sequence: int
+    number: int
+    caller_id: str
+    segment: SegmentId
+    ordinal: int
+    endpoint: str
+    provider: str
+    verdict: Verdict | None  # None: not final yet
+    line: bytes | None  # the provider's own result line, where there is one
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One try of a request: where it went and what became of it."""
+
+    batch: BatchRow
+    tries: int
+    record: Record | None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestTrace:
+    """Everything known of one request."""
+
+    run: Run
+    caller_id: str
+    number: int
+    segment: SegmentId
+    ordinal: int
+    length: int
+    waiting: bool
+    tries: tuple[Trace, ...]
+    outcome: Outcome | None
