@@ -17,19 +17,20 @@ ROOT = Path(__file__).parents[2]
 NAMES = ("calculate", "budgets", "savings", "finops")
 STEP = re.compile(
     r"<!-- file: (?P<file>\S+) -->\n```\w+\n(?P<text>.*?)```"
+    r"|<!-- run -->\n```python\n(?P<program>.*?)```"
     r"|<!-- run(?: exit (?P<code>\d+))? -->\n```console\n(?P<block>.*?)```",
     re.DOTALL,
 )
 
 
-def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith("LANEWISE_") and "API_KEY" not in name and "BASE_URL" not in name
     }
     return subprocess.run(
-        [sys.executable, "-m", *shlex.split(command)],
+        command,
         cwd=folder,
         env=kept | {"LANEWISE_HOME": str(folder / "home")},
         capture_output=True,
@@ -64,8 +65,15 @@ def test_a_how_to_page_runs_as_written(name: str, tmp_path: Path) -> None:
             path.parent.mkdir(exist_ok=True)
             path.write_text(step["text"], encoding="utf-8")
             continue
+        if step["program"]:
+            (tmp_path / "program.py").write_text(step["program"], encoding="utf-8")
+            done = run([sys.executable, "program.py"], tmp_path)
+            assert (done.returncode, done.stderr) == (0, "")
+            assert done.stdout
+            continue
         for command, expected in commands(step["block"]):
-            done = run(command.replace("MONTH", month), tmp_path)
+            words = shlex.split(command.replace("MONTH", month))
+            done = run([sys.executable, "-m", *words], tmp_path)
             assert done.returncode == int(step["code"] or 0), (command, done.stderr)
             printed = "\n".join(line.rstrip() for line in done.stdout.splitlines())
             if expected.strip():
