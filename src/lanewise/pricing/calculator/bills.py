@@ -9,12 +9,11 @@ from fractions import Fraction
 from typing import Final, NamedTuple
 
 from lanewise.domain.lanes import BATCH, LANES, REALTIME, LaneName
-from lanewise.pricing.arithmetic import Rates, Vector
+from lanewise.pricing.arithmetic import PICO_PER_NANO, Rates, Vector, divide
 from lanewise.pricing.book import PriceBook, Resolved
 from lanewise.pricing.calculator.workloads import DAYS, Point, Workload
 
 _ALWAYS: Final = (REALTIME, BATCH)  # shown though their price may be unknown
-_PICO_PER_NANO: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +120,7 @@ def total(bills: Iterable[LaneBill]) -> Fraction | None:
 
 def nano(pico: Fraction) -> int:
     """To nano-USD, half to even."""
-    return round(pico / _PICO_PER_NANO)
+    return divide(pico.numerator, pico.denominator * PICO_PER_NANO)
 
 
 def year(pico: Fraction) -> Fraction:
@@ -161,6 +160,8 @@ def _parts(work: Workload, lane: LaneName, rates: Rates, realtime: Rates) -> lis
     if lane == REALTIME:
         return [_Part(REALTIME, realtime, "in real time", Fraction(1))]
     waits = work.wait_share
+    if waits == 1 and not (work.rescue or work.waste):
+        return [_Part(lane, rates, "waits", waits)]
     parts = (
         _Part(lane, rates, "waits", waits * (1 - work.rescue)),
         _Part(REALTIME, realtime, "rescued", waits * work.rescue),
