@@ -22,11 +22,12 @@ def main() -> None:
     command = str(Path(sys.executable).parent / "lanewise")
     with tempfile.TemporaryDirectory() as home:
         env = os.environ | {"LANEWISE_HOME": home}
-        nothing, shown, status = paired(
+        nothing, shown, status, calc = paired(
             rounds,
             lambda: measured([sys.executable, "-c", "pass"], env).wall,
             lambda: measured([command, "--help"], env).wall,
             lambda: measured([command, "status"], env).wall,
+            lambda: measured([command, "calc", "--model", "gpt-4o", "--in", "10M/day"], env).wall,
         )
     show(
         f"start-up, medians of {rounds} rounds",
@@ -34,6 +35,7 @@ def main() -> None:
             ("python -c pass", f"{nothing * 1000:.0f} ms"),
             ("lanewise --help", f"{shown * 1000:.0f} ms"),
             ("lanewise status", f"{status * 1000:.0f} ms"),
+            ("lanewise calc", f"{calc * 1000:.0f} ms"),
         ],
     )
 

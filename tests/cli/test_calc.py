@@ -86,6 +86,27 @@ def test_the_terms_of_an_explained_sum_can_be_added_up_by_hand(calc):
     assert len(terms) == 6
 
 
+def test_the_terms_in_json_add_up_to_the_month(calc):
+    from decimal import Decimal
+
+    arguments = ("--model", "gpt-4o", "--in", "1200..4000", "--n", "7/hour", "--waste", "1%")
+    plain = json.loads(calc(*arguments, "--json").stdout)["workloads"][0]["lanes"]
+    assert "terms" not in plain["batch"]
+    lanes = json.loads(calc(*arguments, "--json", "--explain").stdout)["workloads"][0]["lanes"]
+    for name, lane in lanes.items():
+        whole = sum(Decimal(term["usd"]) for term in lane["terms"])
+        assert round(whole, 9) == round(Decimal(str(lane["month_usd"])), 9), name
+        assert lane["month_usd"] == plain[name]["month_usd"]
+
+
+def test_a_model_that_is_named_is_compared_with_all_even_if_its_price_is_unknown(calc):
+    arguments = ("--model", "text-embedding-3-small", "--in", "1M/day", "--out", "1M/day")
+    every = json.loads(calc(*arguments, "--compare", "all", "--json").stdout)["workloads"]
+    assert every[-1]["model"] == "text-embedding-3-small"
+    assert every[-1]["cheapest"] is None
+    assert [item["model"] for item in every].count("text-embedding-3-small") == 1
+
+
 def test_models_are_compared_cheapest_first_and_the_unknown_comes_last(calc):
     done = calc("--in", "1M/day", "--compare", "gpt-4o,gpt-4o-mini,claude-haiku-4-5", "--json")
     models = [item["model"] for item in json.loads(done.stdout)["workloads"]]
@@ -115,7 +136,7 @@ def test_a_machine_of_ones_own_is_set_beside_the_provider(calc):
     )
     done = calc("--model", "gpt-4o", "--in", "9.6M/day", "--self-hosted", "llama")
     assert "$3,600.00 a month for the machine (wall), $360.00 at the provider" in done.stdout
-    assert "breaks even at 1000 % of this volume" in done.stdout
+    assert "breaks even at 1000 % of this volume, 96,000,000 tokens a day" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -131,6 +152,24 @@ def test_a_machine_of_ones_own_is_set_beside_the_provider(calc):
         (("--model", "gpt-4o", "--in", "1M/day", "--lane", "slow"), "'slow' is not one of"),
         (("--model", "gpt-4o", "--in", "1M/day", "--self-hosted", "x"), "--self-hosted is 'x'"),
         (("--model", "gpt-4o", "--in", "1M/day", "--provider", "nobody"), "provider 'nobody'"),
+        (("--compare", "all", "--in", "1M/day", "--provider", "nobody"), "provider 'nobody'"),
+        (
+            ("--compare", "all", "--out", "1M/day", "--provider", "voyageai"),
+            "found no model whose price",
+        ),
+        (
+            ("--compare", "all", "--in", "1M/day", "--model", "gpt-9o"),
+            "no price of 'gpt-9o' is known",
+        ),
+        (("--compare", ",", "--in", "1M/day"), "--compare is ','; it takes models such as"),
+        (
+            ("--model", "o3", "--in", "1M/day", "--explain", "--md"),
+            "--md has no place for --explain",
+        ),
+        (
+            ("--model", "o3", "--in", "1M/day", "--self-hosted", "x", "--csv"),
+            "no place for --self-hosted",
+        ),
         (("--file", "none.toml"), "none.toml: cannot be read"),
         (("--file", "bad.toml"), "bad.toml, line 1: workload 1: unknown key 'colour'"),
         (("--file", "bad.toml", "--in", "1"), "--in cannot be given with it"),

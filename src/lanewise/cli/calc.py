@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
+from lanewise.cli import calc_explain as terms
 from lanewise.cli import calc_output as output
 from lanewise.cli.calc_input import Asked, from_file, volumes, workload
 from lanewise.clock import SystemClock
 from lanewise.domain.lanes import LANES
 from lanewise.errors import BadInput
 from lanewise.pricing import PriceBook
-from lanewise.pricing.calculator import Bill, calculate
+from lanewise.pricing.calculator import Bill, Workload, calculate
 from lanewise.pricing.calculator.machines import BreakEven, break_even
-from lanewise.pricing.selling import MAKERS
+from lanewise.pricing.selling import MAKERS, require_known
 from lanewise.settings import load
 
 
@@ -69,13 +70,17 @@ def calc(
 
     lanewise calc --model gpt-5-mini --in 1200..4000 --out 150 --n 20000/day --cached 60% --wait 8h
     """
+    _require_shown(form, explain=explain, self_hosted=self_hosted)
     book = PriceBook.of_home(load(home=home).home)
     when = _day(at)
     bills = _bills(book, when, _asked(given, file), compare, None if lane is None else [lane])
     machine = None if self_hosted is None else _on_machine(book, self_hosted, bills)
     match form:
         case "json":
-            click.echo(json.dumps(output.as_json(book, when, bills, machine)))
+            found = output.as_json(book, when, bills, machine)
+            if explain:
+                terms.add_terms(found, bills)
+            click.echo(json.dumps(found))
         case "coefficients":
             click.echo(json.dumps(_coefficients(book, bills, when)))
         case "csv":
@@ -85,7 +90,17 @@ def calc(
         case _:
             click.echo(output.as_text(when, bills, compared=compare is not None, machine=machine))
     if explain and form is None:
-        click.echo(output.explained(bills))
+        click.echo(terms.explained(bills))
+
+
+def _require_shown(form: str | None, *, explain: bool, self_hosted: str | None) -> None:
+    """Refuse what the chosen form has no place for, rather than leave it out unsaid."""
+    asked = {"--explain": explain, "--self-hosted": self_hosted is not None}
+    for name, given in asked.items():
+        if given and form not in (None, "json"):
+            raise BadInput(
+                f"--{form} has no place for {name}; give it with --json, or with no form"
+            )
 
 
 def _asked(given: dict[str, str | None], file: Path | None) -> list[Asked]:
@@ -117,29 +132,35 @@ def _compared(
     book: PriceBook, when: datetime, asked: Asked, compare: str, lanes: list[str] | None
 ) -> list[Bill]:
     """Cheapest first; of unknown price last."""
-    if compare == "all":
-        sellers = [asked.values["provider"]] if "provider" in asked.values else MAKERS
-        works = [volumes(asked, who, model) for who in sellers for model in book.models(who)]
-    else:
-        names = [asked.values["model"]] if "model" in asked.values else []
-        names += [name.strip() for name in compare.split(",") if name.strip()]
-        works = [
-            workload(book, Asked("", asked.values | {"model": name}), when)
-            for name in dict.fromkeys(names)
-        ]
+    named = [asked.values["model"]] if "model" in asked.values else []
+    if compare != "all":
+        others = [name.strip() for name in compare.split(",") if name.strip()]
+        if not others:
+            raise BadInput(f"--compare is {compare!r}; it takes models such as gpt-4o,o3, or all")
+        named += others
+    works = [
+        workload(book, Asked("", asked.values | {"model": name}), when)
+        for name in dict.fromkeys(named)
+    ]
     bills = [calculate(book, work, when, lanes=lanes, announce=False) for work in works]
     if compare == "all":
-        bills = [bill for bill in bills if _sells(bill)]
+        there = {(work.provider, work.model) for work in works}
+        every = (work for work in _every(book, asked) if (work.provider, work.model) not in there)
+        found = (calculate(book, work, when, lanes=lanes, announce=False) for work in every)
+        bills += [bill for bill in found if bill.cheapest is not None and bill.cheapest.pico]
+    if not bills:
+        raise BadInput("--compare all found no model whose price for this is known; name models")
     return sorted(bills, key=_cost)
 
 
-def _sells(bill: Bill) -> bool:
-    """Whether the model has a price, and one for output if output is asked for."""
-    best = bill.cheapest
-    if best is None or not best.pico:
-        return False
-    rates = best.price.rates
-    return rates is not None and (not bill.workload.output.p50 or rates.base.output > 0)
+def _every(book: PriceBook, asked: Asked) -> Iterator[Workload]:
+    """The same work for each model of a provider, or of all makers."""
+    provider = asked.values.get("provider")
+    if provider is not None:
+        require_known(book, provider)
+    for who in MAKERS if provider is None else (provider,):
+        for model in book.models(who):
+            yield volumes(asked, who, model)
 
 
 def _cost(bill: Bill) -> tuple[bool, Any, str]:

@@ -12,12 +12,10 @@ from typing import Any
 
 from lanewise.domain.lanes import BATCH, LANES, REALTIME
 from lanewise.pricing import PriceBook
-from lanewise.pricing.calculator import DAYS, Bill, LaneBill, Term, total
+from lanewise.pricing.calculator import DAYS, Bill, LaneBill, total
 from lanewise.pricing.calculator.bills import nano, year
 from lanewise.pricing.calculator.machines import BreakEven
 from lanewise.pricing.dollars import dollars, plain
-
-_NANO_PER_MILLION = 1_000  # pico-USD per token -> nano-USD per million tokens
 
 
 # -- for people ----------------------------------------------------------------------------------------
@@ -63,10 +61,10 @@ def describe(bill: Bill) -> str:
     """The workload in one line."""
     work = bill.workload
     if work.requests is None:
-        volume = f"{_number(work.input.p50)} tokens in, {_number(work.output.p50)} out"
+        volume = f"{number(work.input.p50)} tokens in, {number(work.output.p50)} out"
     else:
         volume = (
-            f"{_number(work.requests)} requests of {_between(work.input)} tokens in, "
+            f"{number(work.requests)} requests of {_between(work.input)} tokens in, "
             f"{_between(work.output)} out"
         )
     parts = [f"{work.model} ({work.provider}): {volume}"]
@@ -86,12 +84,11 @@ def _lane_rows(bill: Bill) -> Iterator[tuple[str, ...]]:
         if item.month_nano is None:
             yield item.lane, "unknown", "", "", "", item.price.status, ""
             continue
-        saved = bill.saved_nano(item) or 0
+        saved = None if item.lane == REALTIME else bill.saved_nano(item)
         ends = "" if item.low is None else f"{_money(item.low)}..{_money(item.high)}"
-        real = item.lane == REALTIME
         yield (
-            item.lane, dollars(item.month_nano), "" if real else dollars(saved),
-            "" if real else _saved_percent(bill, saved), ends, item.price.status, _mark(bill, item),
+            item.lane, dollars(item.month_nano), _saved(saved), _saved_percent(bill, saved), ends,
+            item.price.status, _mark(bill, item),
         )  # fmt: skip
 
 
@@ -110,10 +107,10 @@ def _compared_row(bill: Bill) -> tuple[str, ...]:
     name = work.name or work.model
     if best is None or best.month_nano is None:
         return name, work.provider, "unknown", "unknown", "", "unknown", "", "", "unknown"
-    saved = bill.saved_nano(best) or 0
+    saved = bill.saved_nano(best)
     return (
         name, work.provider, _lane_money(bill, REALTIME), _lane_money(bill, BATCH), best.lane,
-        dollars(best.month_nano), dollars(saved), _saved_percent(bill, saved), best.price.status,
+        dollars(best.month_nano), _saved(saved), _saved_percent(bill, saved), best.price.status,
     )  # fmt: skip
 
 
@@ -136,9 +133,14 @@ def _lane_money(bill: Bill, lane: str) -> str:
     return "unknown" if found.month_nano is None else dollars(found.month_nano)
 
 
-def _saved_percent(bill: Bill, saved: int) -> str:
+def _saved(saved: int | None) -> str:
+    """Nothing where the price in real time is unknown: a saving is against something."""
+    return "" if saved is None else dollars(saved)
+
+
+def _saved_percent(bill: Bill, saved: int | None) -> str:
     realtime = bill.lane(REALTIME)
-    if realtime is None or not realtime.month_nano:
+    if saved is None or realtime is None or not realtime.month_nano:
         return ""
     return _percent(Fraction(saved, realtime.month_nano))
 
@@ -156,7 +158,8 @@ def _machine_line(bill: Bill, found: BreakEven | None) -> str:
         return text + (", cheaper" if found.cheaper else ", dearer") + " at any volume"
     if found.factor is None:
         return text + "; it never breaks even: a full machine costs more for each token"
-    return text + f"; breaks even at {_percent(found.factor)} of this volume"
+    daily = number(Fraction(round(found.tokens_per_day or 0)))
+    return text + f"; breaks even at {_percent(found.factor)} of this volume, {daily} tokens a day"
 
 
 def _remarks(bill: Bill) -> Iterator[str]:
@@ -169,48 +172,6 @@ def _remarks(bill: Bill) -> Iterator[str]:
         yield f"requests of more than {start:,} tokens cost more; give --n and their lengths to count that"
     if bill.workload.cached:
         yield "writing to a cache is not in the sum"
-
-
-# -- every term ----------------------------------------------------------------------------------------
-def explained(bills: Sequence[Bill]) -> str:
-    """Each sum, so that it can be worked out again by hand."""
-    lines: list[str] = []
-    for bill in bills:
-        lines += ["", describe(bill)]
-        for item in bill.lanes:
-            if item.pico is None:
-                lines.append(f"  {item.lane}: price unknown ({item.price.basis})")
-                continue
-            lines.append(f"  {item.lane}: {item.price.status} ({item.price.basis})")
-            lines += [f"    {text}" for text in _terms(bill, item)]
-            lines.append(f"    = ${_exact(item.pico)} a month, rounded ${plain(nano(item.pico))}")
-    return "\n".join(lines)
-
-
-def _terms(bill: Bill, item: LaneBill) -> Iterator[str]:
-    """The terms; where requests are of several lengths, under a heading for each."""
-    several, heading = len(bill.workload.points) > 1, None
-    for term in item.terms:
-        if several and term.point is not heading:
-            heading = term.point
-            sizes = f"{_number(heading.input)} tokens in and {_number(heading.output)} out"
-            yield f"{_number(heading.requests)} requests of {sizes}:"
-        yield ("  " if several else "") + _term(term)
-
-
-def _term(term: Term) -> str:
-    above = f", requests above {term.above:,} tokens" if term.above else ""
-    per_million = plain(term.rate * _NANO_PER_MILLION)
-    return (
-        f"{_number(term.tokens)} tokens {term.what}, {term.why}{above}: x ${per_million} per million "
-        f"({term.lane}) = ${_exact(term.pico)}"
-    )
-
-
-def _exact(pico: Fraction) -> str:
-    """Dollars with all digits, up to twelve after the point."""
-    text = f"{Decimal(round(pico)).scaleb(-12):f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 # -- for programs --------------------------------------------------------------------------------------
@@ -241,7 +202,7 @@ def _bill_json(bill: Bill) -> dict[str, Any]:
         "name": work.name,
         "provider": work.provider,
         "model": work.model,
-        "requests_per_month": None if work.requests is None else _decimal(work.requests),
+        "requests_per_month": None if work.requests is None else decimal(work.requests),
         "lanes": {item.lane: _lane_json(bill, item) for item in bill.lanes},
         "cheapest": None if bill.cheapest is None else bill.cheapest.lane,
         "price_changes": list(bill.changes),
@@ -270,7 +231,10 @@ def _machine_json(found: BreakEven) -> dict[str, Any]:
         "machines": found.machines,
         "month_usd": _usd(found.pico),
         "provider_month_usd": _usd(found.provider_pico),
-        "breaks_even_at": None if found.factor is None else _decimal(found.factor),
+        "breaks_even_at": None if found.factor is None else decimal(found.factor),
+        "breaks_even_tokens_per_day": (
+            None if found.tokens_per_day is None else decimal(found.tokens_per_day)
+        ),
     }
 
 
@@ -335,14 +299,15 @@ def _usd(pico: Fraction | None) -> float | None:
     return None if pico is None else float(Decimal(nano(pico)).scaleb(-9))
 
 
-def _decimal(value: Fraction) -> float:
+def decimal(value: Fraction) -> float:
+    """As a number of JSON."""
     return float(Decimal(value.numerator) / Decimal(value.denominator))
 
 
-def _number(value: Fraction) -> str:
+def number(value: Fraction) -> str:
     """With at most three digits after the point.
 
-    >>> _number(Fraction(1_200_000)), _number(Fraction(1, 3))
+    >>> number(Fraction(1_200_000)), number(Fraction(1, 3))
     ('1,200,000', '0.333')
     """
     text = f"{round(value * 1_000) / Decimal(1_000):,f}"
@@ -351,8 +316,8 @@ def _number(value: Fraction) -> str:
 
 def _between(found: Any) -> str:
     if found.p50 == found.p95:
-        return _number(found.p50)
-    return f"{_number(found.p50)} (95 % up to {_number(found.p95)})"
+        return number(found.p50)
+    return f"{number(found.p50)} (95 % up to {number(found.p95)})"
 
 
 def _percent(value: Fraction) -> str:

@@ -39,18 +39,23 @@ def maker(book: PriceBook, model: str, at: datetime) -> str:
 
 def sold_by(book: PriceBook, model: str, provider: str | None, at: datetime) -> tuple[str, ...]:
     """Whose prices of a model to show. Raises `NotFound` with ids that are near, or providers there are."""
-    if provider is not None and provider not in book.providers:
-        known = ", ".join(sorted(book.providers))
-        raise NotFound(f"no prices of provider {provider!r} are known; those known are: {known}")
     if provider is None:
         found = sellers(book, model, at)
     else:
+        require_known(book, provider)
         lanes = (book.resolve(provider, model, at, lane).rates for lane in LANES)
         found = (provider,) if any(rates is not None for rates in lanes) else ()
     if not found:
         at_whom = f" at {provider}" if provider else ""
         raise NotFound(f"no price of {model!r} is known{at_whom}; {near(book, model, provider)}")
     return found
+
+
+def require_known(book: PriceBook, provider: str) -> None:
+    """Raises `NotFound` for a provider without prices, naming those that have some."""
+    if provider not in book.providers:
+        known = ", ".join(sorted(book.providers))
+        raise NotFound(f"no prices of provider {provider!r} are known; those known are: {known}")
 
 
 def near(book: PriceBook, model: str, provider: str | None) -> str:

@@ -140,9 +140,9 @@ class _Part(NamedTuple):
 def _lane_bill(work: Workload, lane: LaneName, price: Resolved, realtime: Resolved) -> LaneBill:
     window = LANES[lane].window_seconds
     fits = lane == REALTIME or (work.wait_seconds > 0 and (window or 0) <= work.wait_seconds)
-    if price.rates is None or realtime.rates is None:
+    parts = _parts(work, lane, price, realtime)
+    if parts is None:
         return LaneBill(lane, Resolved(None, "unknown", price.basis), (), fits)
-    parts = _parts(work, lane, price.rates, realtime.rates)
     terms = tuple(_terms(work, parts, work.points))
     pico = _sum(terms)
     if len(work.points) == 1:
@@ -155,20 +155,50 @@ def _sum(terms: Iterable[Term]) -> Fraction:
     return sum((term.pico for term in terms), Fraction(0))
 
 
-def _parts(work: Workload, lane: LaneName, rates: Rates, realtime: Rates) -> list[_Part]:
-    """Which share of the tokens is paid in which lane, and why."""
+def _parts(
+    work: Workload, lane: LaneName, price: Resolved, realtime: Resolved
+) -> list[_Part] | None:
+    """Which share of the tokens is paid in which lane, and why; None where a price of one is unknown."""
+    if price.rates is None:
+        return None
+    parts = []
+    for whose, rates, why, share in _shares(work, lane, price.rates, realtime.rates):
+        if not share:
+            continue
+        if rates is None or _lacks(rates, work):
+            return None
+        parts.append(_Part(whose, rates, why, share))
+    return parts
+
+
+def _shares(
+    work: Workload, lane: LaneName, rates: Rates, realtime: Rates | None
+) -> Iterator[tuple[LaneName, Rates | None, str, Fraction]]:
     if lane == REALTIME:
-        return [_Part(REALTIME, realtime, "in real time", Fraction(1))]
+        yield REALTIME, realtime, "in real time", Fraction(1)
+        return
     waits = work.wait_share
     if waits == 1 and not (work.rescue or work.waste):
-        return [_Part(lane, rates, "waits", waits)]
-    parts = (
-        _Part(lane, rates, "waits", waits * (1 - work.rescue)),
-        _Part(REALTIME, realtime, "rescued", waits * work.rescue),
-        _Part(lane, rates, "wasted", waits * work.waste),
-        _Part(REALTIME, realtime, "cannot wait", 1 - waits),
+        yield lane, rates, "waits", waits
+        return
+    yield lane, rates, "waits", waits * (1 - work.rescue)
+    yield REALTIME, realtime, "rescued", waits * work.rescue
+    yield lane, rates, "wasted", waits * work.waste
+    yield REALTIME, realtime, "cannot wait", 1 - waits
+
+
+def _lacks(rates: Rates, work: Workload) -> bool:
+    """Whether the work uses what has no price, as output of an embedding model: that is not free."""
+    missing = unpriced(rates.base)
+    return bool(
+        ("input" in missing and work.input.p95) or ("output" in missing and work.output.p95)
     )
-    return [part for part in parts if part.share]
+
+
+def unpriced(vector: Vector) -> tuple[str, ...]:
+    """Which of input and output a list says nothing of; none where both are zero, which is free."""
+    prices = {"input": vector.input, "output": vector.output}
+    return tuple(name for name, rate in prices.items() if not rate and any(prices.values()))
 
 
 def _terms(work: Workload, parts: Iterable[_Part], points: Iterable[Point]) -> Iterator[Term]:

@@ -11,8 +11,9 @@ from importlib import resources
 from typing import Any
 
 from lanewise.domain.lanes import LANES
-from lanewise.pricing.arithmetic import Rates
+from lanewise.pricing.arithmetic import Rates, Vector
 from lanewise.pricing.book import PriceBook
+from lanewise.pricing.calculator.bills import unpriced
 from lanewise.pricing.calculator.workloads import DAYS, WEIGHTS
 from lanewise.pricing.dollars import plain
 
@@ -25,7 +26,7 @@ def coefficients(
     """For (provider, model) pairs, at the prices of a day; JSON as it is, amounts as decimal texts.
 
     `models[name].lanes[lane].prices` is a list of `[above, input, cache_read, output]` in USD per million
-    tokens, ascending: the last whose limit a request's input is above holds.
+    tokens, ascending: the last whose limit a request's input is above holds. `unknown` where a list has none.
     """
     return {
         "at": at.date().isoformat(),
@@ -58,9 +59,18 @@ def _lanes(book: PriceBook, provider: str, model: str, at: datetime) -> dict[str
 
 
 def _prices(rates: Rates) -> list[list[Any]]:
+    return [[above, *_vector(vector)] for above, vector in ((0, rates.base), *rates.tiers)]
+
+
+def _vector(vector: Vector) -> list[str]:
+    missing = unpriced(vector)
     return [
-        [above, *map(_usd, (vector.input, vector.cache_read, vector.output))]
-        for above, vector in ((0, rates.base), *rates.tiers)
+        "unknown" if what in missing else _usd(pico)
+        for what, pico in (
+            ("input", vector.input),
+            ("input", vector.cache_read),
+            ("output", vector.output),
+        )
     ]
 
 

@@ -25,11 +25,17 @@ class BreakEven:
     pico: Fraction
     provider_pico: Fraction
     factor: Fraction | None
+    tokens: Fraction  # in and out, a month at the given volume
 
     @property
     def cheaper(self) -> bool:
         """Whether the machine is cheaper at the given volume."""
         return self.pico < self.provider_pico
+
+    @property
+    def tokens_per_day(self) -> Fraction | None:
+        """The volume that breaks even, in and out together; None where there is none."""
+        return None if self.factor is None else self.factor * self.tokens / DAYS
 
 
 def break_even(machine: SelfHosted, work: Workload, bill: LaneBill) -> BreakEven | None:
@@ -46,12 +52,12 @@ def break_even(machine: SelfHosted, work: Workload, bill: LaneBill) -> BreakEven
     hourly = machine.pico_per_hour
     if machine.allocation == "busy":
         pico = tokens / machine.tokens_per_second / 3_600 * hourly
-        return BreakEven(machine, 1, pico, bill.pico, None)
+        return BreakEven(machine, 1, pico, bill.pico, None, tokens)
     capacity = machine.tokens_per_second * _SECONDS * machine.utilization
     machines = max(1, -(-tokens // capacity))
     fixed = hourly * DAYS * 24
     factor = _factor(fixed, capacity, tokens, bill.pico)
-    return BreakEven(machine, machines, fixed * machines, bill.pico, factor)
+    return BreakEven(machine, machines, fixed * machines, bill.pico, factor, tokens)
 
 
 def _factor(
