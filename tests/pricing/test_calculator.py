@@ -316,9 +316,9 @@ def test_an_amount_that_cannot_be_meant_is_refused_with_what_is_accepted(read, t
 def scenario(dice: random.Random) -> tuple[Workload, dict[str, Any]]:
     provider, model = dice.choice(MODELS)
     by_request = dice.random() < 0.7
-    p50_in, p50_out = dice.randint(1, 300_000), dice.randint(0, 5_000)
+    p50_in, p50_out = dice.randint(1, 300_000), dice.choice((0, dice.randint(1, 5_000)))
     factor = dice.choice((1, 2, 5)) if by_request else 1
-    shares = [Fraction(dice.randint(0, 1_000), 1_000) for _ in range(4)]
+    shares = [Fraction(dice.choice((0, dice.randint(0, 1_000), 1_000)), 1_000) for _ in range(4)]
     requests = dice.randint(1, 1_000_000) if by_request else None
     work = Workload(
         provider, model, None if requests is None else Fraction(requests),
@@ -354,6 +354,20 @@ def test_a_thousand_random_scenarios_agree_with_the_web_page_to_the_cent():
                 continue
             exact = item.pico / 10**12
             assert abs(Fraction(answer[item.lane]) - exact) < Fraction(1, 200), (work, item.lane)
+
+
+def test_the_web_page_prices_a_lane_without_real_time_as_python_does(tmp_path):
+    (tmp_path / "prices.toml").write_text(
+        '[[price]]\nprovider = "openai"\nmodel = "mine"\nlanes = ["batch"]\ninput = 1\noutput = 2\n'
+    )
+    book = PriceBook.load(user_prices=tmp_path / "prices.toml")
+    page = quickjs.Context()
+    page.eval(script())
+    page.set("data", json.dumps(coefficients(book, [("openai", "mine")], DAY)))
+    told = '{model: "openai/mine", requests: null, input: [1e6, 1e6], output: [0, 0], cached: 0, waitShare: 1'
+    for rest, answer in (("rescue: 0, waste: 0", {"batch": 1}), ("rescue: 0.02, waste: 0", {})):
+        program = f"JSON.stringify(monthly(JSON.parse(data), {told}, {rest}}}))"
+        assert json.loads(page.eval(program)) == answer
 
 
 def test_the_exported_numbers_name_day_basis_and_status_and_all_lanes():
