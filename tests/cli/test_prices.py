@@ -63,7 +63,7 @@ def test_looking_at_prices_makes_no_home(shell: Any) -> None:
 
 WRONG = [
     (("show", "gpt-4p"), "no price of 'gpt-4p' is known; near it: "),
-    (("show", "gpt-4o", "--at", "soon"), "--at is 'soon'; it takes a date such as 2026-09-01"),
+    (("show", "gpt-4o", "--at", "soon"), "--at is 'soon'; it takes a day such as 2026-12-01"),
     (("show", "gpt-4o", "--provider", "opneai"), "those known are: "),
     (("show", "gpt-4o", "--lane", "bacth"), "'realtime', 'flex'"),
     (("diff", "--from", "a", "--against", "b"), "one file is compared with yours"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import click
 from lanewise.cli import calc_explain as terms
 from lanewise.cli import calc_output as output
 from lanewise.cli.calc_input import Asked, from_file, volumes, workload
-from lanewise.clock import SystemClock
+from lanewise.cli.spans import day as day_of
 from lanewise.domain.lanes import LANES
 from lanewise.errors import BadInput
 from lanewise.pricing import PriceBook
@@ -72,7 +72,7 @@ def calc(
     """
     _require_shown(form, explain=explain, self_hosted=self_hosted)
     book = PriceBook.of_home(load(home=home).home)
-    when = _day(at)
+    when = day_of(at)
     bills = _bills(book, when, _asked(given, file), compare, None if lane is None else [lane])
     machine = None if self_hosted is None else _on_machine(book, self_hosted, bills)
     match form:
@@ -185,13 +185,3 @@ def _coefficients(book: PriceBook, bills: Sequence[Bill], when: datetime) -> dic
 
     works = [bill.workload for bill in bills]
     return coefficients(book, [(work.provider, work.model) for work in works], when)
-
-
-def _day(text: str | None) -> datetime:
-    if text is None:
-        return datetime.fromtimestamp(SystemClock().now(), UTC)
-    try:
-        day = date.fromisoformat(text)
-    except ValueError as error:
-        raise BadInput(f"--at is {text!r}; it takes a day such as 2026-12-01") from error
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)

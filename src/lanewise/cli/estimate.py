@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
 
@@ -19,8 +18,8 @@ from lanewise.cli.options import (
     reading_options,
     settings_from,
 )
+from lanewise.cli.spans import day as day_of
 from lanewise.cli.taking import source
-from lanewise.clock import SystemClock
 from lanewise.errors import BadInput, StoreUnusable
 from lanewise.intake import Accepted, Broken, ReadOptions, Source, describe, name_of, read
 from lanewise.lanes.shift import Rules
@@ -64,7 +63,7 @@ def estimate(
     settings = settings_from(home, workflow=workflow)
     taking = estimator(
         PriceBook.of_home(settings.home),
-        _day(at),
+        day_of(at),
         history=_history(settings),
         rules=Rules(batch_requests=settings.batch_requests, batch_bytes=settings.batch_bytes),
     )
@@ -123,13 +122,3 @@ def _history(settings: Settings) -> History | None:
     except StoreUnusable as error:
         click.echo(f"estimating without the workflow's history: {error}", err=True)
         return None
-
-
-def _day(text: str | None) -> datetime:
-    if text is None:
-        return datetime.fromtimestamp(SystemClock().now(), UTC)
-    try:
-        day = date.fromisoformat(text)
-    except ValueError as error:
-        raise BadInput(f"--at is {text!r}; it takes a day such as 2026-12-01") from error
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -11,6 +11,7 @@ from lanewise.app import price_doctor
 from lanewise.app import prices as keeping
 from lanewise.cli import price_tables as tables
 from lanewise.cli.options import echo_json, engine_from, home_option, json_option, settings_from
+from lanewise.cli.spans import day as day_of
 from lanewise.clock import SystemClock
 from lanewise.domain.lanes import LANES, LaneName
 from lanewise.errors import BadInput
@@ -46,7 +47,7 @@ def show(
 ) -> None:
     """Show a model's prices in every lane, in USD per million tokens, and on what they rest."""
     book = PriceBook.of_home(settings_from(home).home)
-    when = _day(at, "--at")
+    when = day_of(at)
     lanes = tuple(LANES) if lane is None else (LaneName(lane),)
     found = [
         sheet(book, seller, model, when, lanes=lanes, region=region)
@@ -80,7 +81,7 @@ def diff(
     mine = PriceBook.of_home(folder)
     other = keeping.other_book(folder, old or against, SystemClock().now())
     before, after = (mine, other) if against else (other, mine)
-    found = list(differences(before, after, _day(at, "--at")))
+    found = list(differences(before, after, day_of(at)))
     if as_json:
         echo_json(
             {
@@ -144,7 +145,7 @@ def update(
         return
     assert source is not None
     now = SystemClock().now()
-    dated = None if as_of is None else _day(as_of, "--as-of").date()
+    dated = None if as_of is None else day_of(as_of, "--as-of").date()
     ready = keeping.prepare(folder, keeping.read(source, now, dated), now)
     path = None if dry_run else keeping.put(folder, ready)
     if as_json:
@@ -161,14 +162,3 @@ def _reset(home: Path, *, as_json: bool) -> None:
     else:
         what = "the home's table was removed" if there else "the home had no table of its own"
         click.echo(f"{what}; prices rest on {basis}")
-
-
-def _day(text: str | None, option: str) -> datetime:
-    """The start of a day that somebody named (UTC); now, if nobody did."""
-    if text is None:
-        return datetime.fromtimestamp(SystemClock().now(), UTC)
-    try:
-        day = date.fromisoformat(text)
-    except ValueError as error:
-        raise BadInput(f"{option} is {text!r}; it takes a date such as 2026-09-01") from error
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)

@@ -6,6 +6,7 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
+from lanewise.clock import SystemClock
 from lanewise.errors import BadInput
 
 _UNITS: Final = {"h": "hours", "d": "days", "w": "weeks"}
@@ -20,10 +21,21 @@ def since(text: str | None, now: float) -> float | None:
     if found:
         return now - timedelta(**{_UNITS[found[2]]: int(found[1])}).total_seconds()
     try:
-        day = date.fromisoformat(text)
+        first = date.fromisoformat(text)
     except ValueError as error:
         raise BadInput(f"--since is {text!r}; it takes {_ACCEPTED}") from error
-    return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
+    return datetime(first.year, first.month, first.day, tzinfo=UTC).timestamp()
+
+
+def day(text: str | None, option: str = "--at") -> datetime:
+    """The start of a day that somebody named (UTC); now, if nobody did."""
+    if text is None:
+        return datetime.fromtimestamp(SystemClock().now(), UTC)
+    try:
+        found = date.fromisoformat(text)
+    except ValueError as error:
+        raise BadInput(f"{option} is {text!r}; it takes a day such as 2026-12-01") from error
+    return datetime(found.year, found.month, found.day, tzinfo=UTC)
 
 
 def month(text: str) -> tuple[float, float]:
