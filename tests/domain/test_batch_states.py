@@ -71,8 +71,8 @@ def test_an_adoption_stays_provisional_until_the_results_are_collected() -> None
 
 def test_states_are_frozen_and_named_as_the_glossary_says() -> None:
     assert [state.state for state in STATES] == [
-        "packed", "uploading", "uploaded", "creating", "unknown", "submitted", "ended", "collected",
-        "settled", "rejected", "cancelled",
+        "packed", "sending", "uploading", "uploaded", "creating", "unknown", "submitted", "ended",
+        "collected", "settled", "rejected", "cancelled",
     ]  # fmt: skip
     assert all(dataclasses.is_dataclass(state) for state in STATES)
     assert {"settled", "rejected", "cancelled"}.isdisjoint(LIVE)

@@ -25,7 +25,7 @@ CREATE TABLE batch_parts (
     PRIMARY KEY (batch_id, place)
 );
 
-CREATE TABLE batches (
+CREATE TABLE "batches" (
     id TEXT PRIMARY KEY,
     key_id TEXT NOT NULL REFERENCES packing_keys (id),
     account TEXT NOT NULL REFERENCES accounts (id),
@@ -34,7 +34,7 @@ CREATE TABLE batches (
     bytes INTEGER NOT NULL,
     created_at REAL NOT NULL,
     state TEXT NOT NULL CHECK (state IN (
-        'packed', 'uploading', 'uploaded', 'creating', 'unknown', 'submitted',
+        'packed', 'sending', 'uploading', 'uploaded', 'creating', 'unknown', 'submitted',
         'ended', 'collected', 'settled', 'rejected', 'cancelled')),
     step INTEGER NOT NULL,
     due_at REAL,
@@ -52,21 +52,44 @@ CREATE TABLE batches (
     settled_at REAL,
     fence INTEGER,
     cancel_asked_at REAL,
-    observed TEXT, charged_at REAL,
+    observed TEXT,
+    charged_at REAL,
+    decision INTEGER REFERENCES decisions (id),
+    deadline REAL,
+    rescued_at REAL,
+    done INTEGER,
+    progress_at REAL,
+    finalizing_since REAL,
+    caching TEXT,
+    after_batch TEXT,
     CHECK ((state IN ('creating', 'unknown')) = (give_up_at IS NOT NULL)),
     CHECK ((state IN ('creating', 'unknown')) = (sent_at IS NOT NULL)),
     CHECK (state <> 'uploaded' OR file_id IS NOT NULL),
-    CHECK ((state IN ('submitted', 'ended', 'collected', 'settled')) = (provider_id IS NOT NULL)),
+    CHECK (state NOT IN ('submitted', 'ended') OR provider_id IS NOT NULL),
+    CHECK (state IN ('submitted', 'ended', 'collected', 'settled') OR provider_id IS NULL),
     CHECK ((state IN ('ended', 'collected', 'settled')) = (ending IS NOT NULL)),
     CHECK ((state = 'settled') = (settled_at IS NOT NULL)),
     CHECK ((state = 'settled') = (fence IS NOT NULL)),
     CHECK (state IN ('packed', 'rejected', 'cancelled') OR attempt IS NOT NULL)
 );
 
+CREATE INDEX batches_after ON batches (after_batch) WHERE after_batch IS NOT NULL;
+
 CREATE INDEX batches_due ON batches (account, due_at) WHERE due_at IS NOT NULL;
 
 CREATE UNIQUE INDEX batches_owned ON batches (account, provider_id)
     WHERE provider_id IS NOT NULL AND provisional = 0;
+
+CREATE TABLE decisions (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    lane TEXT NOT NULL,
+    wanted TEXT NOT NULL,
+    lanes TEXT NOT NULL,
+    rule TEXT NOT NULL,
+    policy TEXT NOT NULL,
+    why TEXT NOT NULL
+);
 
 CREATE TABLE disproved (
     batch_id TEXT NOT NULL REFERENCES batches (id),
@@ -200,7 +223,7 @@ CREATE TABLE runs (
     answered INTEGER NOT NULL DEFAULT 0,
     refused INTEGER NOT NULL DEFAULT 0,
     unanswered INTEGER NOT NULL DEFAULT 0,
-    bodies_until REAL, tags TEXT NOT NULL DEFAULT '{}', reserved_nano INTEGER NOT NULL DEFAULT 0 CHECK (reserved_nano >= 0),
+    bodies_until REAL, tags TEXT NOT NULL DEFAULT '{}', reserved_nano INTEGER NOT NULL DEFAULT 0 CHECK (reserved_nano >= 0), asked TEXT NOT NULL DEFAULT '', deadline REAL, late INTEGER NOT NULL DEFAULT 0, copies INTEGER NOT NULL DEFAULT 0,
     CHECK (answered + refused + unanswered <= requests),
     CHECK ((state = 'finished') = (finished_at IS NOT NULL)),
     CHECK (state <> 'finished' OR answered + refused + unanswered = requests)
@@ -217,7 +240,7 @@ CREATE TABLE segments (
     units INTEGER NOT NULL,
     first_sequence INTEGER NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('sealed', 'deleted'))
-);
+, deadline REAL, decision INTEGER REFERENCES decisions (id), prefixes INTEGER NOT NULL DEFAULT 0);
 
 CREATE INDEX segments_of_run ON segments (run_id, first_sequence);
 

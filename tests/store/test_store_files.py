@@ -233,7 +233,7 @@ def test_the_schema_knows_exactly_the_states_of_the_domain(desk: Any) -> None:
     from lanewise.domain.batches import STATES
 
     schema = (Path(__file__).parent / "schema.sql").read_text()
-    start = schema.index("state IN (", schema.index("CREATE TABLE batches"))
+    start = schema.index("state IN (", schema.index('CREATE TABLE "batches"'))
     listed = schema[start : schema.index(")", start)]
     assert {part.strip(" '\n") for part in listed.removeprefix("state IN (").split(",")} == {
         state.state for state in STATES

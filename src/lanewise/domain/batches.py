@@ -1,12 +1,14 @@
 """Each state of a batch is a class, each legal step a method; nothing else exists.
 
     packed -> uploading -> uploaded -> creating -> submitted -> ended -> collected -> settled
-                  ^            ^          |  ^          ^
-                  |            |          v  |          |
-                  +------------+------- unknown --------+
+      |           ^            ^          |  ^          ^                    ^
+      |           |            |          v  |          |                    |
+      |           +------------+------- unknown --------+                    |
+      +------------------------------- sending ------------------------------+
 
 `rejected` ends a batch that the provider refused whole, `cancelled` one that never left this machine.
-A provider without uploads goes from `packed` straight to `creating`.
+A provider without uploads goes from `packed` straight to `creating`. Where a lane takes no batches, lanewise
+sends the requests itself: `packed` leads to `sending`, and what was answered is on this disk at once.
 
 The one step that costs money is the create call, and no provider makes it idempotent. Therefore
 `creating` is written down before the call. Whoever finds `creating` left behind, or gets an answer
@@ -73,6 +75,10 @@ class Packed:
             step=self.step + 1,
         )
 
+    def send(self, attempt: AttemptId, now: float) -> Sending:
+        """Begin to send its requests one by one (lanes that take no batches)."""
+        return Sending(self.id, attempt, due_at=now, step=self.step + 1)
+
     def postpone(self, until: float) -> Packed:
         """Try later: the provider, or a quota, said not now."""
         return replace(self, due_at=until, troubles=self.troubles + 1, step=self.step + 1)
@@ -84,6 +90,37 @@ class Packed:
     def cancel(self) -> Cancelled:
         """Give it up before anything was sent."""
         return Cancelled(self.id, step=self.step + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """lanewise sends its requests one by one; each call is written down before it is made, each answer
+    before anybody hears of it. The sender moves it on; left behind by a crash, it is gone on with.
+    """
+
+    state: ClassVar[str] = "sending"
+    id: BatchId
+    attempt: AttemptId
+    due_at: float
+    troubles: int = 0
+    step: int = 0
+
+    def go_on(self, at: float, *, troubles: int = 0) -> Sending:
+        """Nothing to do before `at`: the provider works, or said not now (`troubles` times in a row)."""
+        return replace(self, due_at=at, troubles=troubles, step=self.step + 1)
+
+    def sent(self, now: float, files: tuple[str, ...]) -> Collected:
+        """Nothing more is sent or awaited: the answers are in `files` on this machine's disk."""
+        return Collected(
+            self.id,
+            self.attempt,
+            None,
+            None,
+            Ending.COMPLETED,
+            files,
+            due_at=now,
+            step=self.step + 1,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,7 +365,7 @@ class Collected:
     state: ClassVar[str] = "collected"
     id: BatchId
     attempt: AttemptId
-    receipt: Receipt
+    receipt: Receipt | None  # None: lanewise sent its requests itself
     file_id: str | None
     ending: Ending
     files: tuple[str, ...]
@@ -358,7 +395,7 @@ class Settled:
     state: ClassVar[str] = "settled"
     id: BatchId
     attempt: AttemptId
-    receipt: Receipt
+    receipt: Receipt | None  # None: lanewise sent its requests itself
     file_id: str | None
     ending: Ending
     files: tuple[str, ...]
@@ -399,6 +436,7 @@ class Cancelled:
 
 Batch: TypeAlias = (
     Packed
+    | Sending
     | Uploading
     | Uploaded
     | Creating
@@ -414,5 +452,15 @@ Batch: TypeAlias = (
 STATES: tuple[type[Batch], ...] = Batch.__args__
 LIVE = frozenset(
     cls.state
-    for cls in (Packed, Uploading, Uploaded, Creating, Unknown, Submitted, Ended, Collected)
+    for cls in (
+        Packed,
+        Sending,
+        Uploading,
+        Uploaded,
+        Creating,
+        Unknown,
+        Submitted,
+        Ended,
+        Collected,
+    )
 )

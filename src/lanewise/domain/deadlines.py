@@ -43,6 +43,29 @@ class AtOnce:
 
 Deadline: TypeAlias = By | Whenever | AtOnce
 
+AT_ONCE: Final = (
+    1.0  # what is kept of a deadline that was over when it was set: the epoch's first second
+)
+
+
+def kept(wanted: Deadline) -> float | None:
+    """What is kept of a deadline: its instant, `AT_ONCE`, or None for whenever."""
+    match wanted:
+        case By():
+            return wanted.at
+        case AtOnce():
+            return AT_ONCE
+        case Whenever():
+            return None
+
+
+def was_kept(at: float | None) -> Deadline:
+    """The deadline of which `kept` kept this."""
+    if at is None:
+        return Whenever()
+    return AtOnce() if at <= AT_ONCE else By(at)
+
+
 _SPAN: Final = re.compile(r"(?:(\d{1,4})w)?(?:(\d{1,4})d)?(?:(\d{1,5})h)?(?:(\d{1,6})m)?")
 _CLOCK: Final = re.compile(r"(?:(today|tomorrow|[a-z]+day)\s+)?(\d{1,2}):(\d{2})")
 _ZONE: Final = re.compile(r"(.*\S)\s+([A-Za-z_]+(?:/[A-Za-z_+\-0-9]+)*)")

@@ -58,6 +58,14 @@ class Ordinals:
         """
         return Ordinals(tuple(_without(self.ranges, other.ranges)))
 
+    def __and__(self, other: Ordinals) -> Ordinals:
+        """Those in both.
+
+        >>> (Ordinals.span(0, 5) & Ordinals(((3, 9),))).ranges
+        ((3, 5),)
+        """
+        return self - (self - other)
+
     def take(self, count: int) -> tuple[Ordinals, Ordinals]:
         """The first `count`, and the rest.
 

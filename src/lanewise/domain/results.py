@@ -17,6 +17,7 @@ class Verdict(IntEnum):
     FAILED = 3  # the provider could not, this time: 5xx, 429 or overload for this line
     EXPIRED = 4  # the window closed before it was executed; not charged
     CANCELLED = 5  # cancelled before it was executed; not charged
+    SURPLUS = 6  # answered and charged, but another answer was first: waste
 
     @property
     def final(self) -> bool:

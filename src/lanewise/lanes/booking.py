@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from lanewise.domain.ids import RunId
+from lanewise.domain.lanes import LaneName
 from lanewise.domain.usage import Usage
 from lanewise.pricing.kept import Quote
 from lanewise.store.books import Kind, LedgerRow
@@ -16,8 +17,8 @@ from lanewise.store.nouns import Contents, PlacedPart
 class Priced(Protocol):
     """Where quotes come from: the price book of today, or what was kept with the ledger."""
 
-    def quote(self, model: str) -> Quote:
-        """The prices of `model`."""
+    def quote(self, model: str, lane: LaneName) -> Quote:
+        """The prices of `model` in a lane."""
         ...
 
 
@@ -62,12 +63,19 @@ class Booking:
 
     def __init__(self, contents: Contents, prices: Priced) -> None:
         self._contents, self._prices = contents, prices
-        self._sums: dict[tuple[int, str, int], Sums] = {}  # by the start of a part, model and tier
+        # by the start of a part, model, tier and lane
+        self._sums: dict[tuple[int, str, int, LaneName], Sums] = {}
 
-    def add(self, part: PlacedPart, model: str, usage: Usage) -> tuple[int | None, int | None]:
-        """Book one answer; returns its cost and baseline in nano-USD, None where unknown."""
-        cost, baseline, tier = self._prices.quote(model).of(usage)
-        key = (part.start, model, tier)
+    def add(
+        self, part: PlacedPart, model: str, usage: Usage, lane: LaneName | None = None
+    ) -> tuple[int | None, int | None]:
+        """Book one answer; returns its cost and baseline in nano-USD, None where unknown.
+
+        `lane`: where the provider says that it delivered by another than it was asked for.
+        """
+        lane = lane or self._contents.lane
+        cost, baseline, tier = self._prices.quote(model, lane).of(usage)
+        key = (part.start, model, tier, lane)
         sums = self._sums.get(key)
         if sums is None:
             sums = self._sums[key] = Sums()
@@ -79,18 +87,20 @@ class Booking:
         """All tokens together."""
         return sum((Usage(*sums.usage) for sums in self._sums.values()), Usage())
 
-    def rows(self, kind: Kind, provider_id: str, charged_at: float | None) -> Iterator[LedgerRow]:
-        """One row for each run, model and tier: parts of one run are added up."""
+    def rows(
+        self, kind: Kind, provider_id: str | None, charged_at: float | None
+    ) -> Iterator[LedgerRow]:
+        """One row for each run, model, tier and lane: parts of one run are added up."""
         parts = {part.start: part for part in self._contents.parts}
-        rows: dict[tuple[RunId, str, int], Sums] = {}
-        for (start, model, tier), sums in self._sums.items():
-            rows.setdefault((parts[start].run, model, tier), Sums()).take(sums)
-        for (run, model, tier), sums in rows.items():
-            row = self._row(kind, run, model, sums)
+        rows: dict[tuple[RunId, str, int, LaneName], Sums] = {}
+        for (start, model, tier, lane), sums in self._sums.items():
+            rows.setdefault((parts[start].run, model, tier, lane), Sums()).take(sums)
+        for (run, model, tier, lane), sums in rows.items():
+            row = self._row(kind, run, model, lane, sums)
             yield replace(row, tier=tier, provider_id=provider_id, charged_at=charged_at)
 
-    def _row(self, kind: Kind, run: RunId, model: str, sums: Sums) -> LedgerRow:
-        contents, quote = self._contents, self._prices.quote(model)
+    def _row(self, kind: Kind, run: RunId, model: str, lane: LaneName, sums: Sums) -> LedgerRow:
+        contents, quote = self._contents, self._prices.quote(model, lane)
         wasted = (
             kind != "answer"
         )  # nobody used it: all of its cost is waste, and it has no baseline
@@ -100,7 +110,7 @@ class Booking:
             provider=contents.key.provider,
             account=contents.key.account,
             model=model,
-            lane=contents.lane,
+            lane=lane,
             kind=kind,
             n=sums.n,
             usage=Usage(*sums.usage),

@@ -12,8 +12,8 @@ import msgspec
 
 from lanewise.domain.usage import Usage
 from lanewise.lanes.booking import Booking, Priced
-from lanewise.lanes.places import Places
 from lanewise.store.nouns import Contents
+from lanewise.store.places import Places
 from lanewise.store.protocol import Payload
 from lanewise.store.records import RecordTable
 from lanewise.tokens import measure_alone
@@ -34,9 +34,14 @@ _decode_body = msgspec.json.Decoder(_Body).decode
 
 
 def upper_bounds(
-    contents: Contents, payload: Payload, records: RecordTable, prices: Priced
+    contents: Contents,
+    payload: Payload,
+    records: RecordTable,
+    prices: Priced,
+    *,
+    only: frozenset[int] | None = None,
 ) -> Booking:
-    """Books, for each request without a result, the most that it may have used.
+    """Books, for each request without a result (`only` at these positions), the most it may have used.
 
     Its input as counted here, on the safe side; its output up to the limit it sets, or to what is assumed
     where it sets none.
@@ -46,7 +51,7 @@ def upper_bounds(
         found = _decode_line(line)
         place = places.find(found.custom_id)
         assert place is not None, "a batch's own line is in the batch"
-        if records.is_final(place[0]):
+        if records.is_final(place[0]) or (only is not None and place[0] not in only):
             continue
         body = bytes(found.body) or bytes(found.params)
         model = _decode_body(body).model or contents.key.model

@@ -55,13 +55,13 @@ def _stretches(shift: Shift, group: WaitingGroup, limits: Limits) -> Iterator[St
         return
     sizes = list(shift.store.sizes(group.waiting.segment, group.waiting.ordinals))
     rest = group.waiting.ordinals
-    for start, stop in packing.cuts(sizes, limits):
+    for start, stop in packing.cuts(((item.bytes, item.units) for item in sizes), limits):
         taken, rest = rest.take(stop - start)
         yield Stretch(
             _part(group, taken),
             stop - start,
-            sum(length for length, _ in sizes[start:stop]),
-            sum(units for _, units in sizes[start:stop]),
+            sum(item.bytes for item in sizes[start:stop]),
+            sum(item.units for item in sizes[start:stop]),
         )
 
 

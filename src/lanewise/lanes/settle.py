@@ -1,43 +1,56 @@
 """Collected results are read, priced and booked, in one commit.
 
 Reading is done once, line by line, in constant memory; what counts is each line's ``custom_id``, never
-its place. First terminal outcome wins: a second line for a request changes nothing and is noted. Lines
-that answer nothing of this batch are kept in the file and noted. What was not answered waits again,
-a bounded number of times, or gets its final result here.
+its place. First terminal outcome wins: a second line for a request changes nothing and is noted; where it
+was paid for (a batch that was rescued and answered all the same, a call that was made twice) it is booked as
+waste. Lines that answer nothing of this batch are kept in the file and noted. What was not answered waits
+again, a bounded number of times, or gets its final result here.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 
 from lanewise.domain.batches import GONE, Collected
+from lanewise.domain.deadlines import AT_ONCE
 from lanewise.domain.ids import RunId, SegmentId
+from lanewise.domain.lanes import BATCH, FLEX, REALTIME, LaneName
 from lanewise.domain.ordinals import Ordinals
 from lanewise.domain.results import ResultLine, Unreadable, Verdict
 from lanewise.domain.usage import Usage
 from lanewise.failpoints import reach
 from lanewise.lanes.booking import Booking, Priced, charged_at
 from lanewise.lanes.bounds import upper_bounds
-from lanewise.lanes.places import Places
 from lanewise.lanes.prices import Prices
 from lanewise.lanes.shift import Shift
 from lanewise.policy import asking
 from lanewise.store.nouns import Contents, Observed, Outcome, PlacedPart, Settlement, Tally, Waiting
+from lanewise.store.places import Places
 from lanewise.store.records import RecordTable
 
 
 class Reading:
-    """Reads the result files of one batch and keeps what they come to."""
+    """Reads the result files of one batch and keeps what they come to.
+
+    `elsewhere`: positions of requests that had their final result before this batch was read.
+    """
 
     def __init__(
-        self, contents: Contents, prices: Priced, unwrap: Callable[[bytes], ResultLine | Unreadable]
+        self,
+        contents: Contents,
+        prices: Priced,
+        unwrap: Callable[[bytes], ResultLine | Unreadable],
+        elsewhere: AbstractSet[int] = frozenset(),
     ) -> None:
         self._places = Places(contents)
         self._contents = contents
         self._unwrap = unwrap
+        self.elsewhere = elsewhere
         self.records = RecordTable(contents.requests)
         self.booking = Booking(contents, prices)
+        self.surplus = Booking(contents, prices)  # paid for, and another answer was first
         self.odd: Counter[str] = Counter()
 
     def read(self, index: int, lines: Iterator[tuple[int, bytes]]) -> None:
@@ -65,16 +78,18 @@ class Reading:
     ) -> None:
         position, part = place
         if self.records.is_final(position):
-            self.odd["second results for a request that has one"] += 1
+            self._again(result, part)
             return
         cost = baseline = None
-        if result.verdict is Verdict.ANSWERED:
-            usage = result.usage or Usage()
-            model = result.model or self._contents.key.model
-            cost, baseline = self.booking.add(part, model, usage)
+        verdict = result.verdict
+        if verdict is Verdict.ANSWERED and position in self.elsewhere:
+            verdict = Verdict.SURPLUS
+            self._add(self.surplus, result, part)
+        elif verdict is Verdict.ANSWERED:
+            cost, baseline = self._add(self.booking, result, part)
         self.records.put(
             position,
-            result.verdict,
+            verdict,
             file=file,
             status=result.status,
             offset=offset,
@@ -84,74 +99,164 @@ class Reading:
             baseline_nano=baseline,
         )
 
+    def _again(self, result: ResultLine, part: PlacedPart) -> None:
+        """A provider's file may repeat a line; a call that lanewise made twice was charged twice."""
+        self.odd["second results for a request that has one"] += 1
+        if result.verdict is Verdict.ANSWERED and self._contents.lane != BATCH:
+            self._add(self.surplus, result, part)
+
+    def _add(
+        self, booking: Booking, result: ResultLine, part: PlacedPart
+    ) -> tuple[int | None, int | None]:
+        model = result.model or self._contents.key.model
+        lane = delivered_by(self._contents.lane, result.service_tier)
+        return booking.add(part, model, result.usage or Usage(), lane)
+
+
+def delivered_by(asked: LaneName, tier: str) -> LaneName:
+    """The lane that an answer is billed by: a provider may say that it was not the one asked for.
+
+    >>> delivered_by(FLEX, "default"), delivered_by(FLEX, "flex"), delivered_by(BATCH, "default")
+    ('realtime', 'flex', 'batch')
+    """
+    return REALTIME if asked == FLEX and tier in ("default", "standard") else asked
+
 
 def settle(shift: Shift, batch: Collected, *, hold_seconds: float) -> None:
     """Read, price, book. Runs in a thread: a large batch takes seconds."""
-    contents = shift.store.contents(batch.id)
-    prices = Prices(shift.book, contents, region=shift.provider.region)
-    reading = Reading(contents, prices, shift.provider.unwrap)
-    for index, name in enumerate(batch.files):
-        if name != GONE:
-            reading.read(index, shift.store.result_lines(batch.id, index))
-    reach("settle.read")
-    now = shift.now()
-    lost = None
+    with shift.settling:  # batches that race must see each other's results
+        contents = shift.store.contents(batch.id)
+        prices = Prices(shift.book, contents, region=shift.provider.region)
+        reading = Reading(contents, prices, shift.provider.unwrap, _elsewhere(shift, contents))
+        for index, name in enumerate(batch.files):
+            if name != GONE:
+                reading.read(index, shift.store.result_lines(batch.id, index))
+        reach("settle.read")
+        now = shift.now()
+        lost = _lost(shift, batch, contents, reading, prices)
+        settlement = _settlement(shift, batch, contents, reading, lost)
+        reach("settle.commit")
+        settled = batch.settled(now, clean_at=now + hold_seconds)
+        shift.store.settle(shift.lease, batch, settled, settlement, now)
+    shift.store.let_go(shift.lease, batch.id, now)
+    if batch.receipt is not None:
+        shift.store.learn(shift.account, contents.key.model, "quota_refusals", 0, now)
+
+
+def _elsewhere(shift: Shift, contents: Contents) -> frozenset[int]:
+    """Positions of requests that have their final result already."""
+    final = shift.store.final_elsewhere(contents)
+    if not final:
+        return frozenset()
+    found: list[int] = []
+    for part in contents.parts:
+        done = final.get(part.segment, Ordinals())
+        wanted = set(done & part.ordinals)
+        found += [part.start + n for n, ordinal in enumerate(part.ordinals) if ordinal in wanted]
+    return frozenset(found)
+
+
+def _lost(
+    shift: Shift, batch: Collected, contents: Contents, reading: Reading, prices: Prices
+) -> Booking | None:
+    """What may have been charged for answers that nobody has: results gone, calls cut off by a crash."""
     if GONE in batch.files:
-        lost = upper_bounds(contents, shift.store.payload(contents), reading.records, prices)
-    settlement = _settlement(shift, batch, contents, reading, lost)
-    reach("settle.commit")
-    settled = batch.settled(now, clean_at=now + hold_seconds)
-    shift.store.settle(shift.lease, batch, settled, settlement, now)
-    shift.store.learn(shift.account, contents.key.model, "quota_refusals", 0, now)
+        return upper_bounds(contents, shift.store.payload(contents), reading.records, prices)
+    if batch.receipt is None and (unknown := shift.store.unknown_calls(batch.id)):
+        payload = shift.store.payload(contents)
+        return upper_bounds(contents, payload, reading.records, prices, only=unknown)
+    return None
 
 
 def _settlement(
     shift: Shift, batch: Collected, contents: Contents, reading: Reading, lost: Booking | None
 ) -> Settlement:
-    gone = GONE in batch.files
     observed = shift.store.observed(batch.id)
     at = charged_at(observed.ended_at, shift.now())
-    tallies: dict[RunId, list[int]] = defaultdict(lambda: [0, 0, 0])
-    waiting: list[Waiting] = []
-    outcomes: list[Outcome] = []
+    provider_id = None if batch.receipt is None else batch.receipt.provider_id
+    sorting = _Sorting(shift, batch, contents, reading)
     for part in contents.parts:
-        left = _tally(part, reading.records, tallies[part.run])
-        for verdict, ordinals in left.items():
-            if asking.ask_again(
-                verdict, tries=part.tries, max_tries=shift.rules.max_tries, results_gone=gone
-            ):
-                waiting.append(Waiting(part.segment, part.tries + 1, Ordinals.of(ordinals)))
-                continue
-            code, message = asking.reason(verdict, tries=part.tries, results_gone=gone)
-            outcomes.append(Outcome(part.segment, Ordinals.of(ordinals), verdict, code, message))
-            tallies[part.run][2] += len(ordinals)
+        sorting.part(part)
     return Settlement(
         reading.records,
         (
-            *reading.booking.rows("answer", batch.receipt.provider_id, at),
-            *(lost.rows("unknown_upper_bound", batch.receipt.provider_id, at) if lost else ()),
+            *reading.booking.rows("answer", provider_id, at),
+            *reading.surplus.rows("waste", provider_id, at),
+            *(lost.rows("unknown_upper_bound", provider_id, at) if lost else ()),
         ),
-        {run: Tally(*counts) for run, counts in tallies.items()},
-        tuple(_merged(waiting)),
-        tuple(outcomes),
+        {run: Tally(*counts) for run, counts in sorting.tallies.items()},
+        tuple(_merged(sorting.waiting)),
+        tuple(sorting.outcomes),
         tuple(_notes(observed, reading)),
+        _late(shift, contents, reading),
     )
 
 
-def _tally(part: PlacedPart, records: RecordTable, counts: list[int]) -> dict[Verdict, list[int]]:
-    """Count answered and refused; return the ordinals of the others by verdict."""
-    left: dict[Verdict, list[int]] = defaultdict(list)
-    position = part.start
-    for ordinal in part.ordinals:
-        verdict = records.verdict(position)
-        position += 1
-        if verdict is Verdict.ANSWERED:
-            counts[0] += 1
-        elif verdict is Verdict.REFUSED:
-            counts[1] += 1
-        else:
-            left[verdict].append(ordinal)
-    return left
+class _Sorting:
+    """Counts what has its final result here, and says of the rest whether it waits again."""
+
+    def __init__(
+        self, shift: Shift, batch: Collected, contents: Contents, reading: Reading
+    ) -> None:
+        self._max_tries = shift.rules.max_tries
+        self._gone = GONE in batch.files
+        self._contents, self._records = contents, reading.records
+        self._elsewhere = reading.elsewhere
+        self._unasked = shift.store.unasked(batch.id) if batch.receipt is None else None
+        self.tallies: dict[RunId, list[int]] = defaultdict(lambda: [0, 0, 0])
+        self.waiting: list[Waiting] = []
+        self.outcomes: list[Outcome] = []
+
+    def part(self, part: PlacedPart) -> None:
+        """Sort the requests of one part."""
+        for (verdict, asked), ordinals in self._left(part).items():
+            chosen = Ordinals.of(ordinals)
+            if not asked:
+                self.waiting.append(Waiting(part.segment, part.tries, chosen))
+            elif asking.ask_again(
+                verdict, tries=part.tries, max_tries=self._max_tries, results_gone=self._gone
+            ):
+                self.waiting.append(Waiting(part.segment, part.tries + 1, chosen))
+            else:
+                code, message = asking.reason(verdict, tries=part.tries, results_gone=self._gone)
+                self.outcomes.append(Outcome(part.segment, chosen, verdict, code, message))
+                self.tallies[part.run][2] += len(ordinals)
+
+    def _left(self, part: PlacedPart) -> dict[tuple[Verdict, bool], list[int]]:
+        """Count answered and refused; the ordinals of the others by verdict, and whether they were asked."""
+        left: dict[tuple[Verdict, bool], list[int]] = defaultdict(list)
+        counts = self.tallies[part.run]
+        for position, ordinal in enumerate(part.ordinals, start=part.start):
+            verdict = self._records.verdict(position)
+            if verdict is Verdict.SURPLUS or position in self._elsewhere:
+                continue
+            if verdict is Verdict.ANSWERED:
+                counts[0] += 1
+            elif verdict is Verdict.REFUSED:
+                counts[1] += 1
+            elif not self._contents.rescued:  # else it waits, or is asked, in another batch
+                left[(verdict, self._was_asked(verdict, position))].append(ordinal)
+        return left
+
+    def _was_asked(self, verdict: Verdict, position: int) -> bool:
+        """A request that was called back before the provider came to it has not used up a try."""
+        if self._unasked is not None:
+            return position not in self._unasked
+        return not (verdict is Verdict.CANCELLED and self._contents.cancelled)
+
+
+def _late(shift: Shift, contents: Contents, reading: Reading) -> dict[RunId, int]:
+    """How many of the answers come after their deadline, by run."""
+    now = shift.now()
+    late: dict[RunId, int] = defaultdict(int)
+    if contents.deadline is None or now <= contents.deadline:
+        return late
+    for part in contents.parts:
+        facts = shift.store.sizes(part.segment, part.ordinals)
+        for position, request in enumerate(facts, start=part.start):
+            answered = reading.records.verdict(position) is Verdict.ANSWERED
+            late[part.run] += answered and AT_ONCE < request.deadline < now
+    return late
 
 
 def _merged(waiting: list[Waiting]) -> Iterator[Waiting]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import threading
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -53,6 +54,7 @@ class Shift:
     book: PriceBook
     rules: Rules
     noise: random.Random = field(default_factory=random.Random)
+    settling: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def account(self) -> AccountId:

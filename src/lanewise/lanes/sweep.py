@@ -14,13 +14,13 @@ from lanewise.domain.ids import parse_custom_id
 from lanewise.domain.results import ResultLine, Verdict
 from lanewise.domain.usage import Usage
 from lanewise.lanes.booking import Booking, charged_at
-from lanewise.lanes.places import Places
 from lanewise.lanes.prices import Prices
 from lanewise.lanes.shift import Shift, logger
 from lanewise.policy.waiting import next_poll
 from lanewise.providers.protocol import Done, Failed, ProviderError, RefusalKind, Refused, Seen
 from lanewise.store.books import LedgerRow
 from lanewise.store.nouns import Attempt, Stray
+from lanewise.store.places import Places
 
 _LOOK_BACK = 30 * 86_400.0
 _CLOCK_SLACK = 3_600.0

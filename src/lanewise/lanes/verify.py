@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from lanewise.domain.batches import GONE, Settled
-from lanewise.domain.results import ResultLine, Unreadable
+from lanewise.domain.lanes import LaneName
+from lanewise.domain.results import ResultLine, Unreadable, Verdict
 from lanewise.domain.usage import Usage
 from lanewise.lanes.settle import Reading
 from lanewise.pricing.kept import Quote, quote
@@ -52,13 +53,16 @@ class _Kept:
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         self._quotes = {
-            entry.row.model: quote(entry.row.price, entry.row.baseline_price, entry.row.price_basis)
+            (entry.row.model, entry.row.lane): quote(
+                entry.row.price, entry.row.baseline_price, entry.row.price_basis
+            )
             for entry in entries
+            if entry.row.kind == "answer"
         }
 
-    def quote(self, model: str) -> Quote:
+    def quote(self, model: str, lane: LaneName) -> Quote:
         """As it was then."""
-        return self._quotes.get(model) or quote(None, None, "not booked")
+        return self._quotes.get((model, lane)) or quote(None, None, "not booked")
 
 
 @dataclass(slots=True)
@@ -79,19 +83,22 @@ class _Verifier:
         reading = self._read(settled, batch.key.provider, entries)
         if not reading.records.same_as(self.store.records_of(settled.id)):
             self._differs(f"batch {settled.id}: its results, read again, give other result records")
-        rows = reading.booking.rows("answer", settled.receipt.provider_id, None)
-        derived = {(row.run, row.model, row.tier): row for row in rows}
+        rows = reading.booking.rows("answer", None, None)
+        derived = {(row.run, row.model, row.tier, row.lane): row for row in rows}
         for entry in entries:
             if entry.row.kind == "answer":
                 row = entry.row
-                self._row(settled.id, entry, derived.pop((row.run, row.model, row.tier), None))
-        for run, model, tier in derived:
+                key = (row.run, row.model, row.tier, row.lane)
+                self._row(settled.id, entry, derived.pop(key, None))
+        for run, model, tier, _ in derived:
             what = f"run {run} has answers of {model} (tier {tier}) that no row books"
             self._differs(f"batch {settled.id}: {what}")
 
     def _read(self, settled: Settled, provider: str, entries: list[Entry]) -> Reading:
         contents = self.store.contents(settled.id)
-        reading = Reading(contents, _Kept(entries), self.unwrap(provider))
+        records = self.store.records_of(settled.id)
+        surplus = {at for at, one in enumerate(records) if one.verdict == Verdict.SURPLUS}
+        reading = Reading(contents, _Kept(entries), self.unwrap(provider), surplus)
         for index, name in enumerate(settled.files):
             if name != GONE:
                 reading.read(index, self.store.result_lines(settled.id, index))

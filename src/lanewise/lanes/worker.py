@@ -21,6 +21,7 @@ from lanewise.domain.batches import (
     Ended,
     Packed,
     Rejected,
+    Sending,
     Settled,
     Submitted,
     Unknown,
@@ -221,28 +222,39 @@ class Worker:
         """What moves a batch out of the state it is in."""
         shift = desk.shift
         match batch:
-            case Packed() | Uploaded():
-                step = self._transfer(submit(shift, batch))
-            case Uploading():
-                step = _now(abandon_upload, shift, batch)
-            case Creating():
-                step = _now(doubt, shift, batch)
-            case Unknown():
-                step = look(shift, batch)
+            case Packed() | Uploaded() | Uploading() | Creating() | Unknown():
+                return self._step_out(shift, batch)
+            case Sending():
+                raise NotImplementedError
             case Submitted():
-                step = poll(shift, batch)
+                return poll(shift, batch)
             case Ended():
-                step = self._transfer(collect(shift, batch))
+                return self._transfer(collect(shift, batch))
             case Collected():
                 hold = shift.rules.provider_file_hold_seconds
-                step = asyncio.to_thread(settle, shift, batch, hold_seconds=hold)
+                return asyncio.to_thread(settle, shift, batch, hold_seconds=hold)
             case Settled():
-                step = clean(shift, batch)
+                return clean(shift, batch)
             case Rejected() | Cancelled():
                 raise AssertionError(f"{batch.state} is never due")
             case _:
                 assert_never(batch)
-        return step
+
+    def _step_out(
+        self, shift: Shift, batch: Packed | Uploaded | Uploading | Creating | Unknown
+    ) -> Awaitable[None]:
+        """What brings a batch to its provider."""
+        match batch:
+            case Packed() | Uploaded():
+                return self._transfer(submit(shift, batch))
+            case Uploading():
+                return _now(abandon_upload, shift, batch)
+            case Creating():
+                return _now(doubt, shift, batch)
+            case Unknown():
+                return look(shift, batch)
+            case _:
+                assert_never(batch)
 
     async def _transfer(self, work: Awaitable[None]) -> None:
         async with self._transfers:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from lanewise.domain.batches import Batch
+from lanewise.domain.decisions import Decision
 from lanewise.domain.ids import AccountId, AttemptId, BatchId, RunId, SegmentId, WorkerId
-from lanewise.domain.lanes import LaneName
+from lanewise.domain.lanes import BATCH, REALTIME, LaneName
 from lanewise.domain.ordinals import Ordinals
 from lanewise.domain.packing import PackingKey
 from lanewise.domain.results import Verdict
@@ -39,11 +40,31 @@ class Run:
     answered: int
     refused: int
     unanswered: int
+    asked: str = ""  # the deadline in the caller's words
+    deadline: float | None = None  # the earliest of its requests; None for whenever
+    late: int = 0  # answered after their deadline
+    copies: int = 0  # answered by another request of the same content
 
     @property
     def remaining(self) -> int:
         """Requests without a final result."""
         return self.requests - self.answered - self.refused - self.unanswered
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Which way requests go: what policy decided, and the class of deadlines that they share.
+
+    Requests of different routes never share a segment. Compared by identity where a million pass.
+    """
+
+    decision: Decision
+    deadline_class: int = 0
+
+
+UNDECIDED: Final = Route(
+    Decision(BATCH, BATCH, (BATCH, REALTIME), "", "", "the batch lane: nothing was asked of policy")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +79,7 @@ class NewRun:
     again: bool = False  # accept it although the same content was accepted before
     tags: Mapping[str, str] = field(default_factory=dict)
     reserve_nano: int = 0  # the most that it may cost, as far as anybody can say
+    asked: str = ""  # the deadline in the caller's words
     caps: tuple[Cap, ...] = ()  # refused with `OverBudget` if it does not fit into each of them
 
 
@@ -88,6 +110,22 @@ class WaitingGroup:
     run: RunId
     waiting: Waiting
     whole: tuple[int, int, int]  # requests, bytes and units of the whole segment
+    workflow: str = ""
+    since: float = 0.0  # when its run was accepted
+    deadline: float | None = None
+    decision: Decision = UNDECIDED.decision  # as it was accepted
+    prefixes: int = 0  # how many of the segment's requests belong to a prefix group
+
+
+@dataclass(frozen=True, slots=True)
+class Sized:
+    """What the packer needs to know of one request."""
+
+    bytes: int
+    units: int
+    tokens: int  # 0 where they were not counted
+    prefix: int  # its prefix group, 0 for none
+    deadline: float  # as `lanewise.domain.deadlines.kept` keeps it, 0 for none
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +147,11 @@ class NewBatch:
     parts: tuple[Part, ...]
     requests: int
     bytes: int
+    decision: Decision | None = None
+    deadline: float | None = None  # the earliest of its requests
+    caching: str = ""  # how its requests are marked for the provider's prompt cache, as JSON
+    after: BatchId | None = None  # the batch that warms the cache for it
+    due_at: float | None = None  # not to be sent before; None: at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +178,9 @@ class Contents:
     created_at: float
     cancelled: bool  # every run in it is being cancelled, or its cancellation was asked for
     parts: tuple[PlacedPart, ...]
+    deadline: float | None = None
+    rescued: bool = False  # what it has not answered was given to another batch
+    caching: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +223,7 @@ class Settlement:
     waiting: tuple[Waiting, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
     notes: tuple[str, ...] = ()  # oddities a person should be able to read
+    late: Mapping[RunId, int] = field(default_factory=dict)  # of the answered: after their deadline
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +272,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class BatchRow:
-    """A batch as people want to see it."""
+    """A batch as people and policy want to see it."""
 
     batch: Batch
     key: PackingKey
@@ -233,6 +280,13 @@ class BatchRow:
     requests: int
     bytes: int
     created_at: float
+    decision: Decision | None = None
+    deadline: float | None = None
+    rescued_at: float | None = None
+    cancel_asked_at: float | None = None
+    done: int | None = None  # how many the provider says are done
+    progress_at: float | None = None  # when that last changed
+    finalizing_since: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,3 +339,5 @@ class RequestTrace:
     waiting: bool
     tries: tuple[Trace, ...]
     outcome: Outcome | None
+    deadline: float | None = None
+    decision: Decision | None = None

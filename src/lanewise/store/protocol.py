@@ -7,17 +7,19 @@ row is no longer in the state that was read, so a caller that was overtaken stop
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
 from lanewise.domain.batches import Batch, Collected, Settled
+from lanewise.domain.decisions import Decision
 from lanewise.domain.ids import AccountId, AttemptId, BatchId, RunId, SegmentId, WorkerId
 from lanewise.domain.ordinals import Ordinals
 from lanewise.domain.packing import Frame, Limits, PackingKey
 from lanewise.store.books import Cap, Entry, LedgerRow, Money, Observation, Standing
 from lanewise.store.nouns import (
+    UNDECIDED,
     AccountRow,
     Answer,
     Attempt,
@@ -30,8 +32,10 @@ from lanewise.store.nouns import (
     Observed,
     Outcome,
     RequestTrace,
+    Route,
     Run,
     Settlement,
+    Sized,
     Stray,
     Waiting,
     WaitingGroup,
@@ -83,8 +87,13 @@ class Draft(Protocol):
         caller_id: str,
         units: int,
         tokens: int = 0,
+        route: Route = UNDECIDED,
+        deadline: float | None = None,
+        prefix: int = 0,
     ) -> None:
         """Add one request; `tokens` is its input as counted here, 0 if it was not.
+
+        `prefix`: the group of requests that share a beginning which providers cache, 0 for none.
 
         Raises `BadInput` when it can never fit a batch.
         """
@@ -125,6 +134,61 @@ class ResultFile(Protocol):
 
     def close(self) -> None:
         """Let go; what is held stays for the next try of this worker."""
+        ...
+
+
+class Outbox(Protocol):
+    """What was sent of a batch, and what was answered. Appended to; nothing is durable before `sync`.
+
+    Positions are those of the batch. A new holder of the lease goes on from what earlier holders made
+    durable; an answer of theirs that came later is not seen, and its call counts as unknown.
+    """
+
+    @property
+    def answered(self) -> frozenset[int]:
+        """Positions with a result line."""
+        ...
+
+    @property
+    def accepted(self) -> Mapping[int, tuple[str, float]]:
+        """Positions that the provider works on in the background: its id for each, and since when."""
+        ...
+
+    @property
+    def unknown(self) -> frozenset[int]:
+        """Positions that were sent by an earlier holder, with nothing known of what became of them."""
+        ...
+
+    def send(self, positions: Sequence[int], now: float) -> None:
+        """These are about to be sent."""
+        ...
+
+    def accept(self, position: int, provider_id: str, now: float) -> None:
+        """The provider works on it in the background."""
+        ...
+
+    def unsend(self, position: int) -> None:
+        """The provider certainly did not take it: it may be sent again."""
+        ...
+
+    def answer(self, position: int, line: bytes) -> None:
+        """The result, in the provider's own form for results of batches."""
+        ...
+
+    def lost(self, position: int) -> None:
+        """Nobody will ever know what became of it: it is not sent again here."""
+        ...
+
+    def sync(self) -> None:
+        """Make all of it durable; may be called from another thread."""
+        ...
+
+    def finish(self) -> tuple[str, ...]:
+        """Make the answers the result files of the batch; returns their names, for `Sending.sent`."""
+        ...
+
+    def close(self) -> None:
+        """Let go; what is durable stays."""
         ...
 
 
@@ -198,12 +262,51 @@ class Store(Protocol):
         """What can be packed, oldest run first."""
         ...
 
-    def sizes(self, segment: SegmentId, ordinals: Ordinals) -> Iterator[tuple[int, int]]:
-        """Bytes and units of each of these requests, in order."""
+    def sizes(self, segment: SegmentId, ordinals: Ordinals) -> Iterator[Sized]:
+        """What each of these requests counts, in order."""
         ...
 
     def pack(self, lease: Lease, batches: Sequence[NewBatch], now: float) -> None:
         """Take the requests out of the queue and into batches."""
+        ...
+
+    def decisions(self) -> dict[int, Decision]:
+        """What policy decided, by number."""
+        ...
+
+    def let_go(self, lease: Lease, primer: BatchId, now: float) -> None:
+        """Let the batches go that waited for this one."""
+        ...
+
+    def rescue(self, lease: Lease, batch: BatchId, now: float, why: str) -> int:
+        """Give what a batch has not answered to the queue while it goes on; returns how many requests.
+
+        From then on the first final outcome of each of them counts. Once for a batch; 0 after that.
+        """
+        ...
+
+    def withdraw(self, lease: Lease, batch: BatchId, now: float, why: str) -> None:
+        """Ask for its cancellation: the poller tells the provider, and what was done is collected."""
+        ...
+
+    def progressed(self, batch: BatchId, done: int | None, now: float, *, finalizing: bool) -> None:
+        """Keep how far the provider says that a batch is, and since when."""
+        ...
+
+    def final_elsewhere(self, contents: Contents) -> dict[SegmentId, Ordinals]:
+        """Requests of a batch that have their final result from another batch, or an outcome."""
+        ...
+
+    def outbox(self, lease: Lease, batch: BatchId) -> Outbox:
+        """The calls of a batch that lanewise sends one by one."""
+        ...
+
+    def unknown_calls(self, batch: BatchId) -> frozenset[int]:
+        """Positions in a sent batch of which nobody knows whether the provider answered."""
+        ...
+
+    def unasked(self, batch: BatchId) -> frozenset[int] | None:
+        """Positions that were never sent; None for a batch that a provider executes."""
         ...
 
     def due(self, account: AccountId, now: float) -> list[Batch]:

@@ -87,7 +87,7 @@ class RecordTable:
         return Verdict(self._data[position * _RECORD.size])
 
     def is_final(self, position: int) -> bool:
-        """Whether it is answered or refused; asked for every line, so it makes no object."""
+        """Whether its result was read already; asked for every line, so it makes no object."""
         return self._data[position * _RECORD.size] in _FINAL
 
     def put(
@@ -167,4 +167,4 @@ class Records:
 
 
 _NOTHING: Final = Usage()
-_FINAL: Final = tuple(int(verdict) for verdict in Verdict if verdict.final)
+_FINAL: Final = (int(Verdict.ANSWERED), int(Verdict.REFUSED), int(Verdict.SURPLUS))

@@ -18,7 +18,7 @@ A segment is three files with one name. Nothing but this module opens them.
     16      u64    its place in the run, from 0: results are written in this order
     24      u64    first 8 bytes of the SHA-256 of the body: checksum, and identity of content
     32      u64    prefix group, 0 for none
-    40      f64    deadline, seconds since the epoch, 0 for none
+    40      f64    deadline, seconds since the epoch, 0 for none, 1 for at once
     48      u32    number of the policy decision, 0 for none
     52      u32    input tokens as counted here before it was sent, 0 where it was not counted
     56      u32    billable units that a provider limits (embedding inputs), else 1
@@ -113,6 +113,9 @@ class SegmentWriter:
         caller_id: str,
         units: int,
         tokens: int = 0,
+        prefix: int = 0,
+        deadline: float = 0.0,
+        decision: int = 0,
     ) -> None:
         """Add one request. `digest` is the SHA-256 of `body`."""
         line = b"%b%d%b%b%b" % (self._head, self.requests, self._middle, body, self._tail)
@@ -123,9 +126,9 @@ class SegmentWriter:
             number,
             sequence,
             int.from_bytes(digest[:8], "little"),
-            0,
-            0.0,
-            0,
+            prefix,
+            deadline,
+            decision,
             min(tokens, _MOST_TOKENS),
             units,
             0,

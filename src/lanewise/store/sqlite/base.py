@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lanewise.domain.batches import Batch
+from lanewise.domain.decisions import Decision
 from lanewise.domain.ids import BatchId, RunId, SegmentId
 from lanewise.domain.ordinals import Ordinals
 from lanewise.domain.results import Verdict
@@ -19,7 +20,7 @@ from lanewise.store.nouns import ConflictingReceipt, Lease, Outcome, Waiting
 from lanewise.store.segments import Segment
 from lanewise.store.sqlite.connection import Database
 from lanewise.store.sqlite.queries import queries
-from lanewise.store.sqlite.rows import columns_of
+from lanewise.store.sqlite.rows import columns_of, decision_of
 
 
 class Operations:
@@ -70,6 +71,24 @@ class Operations:
         if changed != 1:
             raise LeaseLost(f"batch {before.id} is no longer {before.state} (step {before.step})")
 
+    def number_of(self, decision: Decision) -> int:
+        """The number under which equal decisions are kept."""
+        found = self._db.first(self._runs["decision_number"], (decision.key,))
+        if found is None:
+            with self._db.transaction():
+                row = (
+                    decision.key, decision.lane, decision.wanted, ",".join(decision.lanes),
+                    decision.rule, decision.policy, decision.why,
+                )  # fmt: skip
+                self._db.execute(self._runs["add_decision"], row)
+                found = self._db.one(self._runs["decision_number"], (decision.key,))
+        number: int = found[0]
+        return number
+
+    def decisions(self) -> dict[int, Decision]:
+        """What policy decided, by number."""
+        return {row["id"]: decision_of(row) for row in self._db.all(self._runs["decisions"])}
+
     def _event(self, at: float, kind: str, subject: str, detail: str = "") -> None:
         self._db.execute(self._books["add_event"], (at, kind, subject, detail))
 
@@ -95,10 +114,10 @@ class Operations:
         )  # fmt: skip
 
     def _count(
-        self, run: RunId, now: float, *, answered: int, refused: int, unanswered: int
+        self, run: RunId, now: float, *, answered: int, refused: int, unanswered: int, late: int = 0
     ) -> None:
         """Add final results to a run; the last one finishes it."""
-        self._db.execute(self._runs["count"], (answered, refused, unanswered, run))
+        self._db.execute(self._runs["count"], (answered, refused, unanswered, late, run))
         if self._db.execute(self._runs["finish"], (now, run)).rowcount:
             self._event(now, "run.finished", run)
 

@@ -59,8 +59,9 @@ class BookOperations(Operations):
 
     def settled(self) -> list[BatchRow]:
         """Batches whose results were read and are still kept, oldest first."""
+        decisions = self.decisions()
         return [
-            batch_row_of(row)
+            batch_row_of(row, decisions)
             for row in self._db.all(self._books["batches"])
             if row["state"] == "settled"
             and (self._batch_directory(BatchId(row["id"])) / f"{row['fence']}.res").exists()

@@ -53,6 +53,14 @@ class Database:
         """Bring the schema up to date; refuse a home that a newer lanewise has written."""
         migrations = _migrations()
         latest = migrations[-1][0]
+        # a table that others refer to is rebuilt by dropping it; SQLite heeds this outside transactions only
+        self.execute("PRAGMA foreign_keys=OFF")
+        try:
+            self._migrate(migrations, latest)
+        finally:
+            self.execute("PRAGMA foreign_keys=ON")
+
+    def _migrate(self, migrations: list[tuple[int, str]], latest: int) -> None:
         with self.transaction():
             found = self.one("PRAGMA user_version")[0]
             if found > latest:
@@ -63,6 +71,10 @@ class Database:
             for number, script in migrations:
                 if number > found:
                     self._apply(number, script)
+            if found < latest and self.first("PRAGMA foreign_key_check") is not None:
+                raise StoreUnusable(
+                    f"{self.home}: a row names another that is not there; nothing was changed"
+                )
 
     def _apply(self, number: int, script: str) -> None:
         for statement in _statements(script):

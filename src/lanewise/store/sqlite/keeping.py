@@ -42,7 +42,9 @@ class KeepingOperations(Operations):
             keep = set() if row is None else {f"{row['fence']}.res"}
             settled = row is not None and row["state"] == "settled"
             for file in directory.iterdir():
-                stale = file.suffix in (".part", ".new", ".res") and file.name not in keep
+                stale = (
+                    file.suffix in (".part", ".new", ".res", ".answers") and file.name not in keep
+                )
                 if stale and (settled or now - file.stat().st_mtime > _OLD):
                     freed += file.stat().st_size
                     file.unlink(missing_ok=True)
@@ -82,13 +84,16 @@ def _remove_tree(directory: Path) -> int:
 
 
 def _copy_tree(source: Path, target: Path) -> None:
-    """Copy two levels of files; hard links where the disk allows, since sealed files never change."""
+    """Copy two levels of files; hard links where the disk allows, for files that never change again."""
     make_private(target)
     for directory in source.iterdir():
         make_private(target / directory.name)
         for file in directory.iterdir():
+            copy = target / directory.name / file.name
             if file.suffix in (".jsonl", ".idx", ".ids", ".res"):
-                _link_or_copy(file, target / directory.name / file.name)
+                _link_or_copy(file, copy)
+            elif file.suffix in (".calls", ".answers"):
+                shutil.copy2(file, copy)  # still appended to: a link would grow with it
 
 
 def _link_or_copy(source: Path, target: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lanewise.domain.batches import LIVE
 from lanewise.domain.ids import BatchId, RunId, SegmentId
 from lanewise.domain.ordinals import Ordinals
 from lanewise.domain.results import Verdict
@@ -12,17 +13,6 @@ from lanewise.store.records import Record, Records
 from lanewise.store.sqlite.answers import Spans
 from lanewise.store.sqlite.base import Operations
 from lanewise.store.sqlite.rows import batch_row_of, event_of, run_of
-
-_LIVE = (
-    "packed",
-    "uploading",
-    "uploaded",
-    "creating",
-    "unknown",
-    "submitted",
-    "ended",
-    "collected",
-)
 
 
 class LookingOperations(Operations):
@@ -34,7 +24,10 @@ class LookingOperations(Operations):
             rows = self._db.all(self._books["batches"])
         else:
             rows = self._db.all(self._books["batches_of_run"], (run,))
-        return [batch_row_of(row) for row in rows if not live_only or row["state"] in _LIVE]
+        decisions = self.decisions()
+        return [
+            batch_row_of(row, decisions) for row in rows if not live_only or row["state"] in LIVE
+        ]
 
     def events(
         self, *, after: int = 0, subject: str | None = None, limit: int = 200
@@ -80,7 +73,7 @@ class LookingOperations(Operations):
         entry = self._segment(run.id, segment).entry(ordinal)
         tries = [
             Trace(
-                batch_row_of(self._one_batch(row["id"])),
+                batch_row_of(self._one_batch(row["id"]), self.decisions()),
                 row["part_tries"],
                 self._record(row, ordinal),
             )
@@ -93,7 +86,8 @@ class LookingOperations(Operations):
         )
         return RequestTrace(
             run, name, entry.number, segment, ordinal, entry.length, waiting, tuple(tries),
-            self._outcome_at(segment, ordinal),
+            self._outcome_at(segment, ordinal), entry.deadline or None,
+            self.decisions().get(entry.decision),
         )  # fmt: skip
 
     def _one_batch(self, batch: str) -> Any:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, Final
 
 from lanewise.domain.batches import STATES, Batch, Ending, Receipt
+from lanewise.domain.decisions import Decision
 from lanewise.domain.ids import AccountId
 from lanewise.domain.lanes import LaneName
 from lanewise.domain.packing import PackingKey
@@ -26,7 +28,8 @@ def batch_of(row: sqlite3.Row) -> Batch:
     values: dict[str, Any] = {}
     for item in fields(cls):
         if item.name == "receipt":
-            values["receipt"] = Receipt(row["provider_id"], row["expires_at"])
+            provider_id = row["provider_id"]
+            values["receipt"] = provider_id and Receipt(provider_id, row["expires_at"])
         elif item.name == "files":
             values["files"] = tuple(json.loads(row["files"]))
         elif item.name == "ending":
@@ -44,7 +47,8 @@ def columns_of(batch: Batch) -> dict[str, Any]:
     for item in fields(batch):
         value = getattr(batch, item.name)
         if item.name == "receipt":
-            values["provider_id"], values["expires_at"] = value.provider_id, value.expires_at
+            if value is not None:
+                values["provider_id"], values["expires_at"] = value.provider_id, value.expires_at
         elif item.name == "files":
             values["files"] = json.dumps(value)
         elif item.name == "provisional":
@@ -89,14 +93,22 @@ def stray_of(row: sqlite3.Row) -> Stray:
     )
 
 
+def decision_of(row: sqlite3.Row) -> Decision:
+    """A row of `decisions`."""
+    lanes = tuple(LaneName(name) for name in row["lanes"].split(",") if name)
+    lane, wanted = LaneName(row["lane"]), LaneName(row["wanted"])
+    return Decision(lane, wanted, lanes, row["rule"], row["policy"], row["why"])
+
+
 def event_of(row: sqlite3.Row) -> Event:
     """A row of `events`."""
     return Event(row["id"], row["at"], row["kind"], row["subject"], row["detail"])
 
 
-def batch_row_of(row: sqlite3.Row) -> BatchRow:
+def batch_row_of(row: sqlite3.Row, decisions: Mapping[int, Decision]) -> BatchRow:
     """A row of `batches` that joins `packing_keys`."""
     return BatchRow(
         batch_of(row), key_of(row), LaneName(row["lane"]), row["requests"], row["bytes"],
-        row["created_at"],
+        row["created_at"], decisions.get(row["decision"]), row["deadline"], row["rescued_at"],
+        row["cancel_asked_at"], row["done"], row["progress_at"], row["finalizing_since"],
     )  # fmt: skip

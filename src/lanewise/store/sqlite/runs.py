@@ -20,7 +20,7 @@ from lanewise.errors import BadInput
 from lanewise.failpoints import reach
 from lanewise.store.books import Cap
 from lanewise.store.disk import FileLock, explained, make_private, sync_directory
-from lanewise.store.nouns import AccountRow, NewRun, Outcome, Run, Waiting
+from lanewise.store.nouns import UNDECIDED, AccountRow, NewRun, Outcome, Route, Run, Waiting
 from lanewise.store.protocol import Draft
 from lanewise.store.segments import SegmentWriter
 from lanewise.store.sqlite.books import BookOperations
@@ -100,6 +100,8 @@ class RunOperations(BookOperations):
                 new.now,
                 json.dumps(dict(new.tags)),
                 new.reserve_nano,
+                new.asked,
+                min((s.deadline for s in sealed if s.deadline is not None), default=None),
             ),
         )
         for item in sealed:
@@ -107,7 +109,7 @@ class RunOperations(BookOperations):
                 self._runs["add_segment"],
                 (
                     item.id, run_id, item.key.id, item.requests, item.bytes, item.units,
-                    item.first_sequence,
+                    item.first_sequence, item.deadline, item.decision, item.prefixes,
                 ),
             )  # fmt: skip
             self._put_waiting(Waiting(item.id, 0, Ordinals.span(0, item.requests)))
@@ -241,12 +243,21 @@ class RunOperations(BookOperations):
 class Sealed:
     """A finished segment of a draft."""
 
-    def __init__(self, key: PackingKey, writer: SegmentWriter, first_sequence: int) -> None:
+    def __init__(
+        self,
+        key: PackingKey,
+        route: Route,
+        decision: int,
+        writer: SegmentWriter,
+        first_sequence: int,
+    ) -> None:
         self.id = writer.segment
-        self.key = key
+        self.key, self.route, self.decision = key, route, decision
         self.writer = writer
         self.first_sequence = first_sequence
         self.bodies = 0
+        self.prefixes = 0
+        self.deadline: float | None = None  # the earliest of its requests
 
     @property
     def requests(self) -> int:
@@ -273,7 +284,7 @@ class FileDraft:
         self._runs = runs
         self._home = runs.home
         self._directory: Path = runs.home / "segments" / self.id
-        self._open: dict[PackingKey, Sealed] = {}
+        self._open: dict[tuple[PackingKey, Route], Sealed] = {}
         self._last: Sealed | None = None  # most inputs have long stretches of one key
         self._sealed: list[Sealed] = []
         self._syncs: list[Future[None]] = []
@@ -296,13 +307,16 @@ class FileDraft:
         caller_id: str,
         units: int,
         tokens: int = 0,
+        route: Route = UNDECIDED,
+        deadline: float | None = None,
+        prefix: int = 0,
     ) -> None:
         """Add one request; see `lanewise.store.protocol.Draft`."""
         current = self._last
-        if current is None or current.key is not key:
-            current = self._open.get(key)
+        if current is None or current.key is not key or current.route is not route:
+            current = self._open.get((key, route))
         if current is None or not current.writer.has_room(len(body), units, limits):
-            current = self._next(key, frame, body, number, limits)
+            current = self._next(key, route, frame, limits, length=len(body), number=number)
         current.writer.append(
             body,
             digest,
@@ -311,7 +325,13 @@ class FileDraft:
             caller_id=caller_id,
             units=units,
             tokens=tokens,
+            prefix=prefix,
+            deadline=deadline or 0.0,
+            decision=current.decision,
         )
+        current.prefixes += prefix != 0
+        if deadline is not None and (current.deadline is None or deadline < current.deadline):
+            current.deadline = deadline
         self._last = current
         current.bodies += len(body)
         self.requests += 1
@@ -320,10 +340,17 @@ class FileDraft:
                 reach("ingest.append")
 
     def _next(
-        self, key: PackingKey, frame: Frame, body: bytes, number: int, limits: Limits
+        self,
+        key: PackingKey,
+        route: Route,
+        frame: Frame,
+        limits: Limits,
+        *,
+        length: int,
+        number: int,
     ) -> Sealed:
-        """Seal the key's segment, if there is one, and begin another."""
-        if (full := self._open.pop(key, None)) is not None:
+        """Seal the segment of this key and route, if there is one, and begin another."""
+        if (full := self._open.pop((key, route), None)) is not None:
             self._seal(full)
         self._last = None
         if len(self._open) * 512 * 1024 > _BUFFER_ALL:
@@ -331,13 +358,15 @@ class FileDraft:
                 for other in self._open.values():
                     other.writer.flush()
         writer = SegmentWriter(self._directory, SegmentId(fresh_id()), frame)
-        size = writer.most_of(len(body))
+        size = writer.most_of(length)
         if size > min(limits.line_bytes, limits.batch_bytes):
             limit = min(limits.line_bytes, limits.batch_bytes)
             raise BadInput(
                 f"line {number}: the request is {size:,} bytes; {key.provider} takes at most {limit:,}"
             )
-        fresh = self._open[key] = Sealed(key, writer, self.requests)
+        fresh = self._open[(key, route)] = Sealed(
+            key, route, self._runs.number_of(route.decision), writer, self.requests
+        )
         return fresh
 
     def _seal(self, segment: Sealed) -> None:

@@ -77,6 +77,7 @@ class SettlingOperations(Operations):
                     answered=tally.answered,
                     refused=tally.refused,
                     unanswered=tally.unanswered + ended.get(run, 0),
+                    late=settlement.late.get(run, 0),
                 )
 
 

@@ -12,14 +12,14 @@ from lanewise.store.sqlite.leases import LeaseOperations
 from lanewise.store.sqlite.looking import LookingOperations
 from lanewise.store.sqlite.recovery import RecoveryOperations
 from lanewise.store.sqlite.runs import RunOperations
+from lanewise.store.sqlite.sending import SendingOperations
 from lanewise.store.sqlite.settling import SettlingOperations
-from lanewise.store.sqlite.work import WorkOperations
 
 
 class SqliteStore(
     RunOperations,
     LeaseOperations,
-    WorkOperations,
+    SendingOperations,
     SettlingOperations,
     RecoveryOperations,
     LookingOperations,

@@ -20,6 +20,7 @@ from lanewise.domain.lanes import LaneName
 from lanewise.domain.ordinals import Ordinals
 from lanewise.errors import LeaseLost
 from lanewise.store.nouns import (
+    UNDECIDED,
     AccountRow,
     Contents,
     Lease,
@@ -27,6 +28,7 @@ from lanewise.store.nouns import (
     Outcome,
     Part,
     PlacedPart,
+    Sized,
     Waiting,
     WaitingGroup,
 )
@@ -46,6 +48,7 @@ class WorkOperations(Operations):
 
     def waiting(self, account: AccountId, now: float) -> list[WaitingGroup]:
         """What can be packed, oldest run first."""
+        decisions = self.decisions()
         return [
             WaitingGroup(
                 key_of(row),
@@ -57,14 +60,19 @@ class WorkOperations(Operations):
                     row["not_before"],
                 ),
                 (row["whole_requests"], row["whole_bytes"], row["whole_units"]),
+                row["workflow"],
+                row["since"],
+                row["deadline"],
+                decisions.get(row["decision"], UNDECIDED.decision),
+                row["prefixes"],
             )
             for row in self._db.all(self._work["waiting"], (account, now))
         ]
 
-    def sizes(self, segment: SegmentId, ordinals: Ordinals) -> Iterator[tuple[int, int]]:
-        """Bytes and units of each of these requests, in order."""
+    def sizes(self, segment: SegmentId, ordinals: Ordinals) -> Iterator[Sized]:
+        """What each of these requests counts, in order."""
         for entry in self._segment(self._run_of(segment), segment).entries(ordinals):
-            yield entry.length, entry.units
+            yield Sized(entry.length, entry.units, entry.tokens, entry.prefix, entry.deadline)
 
     def pack(self, lease: Lease, batches: Sequence[NewBatch], now: float) -> None:
         """Take the requests out of the queue and into batches."""
@@ -78,7 +86,9 @@ class WorkOperations(Operations):
             self._work["add_batch"],
             (
                 batch.id, batch.key.id, batch.key.account, batch.lane, batch.requests, batch.bytes,
-                now, now,
+                now, now if batch.due_at is None else batch.due_at,
+                None if batch.decision is None else self.number_of(batch.decision),
+                batch.deadline, batch.caching, batch.after,
             ),
         )  # fmt: skip
         for place, part in enumerate(batch.parts):
@@ -164,6 +174,9 @@ class WorkOperations(Operations):
             row["created_at"],
             cancelled or row["cancel_asked_at"] is not None,
             tuple(parts),
+            row["deadline"],
+            row["rescued_at"] is not None,
+            row["caching"] or "",
         )
 
     def payload(self, contents: Contents) -> Payload:

@@ -8,12 +8,24 @@ INSERT INTO packing_keys (id, account, provider, endpoint, model, headers)
 VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
 
 -- name: add_run
-INSERT INTO runs (id, name, workflow, digest, source, requests, bytes, state, created_at, tags, reserved_nano)
-VALUES (?, ?, ?, ?, ?, ?, ?, 'open', ?, ?, ?)
+INSERT INTO runs (id, name, workflow, digest, source, requests, bytes, state, created_at, tags, reserved_nano,
+    asked, deadline)
+VALUES (?, ?, ?, ?, ?, ?, ?, 'open', ?, ?, ?, ?, ?)
 
 -- name: add_segment
-INSERT INTO segments (id, run_id, key_id, requests, bytes, units, first_sequence, state)
-VALUES (?, ?, ?, ?, ?, ?, ?, 'sealed')
+INSERT INTO segments (id, run_id, key_id, requests, bytes, units, first_sequence, state, deadline, decision,
+    prefixes)
+VALUES (?, ?, ?, ?, ?, ?, ?, 'sealed', ?, ?, ?)
+
+-- name: add_decision
+INSERT INTO decisions (key, lane, wanted, lanes, rule, policy, why) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (key) DO NOTHING
+
+-- name: decision_number
+SELECT id FROM decisions WHERE key = ?
+
+-- name: decisions
+SELECT * FROM decisions
 
 -- name: run_named
 SELECT * FROM runs WHERE name = ?1 OR id = ?1
@@ -35,7 +47,8 @@ SELECT * FROM runs WHERE state <> 'finished' ORDER BY created_at DESC, rowid DES
 SELECT * FROM runs WHERE id = ?
 
 -- name: count
-UPDATE runs SET answered = answered + ?, refused = refused + ?, unanswered = unanswered + ? WHERE id = ?
+UPDATE runs SET answered = answered + ?, refused = refused + ?, unanswered = unanswered + ?, late = late + ?
+WHERE id = ?
 
 -- name: finish
 UPDATE runs SET state = 'finished', finished_at = ?

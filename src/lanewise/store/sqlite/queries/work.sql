@@ -35,7 +35,8 @@ DELETE FROM workers WHERE id = ?
 SELECT * FROM workers ORDER BY started_at
 
 -- name: waiting
-SELECT w.segment_id, w.tries, w.not_before, w.ordinals, s.run_id,
+SELECT w.segment_id, w.tries, w.not_before, w.ordinals, s.run_id, s.deadline, s.decision, s.prefixes,
+       r.workflow, r.created_at AS since,
        s.requests AS whole_requests, s.bytes AS whole_bytes, s.units AS whole_units, k.*
 FROM waiting w
 JOIN segments s ON s.id = w.segment_id
@@ -56,8 +57,9 @@ ON CONFLICT (segment_id, tries) DO UPDATE SET
     not_before = max(waiting.not_before, ?3), requests = ?4, ordinals = ?5
 
 -- name: add_batch
-INSERT INTO batches (id, key_id, account, lane, requests, bytes, created_at, state, step, due_at, troubles)
-VALUES (?, ?, ?, ?, ?, ?, ?, 'packed', 0, ?, 0)
+INSERT INTO batches (id, key_id, account, lane, requests, bytes, created_at, state, step, due_at, troubles,
+    decision, deadline, caching, after_batch)
+VALUES (?, ?, ?, ?, ?, ?, ?, 'packed', 0, ?, 0, ?, ?, ?, ?)
 
 -- name: add_part
 INSERT INTO batch_parts (batch_id, place, segment_id, tries, requests, ordinals) VALUES (?, ?, ?, ?, ?, ?)
@@ -81,7 +83,8 @@ SELECT coalesce(sum(b.bytes), 0) FROM batches b JOIN packing_keys k ON k.id = b.
 WHERE b.account = ? AND k.model = ? AND b.state IN ('creating', 'unknown', 'submitted')
 
 -- name: contents
-SELECT b.lane, b.requests AS batch_requests, b.bytes, b.created_at, b.cancel_asked_at, k.*
+SELECT b.lane, b.requests AS batch_requests, b.bytes, b.created_at, b.cancel_asked_at, b.deadline,
+    b.rescued_at, b.caching, k.*
 FROM batches b JOIN packing_keys k ON k.id = b.key_id WHERE b.id = ?
 
 -- name: parts
@@ -103,6 +106,28 @@ AND id IN (SELECT p.batch_id FROM batch_parts p JOIN segments s ON s.id = p.segm
 AND NOT EXISTS (
     SELECT 1 FROM batch_parts p JOIN segments s ON s.id = p.segment_id JOIN runs r ON r.id = s.run_id
     WHERE p.batch_id = batches.id AND r.state <> 'cancelling')
+
+-- name: withdraw
+UPDATE batches SET cancel_asked_at = ?1, due_at = min(due_at, ?1)
+WHERE id = ?2 AND cancel_asked_at IS NULL AND state = 'submitted'
+
+-- name: rescue
+UPDATE batches SET rescued_at = ? WHERE id = ? AND rescued_at IS NULL
+AND state IN ('creating', 'unknown', 'submitted', 'ended')
+
+-- name: races
+SELECT count(*) FROM batch_parts p JOIN batches b ON b.id = p.batch_id
+WHERE b.rescued_at IS NOT NULL
+AND p.segment_id IN (SELECT q.segment_id FROM batch_parts q WHERE q.batch_id = ?)
+
+-- name: progress
+SELECT done, progress_at, finalizing_since FROM batches WHERE id = ?
+
+-- name: progressed
+UPDATE batches SET done = ?, progress_at = ?, finalizing_since = ? WHERE id = ?
+
+-- name: let_go
+UPDATE batches SET due_at = ?, after_batch = NULL WHERE after_batch = ? AND state = 'packed'
 
 -- name: add_attempt
 INSERT INTO attempts (id, batch_id, account, file_id, sent_at, give_up_at, outcome)

@@ -25,6 +25,11 @@ class Places:
             segment: [span[0] for span in spans] for segment, spans in self._parts.items()
         }
 
+    def position(self, custom_id: str) -> int | None:
+        """The position alone."""
+        found = self.find(custom_id)
+        return None if found is None else found[0]
+
     def find(self, custom_id: str) -> tuple[int, PlacedPart] | None:
         """The position of the request that a result line answers; None if it is not in this batch."""
         named = parse_custom_id(custom_id)

@@ -1,0 +1,198 @@
+r"""What lanewise sent of a batch itself, and what came back: two append-only files for each holder's fence.
+
+``FENCE.calls``
+    One line for each thing that happened, `\n` ended, positions as in the batch:
+
+    ======================  ==================================================================
+    ``sent AT P P P ...``   these are about to be sent
+    ``took AT P ID``        the provider works on it in the background, under its own ID
+    ``back P``              the provider certainly did not take it: it may be sent again
+    ``lost P``              nobody will know what became of it: it is not sent again here
+    ======================  ==================================================================
+``FENCE.answers``
+    Result lines in the provider's own form for results of batches.
+
+A call is written down before it is made and its answer before anybody hears of it, so a crash costs at most
+the calls in flight: sent, with nothing known of what became of them. A half-written last line counts as
+not written. Files of older fences are read and never written to.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from lanewise.store.disk import explained, make_private, open_private, replace_durably, write_all
+
+ANSWERS: Final = "answers"  # the name of the one result file
+
+
+class _Named(msgspec.Struct):
+    custom_id: str = ""
+
+
+_decode = msgspec.json.Decoder(_Named).decode
+
+
+class Calls:
+    """What is known of the calls of one batch, read from its files."""
+
+    def __init__(self, directory: Path, place: Callable[[str], int | None]) -> None:
+        self.sent: set[int] = set()
+        self.took: dict[int, tuple[str, float]] = {}
+        self.lost: set[int] = set()
+        self.answered: set[int] = set()
+        for path in _files(directory, ".calls"):
+            for line in whole_lines(path):
+                self._note(line.decode().split())
+        for path in _files(directory, ".answers"):
+            for line in whole_lines(path):
+                if (position := place(_decode(line).custom_id)) is not None:
+                    self.answered.add(position)
+        self.lost -= self.answered
+
+    def _note(self, words: list[str]) -> None:
+        match words:
+            case ["sent", _, *positions]:
+                self.sent.update(map(int, positions))
+            case ["took", at, position, provider_id]:
+                self.took[int(position)] = (provider_id, float(at))
+            case ["back", position]:
+                self.sent.discard(int(position))
+            case ["lost", position]:
+                self.lost.add(int(position))
+                self.took.pop(int(position), None)
+            case _:
+                raise AssertionError(f"an unknown entry: {words[0]}")
+
+    @property
+    def open(self) -> set[int]:
+        """Sent, and nothing known of what became of them."""
+        return self.sent - self.answered - self.lost - self.took.keys()
+
+
+class FileOutbox:
+    """Implements `lanewise.store.protocol.Outbox`."""
+
+    def __init__(
+        self, directory: Path, fence: int, place: Callable[[str], int | None], home: Path
+    ) -> None:
+        self._directory, self._home = directory, home
+        self._guard = threading.Lock()
+        with explained("writing down calls", home):
+            make_private(directory)
+            self._calls = Calls(directory, place)
+            self.unknown = frozenset(self._calls.open)
+            self._log = _Appended(directory / f"{fence}.calls")
+            self._answers = _Appended(directory / f"{fence}.answers")
+
+    @property
+    def answered(self) -> frozenset[int]:
+        """Positions with a result line."""
+        return frozenset(self._calls.answered)
+
+    @property
+    def accepted(self) -> Mapping[int, tuple[str, float]]:
+        """Positions that the provider works on in the background: its id for each, and since when."""
+        took, answered = self._calls.took, self._calls.answered
+        return {position: took[position] for position in took if position not in answered}
+
+    def send(self, positions: Sequence[int], now: float) -> None:
+        """These are about to be sent."""
+        self._calls.sent.update(positions)
+        self._write(self._log, f"sent {now:.3f} {' '.join(map(str, positions))}\n".encode())
+
+    def accept(self, position: int, provider_id: str, now: float) -> None:
+        """The provider works on it in the background."""
+        self._calls.took[position] = (provider_id, now)
+        self._write(self._log, f"took {now:.3f} {position} {provider_id}\n".encode())
+
+    def unsend(self, position: int) -> None:
+        """The provider certainly did not take it: it may be sent again."""
+        self._calls.sent.discard(position)
+        self._write(self._log, f"back {position}\n".encode())
+
+    def answer(self, position: int, line: bytes) -> None:
+        """The result, in the provider's own form for results of batches."""
+        self._calls.answered.add(position)
+        self._write(self._answers, line.rstrip(b"\r\n") + b"\n")
+
+    def lost(self, position: int) -> None:
+        """Nobody will ever know what became of it: it is not sent again here."""
+        self._calls.lost.add(position)
+        self._calls.took.pop(position, None)
+        self._write(self._log, f"lost {position}\n".encode())
+
+    def _write(self, file: _Appended, data: bytes) -> None:
+        with self._guard:
+            file.held.append(data)
+
+    def sync(self) -> None:
+        """Make all of it durable; may be called from another thread."""
+        with self._guard, explained("writing down calls", self._home):
+            self._answers.sync()  # an answer is known before its call counts as answered
+            self._log.sync()
+
+    def finish(self) -> tuple[str, ...]:
+        """Make the answers of every holder the result file of the batch."""
+        self.sync()
+        with explained("storing results", self._home):
+            temporary = self._directory / "0.jsonl.new"
+            fd = open_private(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            try:
+                for path in _files(self._directory, ".answers"):
+                    for line in whole_lines(path):
+                        write_all(fd, line)
+                os.fdatasync(fd)
+            finally:
+                os.close(fd)
+            replace_durably(temporary, self._directory / "0.jsonl")
+        return (ANSWERS,)
+
+    def close(self) -> None:
+        """Let go; what is durable stays."""
+        self._answers.close()
+        self._log.close()
+
+
+class _Appended:
+    """A file that is appended to in pieces; nothing is written before `sync`."""
+
+    def __init__(self, path: Path) -> None:
+        self._fd: int | None = open_private(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        self.held: list[bytes] = []
+        size = os.fstat(self._fd).st_size
+        if size and os.pread(self._fd, 1, size - 1) != b"\n":
+            self.held.append(b"\n")  # what a crash cut off must not run into what follows
+
+    def sync(self) -> None:
+        """Write and make durable what is held."""
+        if self.held and self._fd is not None:
+            write_all(self._fd, b"".join(self.held))
+            self.held.clear()
+            os.fdatasync(self._fd)
+
+    def close(self) -> None:
+        """Let go."""
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            os.close(fd)
+
+
+def whole_lines(path: Path) -> Iterator[bytes]:
+    """Lines with their ends; one that was cut off is left out."""
+    with path.open("rb", 1024 * 1024) as file:
+        for line in file:
+            if line.endswith(b"\n") and not line.isspace():
+                yield line
+
+
+def _files(directory: Path, suffix: str) -> list[Path]:
+    """Of every fence, the oldest first."""
+    found = directory.glob(f"*{suffix}")
+    return sorted(found, key=lambda path: int(path.stem))
