@@ -30,7 +30,8 @@ from lanewise.providers.protocol import (
     Wanted,
     Working,
 )
-from lanewise.providers.transport import Transport, open_download, retry_after_of, stream
+from lanewise.providers.rate_headers import retry_after_of
+from lanewise.providers.transport import Transport, open_download, stream
 
 LIMITS: Final = Limits(
     batch_requests=100_000,

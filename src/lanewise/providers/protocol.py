@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, TypeAlias
 
+from lanewise.domain.allowances import NOTHING_SAID, Allowance
 from lanewise.domain.batches import Ending, Receipt
 from lanewise.domain.ids import AccountId, AttemptId, BatchId
 from lanewise.domain.packing import Limits, PackingKey
@@ -41,6 +42,7 @@ class RefusalKind(StrEnum):
     """Why a provider said no, as far as it matters for what to do next."""
 
     BUSY = "busy"  # rate limit, overload, quota of queued work: later
+    NO_CAPACITY = "no_capacity"  # this lane is full for the moment, whoever asks; uncharged
     NOT_YET = "not_yet"  # it does not see the uploaded file (yet)
     CREDENTIAL = "credential"  # 401, 403: nothing will work until somebody acts
     BILLING = "billing"  # out of money or over a spend limit: likewise
@@ -76,12 +78,14 @@ class Refused(ProviderError):
         status: int,
         code: str = "",
         retry_after: float | None = None,
+        allowance: Allowance = NOTHING_SAID,
     ) -> None:
         super().__init__(message)
         self.kind = kind
         self.status = status
         self.code = code
         self.retry_after = retry_after
+        self.allowance = allowance  # of calls: what the refusal says about limits
 
 
 class Payload(Protocol):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from lanewise.domain.lanes import BACKGROUND_2H, BACKGROUND_8H, BATCH, FLEX, REALTIME, LaneName
 from lanewise.domain.packing import Limits
 from lanewise.domain.results import ResultLine, Unreadable
+from lanewise.providers.calling import CallProvider
 from lanewise.providers.protocol import Account, BatchProvider
 
 
@@ -19,6 +20,17 @@ def connect(account: Account) -> BatchProvider:
     from lanewise.providers.openai import OpenAIBatches
 
     return OpenAIBatches(account)
+
+
+def caller(account: Account) -> CallProvider:
+    """An adapter for this account's lanes that take one request at a time."""
+    if account.provider == "anthropic":
+        from lanewise.providers.anthropic_calls import AnthropicCalls
+
+        return AnthropicCalls(account)
+    from lanewise.providers.openai_calls import OpenAICalls
+
+    return OpenAICalls(account)
 
 
 def unwrap(provider: str) -> Callable[[bytes], ResultLine | Unreadable]:

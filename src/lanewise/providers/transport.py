@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from typing import Any, Final
 
 import httpx2
@@ -23,11 +24,21 @@ from lanewise.providers.protocol import (
     RefusalKind,
     Refused,
 )
+from lanewise.providers.rate_headers import retry_after_of
 
 CONNECT_SECONDS: Final = 10.0
 READ_SECONDS: Final = 120.0
 _LONGEST_MESSAGE: Final = 300
 _CHUNK: Final = 1024 * 1024
+_CONNECTIONS: Final = 32
+_UNPAID: Final = frozenset(
+    {"insufficient_quota", "billing_hard_limit_reached", "enforced_spend_limit_reached"}
+)
+# Anthropic says these with 400 invalid_request_error, as if the request were at fault
+_UNPAID_MESSAGES: Final = (
+    "You have reached your specified API usage limits",
+    "Your credit balance is too low",
+)
 _NOT_SENT: Final = (
     httpx2.ConnectError,
     httpx2.ConnectTimeout,
@@ -36,15 +47,29 @@ _NOT_SENT: Final = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer of any status, read whole."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    reason: str = ""
+
+
 class Transport:
     """HTTP for one account."""
 
-    def __init__(self, account: Account, headers: Mapping[str, str]) -> None:
+    def __init__(
+        self, account: Account, headers: Mapping[str, str], *, connections: int = _CONNECTIONS
+    ) -> None:
         self._client = httpx2.AsyncClient(
             base_url=account.base_url + "/",
             headers={**headers, **account.headers, "user-agent": "lanewise"},
             timeout=httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
-            limits=httpx2.Limits(max_connections=32, max_keepalive_connections=8),
+            limits=httpx2.Limits(
+                max_connections=connections, max_keepalive_connections=connections // 4
+            ),
             follow_redirects=False,
             trust_env=True,
         )
@@ -63,22 +88,42 @@ class Transport:
         self, method: str, path: str, **options: Any
     ) -> AsyncIterator[httpx2.Response]:
         """One exchange whose body the caller reads; raises for anything but 2xx."""
-        try:
+        with _proving(f"{method} {path}"):
             async with self._client.stream(method, path.lstrip("/"), **options) as response:
                 if response.status_code >= 300:
-                    raise await _failure(response, f"{method} {path}")
+                    raise failure(await _reply(response), f"{method} {path}")
                 yield response
-        except _NOT_SENT as error:
-            raise NotSent(f"{method} {path}: no connection ({_reason(error)})") from error
-        except httpx2.LocalProtocolError:
-            # its text may quote a header, and with it the credential: neither text nor cause is kept
-            raise Doubtful(f"{method} {path}: could not be written as HTTP") from None
-        except (httpx2.TransportError, httpx2.StreamError) as error:
-            raise Doubtful(f"{method} {path}: {_reason(error)}") from error
+
+    async def reply(self, method: str, path: str, *, timeout: float, **options: Any) -> Reply:
+        """One exchange, whatever its status, given up as `Doubtful` after `timeout` seconds in all."""
+        options["timeout"] = httpx2.Timeout(timeout, connect=min(CONNECT_SECONDS, timeout))
+        try:
+            with _proving(f"{method} {path}"):
+                async with (
+                    asyncio.timeout(timeout),
+                    self._client.stream(method, path.lstrip("/"), **options) as response,
+                ):
+                    return await _reply(response)
+        except TimeoutError as error:
+            raise Doubtful(f"{method} {path}: no answer in {timeout:g} s") from error
 
     async def close(self) -> None:
         """Let go of connections."""
         await self._client.aclose()
+
+
+@contextmanager
+def _proving(what: str) -> Iterator[None]:
+    """Failures of the connection as what they prove."""
+    try:
+        yield
+    except _NOT_SENT as error:
+        raise NotSent(f"{what}: no connection ({_reason(error)})") from error
+    except httpx2.LocalProtocolError:
+        # its text may quote a header, and with it the credential: neither text nor cause is kept
+        raise Doubtful(f"{what}: could not be written as HTTP") from None
+    except (httpx2.TransportError, httpx2.StreamError) as error:
+        raise Doubtful(f"{what}: {_reason(error)}") from error
 
 
 async def stream(
@@ -123,25 +168,27 @@ async def _body(response: httpx2.Response) -> bytes:
     return await response.aread()
 
 
-async def _failure(response: httpx2.Response, what: str) -> Exception:
+async def _reply(response: httpx2.Response) -> Reply:
+    body = await response.aread()
+    return Reply(response.status_code, response.headers, body, response.reason_phrase)
+
+
+def failure(reply: Reply, what: str) -> Doubtful | Refused:
     """What a status other than 2xx means."""
-    status = response.status_code
-    code, message = _error_of(await response.aread())
-    text = f"{what}: HTTP {status} {message or response.reason_phrase}".strip()[:_LONGEST_MESSAGE]
-    retry_after = retry_after_of(response.headers)
+    status = reply.status
+    code, message = error_of(reply.body)
+    text = f"{what}: HTTP {status} {message or reply.reason}".strip()[:_LONGEST_MESSAGE]
+    retry_after = retry_after_of(reply.headers)
     if status >= 500 or status == 408 or status < 400:
         return Doubtful(text, status=status, retry_after=retry_after)
-    return Refused(_kind(status, code), text, status=status, code=code, retry_after=retry_after)
+    kind = _kind(status, code, message)
+    return Refused(kind, text, status=status, code=code, retry_after=retry_after)
 
 
-def _kind(status: int, code: str) -> RefusalKind:
+def _kind(status: int, code: str, message: str) -> RefusalKind:
     if status in (401, 403):
         return RefusalKind.CREDENTIAL
-    if status == 402 or code in (
-        "insufficient_quota",
-        "billing_hard_limit_reached",
-        "enforced_spend_limit_reached",
-    ):
+    if status == 402 or code in _UNPAID or message.startswith(_UNPAID_MESSAGES):
         return RefusalKind.BILLING
     if status in (404, 410):
         return RefusalKind.ABSENT
@@ -150,7 +197,7 @@ def _kind(status: int, code: str) -> RefusalKind:
     return RefusalKind.INVALID
 
 
-def _error_of(raw: bytes) -> tuple[str, str]:
+def error_of(raw: bytes) -> tuple[str, str]:
     """Code and message out of either provider's error body."""
     try:
         error = msgspec.json.decode(raw)["error"]
@@ -159,16 +206,6 @@ def _error_of(raw: bytes) -> tuple[str, str]:
         return str(code), str(error.get("message") or "")
     except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
         return "", ""
-
-
-def retry_after_of(headers: Mapping[str, str]) -> float | None:
-    """Seconds the provider asks to wait; None where it does not say (or says it as a date)."""
-    for name, scale in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
-        try:
-            return max(float(headers[name]) / scale, 0.0)
-        except (KeyError, ValueError):
-            continue
-    return None
 
 
 def _reason(error: Exception) -> str:
