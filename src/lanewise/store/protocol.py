@@ -18,6 +18,7 @@ from lanewise.domain.ids import AccountId, AttemptId, BatchId, RunId, SegmentId,
 from lanewise.domain.ordinals import Ordinals
 from lanewise.domain.packing import Frame, Limits, PackingKey
 from lanewise.store.books import Cap, Entry, LedgerRow, Money, Observation, Standing
+from lanewise.store.forecasts import Duration
 from lanewise.store.nouns import (
     UNDECIDED,
     AccountRow,
@@ -464,6 +465,10 @@ class Store(Protocol):
 
     def observations(self, workflow: str, *, limit: int) -> Iterator[Observation]:
         """Answers of a workflow whose input was counted before, newest batches first."""
+        ...
+
+    def durations(self, *, since: float, now: float, limit: int) -> list[Duration]:
+        """Batches that providers took on since then, the newest `limit` of them, as they stand at `now`."""
         ...
 
     def standing(self, caps: Sequence[Cap]) -> list[Standing]:
