@@ -97,7 +97,10 @@ def decision_of(row: sqlite3.Row) -> Decision:
     """A row of `decisions`."""
     lanes = tuple(LaneName(name) for name in row["lanes"].split(",") if name)
     lane, wanted = LaneName(row["lane"]), LaneName(row["wanted"])
-    return Decision(lane, wanted, lanes, row["rule"], row["policy"], row["why"])
+    return Decision(
+        lane, wanted, lanes, row["rule"], row["policy"], row["why"], row["held"],
+        bool(row["caching"]),
+    )  # fmt: skip
 
 
 def event_of(row: sqlite3.Row) -> Event:
