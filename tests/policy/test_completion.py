@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -177,6 +178,7 @@ def test_one_batch_weighs_one_in_eleven_wherever_it_stands() -> None:
     kept = 10 / 11
     assert never.done_within(HOUR) == pytest.approx(0.7 * kept)
     assert "weighs 91 %" in never.basis
+    assert never.assumed == pytest.approx(kept)
     elsewhere = curve([batch(4 * DAY, finished=False)], requests=1)
     assert elsewhere.done_within(HOUR) == pytest.approx(0.7 * kept)
 
@@ -207,9 +209,13 @@ def test_the_basis_tells_what_was_seen_and_what_is_assumed() -> None:
         "31 own batches of m done, 9 more still running or cut short; the prior (assumed) weighs 20 %"
     )
     assert found.sample == Sample(31, 9)
+    other = curve([*seen, batch(60.0, model="n"), batch(60.0, finished=False, model="n")])
+    assert "9 more still running or cut short; 2 of other models; the prior" in other.basis
     call = [Observation("openai", REALTIME, "m", 1, NOW, 2.0, True)]
     calls = Completion(call, NOW).curve("openai", REALTIME, "m", 1, NOW)
     assert calls.basis.startswith("1 own requests of m done")
+    mixed = Completion([replace(batch(60.0), model="")], NOW).curve("openai", BATCH, "", 1_000, NOW)
+    assert mixed.basis.startswith("1 own batches of any model done")
 
 
 def test_a_clock_that_jumped_spoils_nothing() -> None:

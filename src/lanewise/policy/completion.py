@@ -88,6 +88,7 @@ class Curve:
     survival: tuple[float, ...]  # never increasing from 1
     basis: str  # what it rests on, for people
     sample: Sample
+    assumed: float = 1.0  # what the prior weighs in it
     elapsed: float = 0.0
     left: float = 1.0  # the share still running after `elapsed`
 
@@ -100,7 +101,8 @@ class Curve:
     def given(self, elapsed: float) -> Curve:
         """The curve of what still runs after `elapsed` seconds more; its time counts from then."""
         at = self.elapsed + max(elapsed, 0.0)
-        return Curve(self.times, self.survival, self.basis, self.sample, at, self._running(at))
+        same = (self.times, self.survival, self.basis, self.sample, self.assumed)
+        return Curve(*same, at, self._running(at))
 
     def quantile(self, p: float) -> float | None:
         """The seconds within which a share `p` is done; None where the curve never reaches it."""
@@ -200,14 +202,14 @@ class Completion:
         survival, assumed = _prior(provider, lane), 1.0
         tallies = [self._tallies.get(cell[:depth], _NOTHING) for depth in _DEPTHS]
         for tally, inner in pairwise([*tallies, _NOTHING]):
-            if not tally.weight:
+            if not tally.seen:
                 break
             survival = _learned(
                 survival, _less(tally.done, inner.done), _less(tally.cut, inner.cut)
             )
             assumed *= STRENGTH / (STRENGTH + max(tally.weight - inner.weight, 0.0))
         sample, basis = _basis(cell, tallies, assumed)
-        return Curve(GRID, survival, basis, sample)
+        return Curve(GRID, survival, basis, sample, assumed)
 
 
 class _Tally:
@@ -220,6 +222,10 @@ class _Tally:
         self.cut = [0.0] * (len(GRID) + 1)
         self.weight = 0.0
         self.finished = self.censored = 0
+
+    @property
+    def seen(self) -> int:
+        return self.finished + self.censored
 
     def add(self, place: int, weight: float, *, finished: bool) -> None:
         self.weight += weight
@@ -275,11 +281,16 @@ def _learned(
 
 def _basis(cell: Key, tallies: Sequence[_Tally], assumed: float) -> tuple[Sample, str]:
     lane_wide, of_model = tallies[0], tallies[1]
-    tally, whose = (of_model, cell[2]) if of_model.weight else (lane_wide, "other models")
+    tally, whose = (
+        (of_model, cell[2] or "any model") if of_model.seen else (lane_wide, "other models")
+    )
     sample = Sample(tally.finished, tally.censored)
-    if not tally.weight:
+    if not tally.seen:
         return sample, ASSUMED
     what = "batches" if cell[1] == BATCH else "requests"
-    cut = f", {sample.censored:,} more still running or cut short" if sample.censored else ""
-    weight = f"the {ASSUMED} weighs {min(round(100 * assumed), 99)} %"
-    return sample, f"{sample.finished:,} own {what} of {whose} done{cut}; {weight}"
+    told = f"{sample.finished:,} own {what} of {whose} done"
+    if sample.censored:
+        told += f", {sample.censored:,} more still running or cut short"
+    if lane_wide.seen > tally.seen:
+        told += f"; {lane_wide.seen - tally.seen:,} of other models"
+    return sample, f"{told}; the {ASSUMED} weighs {100 * assumed:.0f} %"
