@@ -1,4 +1,4 @@
-"""Packing for deadlines: nothing is lost, no limit is broken, those due first leave first and all take turns."""
+"""Packing for deadlines: nothing is lost, no limit is broken, what is due first leaves first, all in turn."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_an_open_batch_leaves_when_it_is_full_or_has_waited_long_enough() -> Non
     assert opened.ripe(51, LIMITS, 60.0, creations=0.9) is Ripe.WAIT
 
 
-@pytest.mark.parametrize("deadline, patience", [(3_600.0, 360.0), (None, 86_400.0)])
+@pytest.mark.parametrize(("deadline", "patience"), [(3_600.0, 360.0), (None, 86_400.0)])
 def test_below_the_providers_least_size_it_waits_on_and_then_spills(
     deadline: float | None, patience: float
 ) -> None:
