@@ -138,6 +138,7 @@ class SandboxConfig:
     tokens_per_minute: int = 10_000_000  # of real-time calls, by their size
     creations_per_hour: int = 2_000  # batches, per account (OpenAI)
     flex_refusals: float = 0.0  # share of flex calls without capacity
+    cache_hits: float = 1.0  # share of a batch's requests that find what is cached (Anthropic)
     faults: tuple[Fault, ...] = ()
 
     def __post_init__(self) -> None:

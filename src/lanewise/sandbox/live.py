@@ -14,8 +14,9 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from lanewise.sandbox import books
-from lanewise.sandbox.answers import Answer, Invalid, PromptCache, count_tokens, stream_events
+from lanewise.sandbox.answers import Answer, Invalid, count_tokens, stream_events
 from lanewise.sandbox.answers import answer as make_answer
+from lanewise.sandbox.caches import AccountCache
 from lanewise.sandbox.state import State
 from lanewise.sandbox.wire import (
     Refusal,
@@ -29,7 +30,6 @@ from lanewise.sandbox.wire import (
 )
 
 _WINDOWS: Final = {"2h": 7_200.0, "8h": 28_800.0}
-_CACHES: dict[tuple[int, str], PromptCache] = {}
 
 
 async def call(request: Request) -> Response:
@@ -83,7 +83,6 @@ def _answer(
         message = f"The model `{name}` does not exist or you do not have access to it."
         raise Refusal(404, "invalid_request_error", message, code="model_not_found", param="model")
     call_id = fresh("")
-    cache = _CACHES.setdefault((id(state), account), PromptCache())
     try:
         made = make_answer(
             request.url.path,
@@ -91,7 +90,7 @@ def _answer(
             id_seed=call_id,
             created=int(state.now()),
             lane=lane,
-            cache=cache,
+            cache=AccountCache(state, account),
         )
     except Invalid as invalid:
         raise Refusal(
