@@ -224,9 +224,11 @@ def break_even(prices: Vector, ttl: Ttl) -> float:
     [0.22, 0.53]
     """
     write = _write(prices, ttl)
+    if write <= prices.input:
+        return 0.0
     if prices.cache_read >= prices.input:
         return math.inf
-    return max(write - prices.input, 0) / (write - prices.cache_read)
+    return (write - prices.input) / (write - prices.cache_read)
 
 
 def written(usage: Usage) -> int:

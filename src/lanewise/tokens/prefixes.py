@@ -22,7 +22,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import lru_cache
-from hashlib import blake2b
+from hashlib import sha256  # processors have instructions for it: quicker here than blake2b
 from typing import Final
 
 import msgspec
@@ -165,8 +165,8 @@ def _marked(provider: str, model: str, body: bytes) -> Prefix | None:
         return None
     own = sets_own_caching(body)
     settings = (asked.tools, asked.tool_choice, asked.thinking, asked.output_config)
-    parts = (f"{provider}\n{model}\n{at}\n{own:d}", *texts)
-    return Prefix(_hash(map(bytes, settings), parts), tokens, at, own)
+    parts = (provider, model, at, "own" if own else "", *texts)
+    return Prefix(_hash(settings, parts), tokens, at, own)
 
 
 def _system(system: str | list[_Block] | None) -> list[str]:
@@ -188,7 +188,7 @@ def _after_head(asked: _Messages, texts: list[str]) -> Breakpoint | None:
 def _first_block(messages: msgspec.Raw) -> str | None:
     """The first of several blocks of the first message, if it is the user's and a text."""
     said = _unread(messages)
-    if not said or said[0].role != "user" or not bytes(said[0].content).startswith(b"["):
+    if not said or said[0].role != "user" or bytes(memoryview(said[0].content)[:1]) != b"[":
         return None
     blocks = _blocks(said[0].content)
     if len(blocks) < 2 or blocks[0].type != "text":
@@ -213,8 +213,8 @@ def _found(provider: str, endpoint: str, model: str, body: bytes) -> Prefix | No
         return None
     own = sets_own_caching(body)
     at = Breakpoint.KEY if wants_key(model) else Breakpoint.UNASKED
-    seed = f"{provider}\n{endpoint}\n{model}\n{own:d}"
-    return Prefix(_hash((), (seed, beginning[:OPENAI_CHARACTERS])), OPENAI_LEAST, at, own)
+    parts = (provider, endpoint, model, "own" if own else "", beginning[:OPENAI_CHARACTERS])
+    return Prefix(_hash((), parts), OPENAI_LEAST, at, own)
 
 
 def _of_chat(body: bytes) -> str:
@@ -259,9 +259,10 @@ def _plain(message: _Said) -> list[_Block]:
 _TEXTS: Final = {"/v1/chat/completions": _of_chat, "/v1/responses": _of_responses}
 
 
-def _hash(raws: Iterable[bytes], texts: tuple[str, ...]) -> int:
+def _hash(raws: tuple[msgspec.Raw, ...], texts: Iterable[str]) -> int:
     """64 bits; 0 is kept for "no prefix". The lengths keep parts from running into each other."""
-    parts = [*raws, *(text.encode("utf-8", "surrogatepass") for text in texts)]
-    lengths = ",".join(str(len(part)) for part in parts).encode()
-    digest = blake2b(b"\n".join((lengths, *parts)), digest_size=8).digest()
-    return int.from_bytes(digest, "little") or 1
+    parts = [bytes(raw) for raw in raws]
+    parts += [text.encode("utf-8", "surrogatepass") for text in texts]
+    lengths = repr([len(part) for part in parts]).encode()
+    digest = sha256(b"".join((lengths, *parts))).digest()
+    return int.from_bytes(digest[:8], "little") or 1
