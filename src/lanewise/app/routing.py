@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
-from datetime import tzinfo
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, tzinfo
 from typing import NamedTuple
 
 import msgspec
@@ -21,6 +21,7 @@ from lanewise.lanes.shift import tokens_of
 from lanewise.policy.choosing import Choice
 from lanewise.policy.packing import deadline_class
 from lanewise.policy.rules import Policy, Ruling, Traits
+from lanewise.store.books import Cap
 from lanewise.store.nouns import Route
 
 
@@ -63,6 +64,31 @@ class Router:
     _rulings: dict[tuple[str, str], Ruling] = field(default_factory=dict)
     _dues: dict[tuple[str, str], Deadline] = field(default_factory=dict)
     _routes: dict[tuple[object, ...], Route] = field(default_factory=dict)
+
+    @property
+    def asked_deadline(self) -> str:
+        """The deadline of the run in words: the caller's, or else the policy's where all rules agree."""
+        if self.caller.deadline is not None:
+            return self.caller.deadline
+        said = {ruling.deadline for ruling in self._rulings.values()}
+        return said.pop() if len(said) == 1 else ""
+
+    def caps(self) -> tuple[Cap, ...]:
+        """The monthly budgets of the rules that requests of this run came under."""
+        month = datetime.fromtimestamp(self.now, UTC).replace(
+            day=1, hour=0, minute=0, second=0, microsecond=0
+        )
+        return tuple(
+            Cap(
+                f"the monthly budget of rule {ruling.rule or '[default]'!r} for workflow {self.caller.workflow!r}",
+                self.caller.workflow,
+                month.timestamp(),
+                ruling.budget_nano,
+                "Raise `budget` in policy.toml, or wait for the next month (UTC).",
+            )
+            for ruling in dict.fromkeys(self._rulings.values())
+            if ruling.budget_nano is not None
+        )
 
     def ruling(self, endpoint: str, model: str) -> Ruling:
         """What policy says of such requests."""
@@ -114,6 +140,8 @@ class Router:
         known = self._dues.get((said or "", ruling.rule))
         if known is None:
             where = f"line {request.number}: deadline" if request.deadline else "--deadline"
+            if not self.policy.hash:
+                ruling = replace(ruling, zone=self.zone)  # without a policy, this machine's clocks
             known = ruling.due(self.now, said, where=where, zones=zone_named)
             self._dues[said or "", ruling.rule] = known
         return known

@@ -1,11 +1,11 @@
-"""What may be chosen from: the lanes that an account's requests may take, with prices and outlooks as known now.
+"""What may be chosen from: the lanes that requests may take, with prices and outlooks as they are known now.
 
 Intake, packer and rescue all choose from here, so that they cannot disagree.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
@@ -40,6 +40,7 @@ _USUAL_SHARE: Final[Mapping[str, float]] = {
     "batch": 0.5,
 }
 _NOMINAL_NANO: Final = 1_000_000
+SANDBOX: Final = "sandbox"  # the built-in one's times are nobody else's
 _EVERY_MODEL: Final = (REALTIME, HELD, BATCH)
 _CALL_NEEDS: Final = 90.0  # a call at a high quantile, and a margin before the deadline
 _FLEX_NEEDS: Final = 900.0  # OpenAI's guide: give it 15 minutes
@@ -64,7 +65,7 @@ class Menus:
 
     book: PriceBook
     completion: Completion
-    learned: Mapping[tuple[AccountId, str, str], int]  # (account, model, name) -> value
+    learned: Callable[[AccountId], Mapping[tuple[str, str], int]]  # (model, name) -> value
     at: float
     chooser: Chooser[Class] = field(init=False)  # lane choice over these options
 
@@ -91,7 +92,8 @@ class Menus:
                 for offer, _ in priced
                 if offer.lane in _EVERY_MODEL  # which models have the others, their prices tell
             ]
-        return [self._option(of, offer, nano) for offer, nano in known]
+        found = [self._option(of, offer, nano) for offer, nano in known]
+        return [option for option in found if option.refuses < 1.0] or found
 
     def offers(self, provider: str, endpoint: str) -> tuple[Offer, ...]:
         """The lanes that a provider sells for an endpoint."""
@@ -109,9 +111,9 @@ class Menus:
         return self._option(of, offer, nano, requests)
 
     def _option(self, of: Class, offer: Offer, nano: int, requests: int = 1_000) -> Option:
-        outlook: Outlook = self.completion.curve(
-            of.provider, offer.lane, of.model, requests, self.at
-        )
+        provider = SANDBOX if of.account.endswith(f"-{SANDBOX}") else of.provider
+        model = of.model if registry.one_model_a_batch(of.provider) else ""
+        outlook: Outlook = self.completion.curve(provider, offer.lane, model, requests, self.at)
         if offer.lane == HELD:
             outlook = Held(max(opening(of.held, self.at) - self.at, 0.0), outlook)
         return Option(offer, nano, outlook, _needs(offer), self._refuses(of, offer))
@@ -124,9 +126,12 @@ class Menus:
     def _refuses(self, of: Class, offer: Offer) -> float:
         if not offer.may_refuse:
             return 0.0
+        learned = self.learned(of.account)
+        if learned.get((of.model, f"{offer.lane}_full_until"), 0) > self.at:
+            return 1.0
         refused, asked = _REFUSALS_PRIOR
-        refused += self.learned.get((of.account, of.model, f"{offer.lane}_refusals"), 0)
-        asked += self.learned.get((of.account, of.model, f"{offer.lane}_calls"), 0)
+        refused += learned.get((of.model, f"{offer.lane}_refusals"), 0)
+        asked += learned.get((of.model, f"{offer.lane}_calls"), 0)
         return min(refused / asked, 1.0)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -12,6 +13,7 @@ from lanewise.clock import Clock
 from lanewise.domain.batches import Batch
 from lanewise.domain.ids import AccountId
 from lanewise.domain.packing import Limits
+from lanewise.lanes.menus import Menus
 from lanewise.policy import waiting
 from lanewise.pricing import PriceBook
 from lanewise.providers.protocol import BatchProvider, ProviderError, RefusalKind, Refused
@@ -53,6 +55,7 @@ class Shift:
     clock: Clock
     book: PriceBook
     rules: Rules
+    menus: Callable[[], Menus]
     noise: random.Random = field(default_factory=random.Random)
     settling: threading.Lock = field(default_factory=threading.Lock)
 

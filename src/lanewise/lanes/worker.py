@@ -32,6 +32,7 @@ from lanewise.domain.ids import AccountId, BatchId, WorkerId
 from lanewise.errors import LeaseLost, ProviderUnusable
 from lanewise.lanes.clean import clean
 from lanewise.lanes.collect import collect
+from lanewise.lanes.menus import Menus
 from lanewise.lanes.pack import pack
 from lanewise.lanes.poll import poll
 from lanewise.lanes.settle import settle
@@ -88,11 +89,13 @@ class Worker:
         connect: Callable[[AccountRow], BatchProvider | None],
         *,
         rules: Callable[[AccountRow], Rules],
+        menus: Callable[[], Menus],
         pace: Pace,
     ) -> None:
         self.id = worker
         self._store, self._clock, self._book = store, clock, book
         self._connect, self._rules, self._pace = connect, rules, pace
+        self._menus = menus
         self._desks: dict[AccountId, Desk] = {}
         self._providers: dict[AccountId, BatchProvider | None] = {}
         self._transfers = asyncio.Semaphore(pace.transfers)
@@ -176,7 +179,9 @@ class Worker:
             desk.shift.lease = lease
 
     def _shift(self, row: AccountRow, provider: BatchProvider, lease: Lease) -> Shift:
-        return Shift(self._store, provider, lease, self._clock, self._book, self._rules(row))
+        return Shift(
+            self._store, provider, lease, self._clock, self._book, self._rules(row), self._menus
+        )
 
     def _provider(self, row: AccountRow) -> BatchProvider | None:
         if row.id not in self._providers:

@@ -275,6 +275,10 @@ class Store(Protocol):
         """What policy decided, by number."""
         ...
 
+    def live(self, account: AccountId) -> list[BatchRow]:
+        """Batches of an account that have not come to their end."""
+        ...
+
     def let_go(self, lease: Lease, primer: BatchId, now: float) -> None:
         """Let the batches go that waited for this one."""
         ...
