@@ -8,7 +8,8 @@ from typing import Any, Final
 from lanewise.app.accounts import SANDBOX
 from lanewise.domain.lanes import HELD, LaneName, Offer
 from lanewise.errors import BadInput
-from lanewise.policy.completion import HALF_LIFE, Completion, Curve, Observation
+from lanewise.policy.completion import HALF_LIFE, Completion, Observation
+from lanewise.policy.outlook import Curve
 from lanewise.providers import registry
 from lanewise.providers.offers import offers
 from lanewise.store.forecasts import Duration
@@ -77,6 +78,7 @@ def forecast(
 
     Raises `BadInput` for fewer than one request, and for a lane that the provider does not sell.
 
+    >>> from lanewise.domain.lanes import BATCH
     >>> found = forecast(
     ...     Completion([], now=0.0), "openai", "gpt-4o-mini", 120_000, lane=BATCH, at=0.0
     ... )

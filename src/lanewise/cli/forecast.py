@@ -21,7 +21,8 @@ from lanewise.domain import deadlines
 from lanewise.domain.deadlines import By
 from lanewise.domain.lanes import BATCH, LaneName
 from lanewise.errors import BadInput
-from lanewise.policy.completion import Completion, Curve, week_block
+from lanewise.policy.completion import Completion, week_block
+from lanewise.policy.outlook import Curve
 from lanewise.settings import Settings
 from lanewise.store.sqlite.connection import DATABASE
 

@@ -8,8 +8,9 @@ says only that it took longer than it was seen alive. It stays in the number at 
 counted as done; leaving it out, as a mean of the finished ones does, would be blind to the bad days.
 
 Five curves stand in a row: the prior, (provider, lane), model, size, block of the week. Each is the prior of
-the next, and each adds only what the next one does not hold, so that no batch counts twice. A cell without
-batches of its own has its parent's curve; one with many has its own.
+the next, counting as much as it has seen, up to a limit (`LEVELS`), and each adds only what the next one does
+not hold, so that no batch counts twice. A cell without batches of its own has its parent's curve; one with
+many has its own.
 
 What a batch weighs
 -------------------
@@ -23,18 +24,22 @@ Times are kept on a grid about a tenth apart; on it the curve is exact, in betwe
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
-from typing import Final, Protocol, TypeAlias
+from typing import Final, TypeAlias
 
 from lanewise.domain.lanes import BATCH, LaneName
+from lanewise.policy.outlook import Curve, Sample
 from lanewise.policy.priors import ASSUMED, PRIORS, prior
 
-STRENGTH: Final = 10.0  # the observations that each curve counts as for the next [assumed]
+STRENGTH: Final = 10.0  # the observations that the prior counts as [assumed]
+# How much of a key each curve goes by, and what it counts as for the next at most, however much it has seen:
+# models are known to differ (some done in minutes while others hang), sizes and hours are not [assumed].
+LEVELS: Final = ((2, 10.0), (3, 30.0), (4, 30.0), (5, 30.0))
 HALF_LIFE: Final = (
     14 * 86_400.0
 )  # seconds [assumed]: a fortnight holds two of each block of the week
@@ -44,88 +49,10 @@ ALIKE: Final = (
 _SIZES: Final = (100, 1_000, 10_000)  # requests, inclusive
 _LONGEST: Final = 4 * 86_400.0  # seconds: what is later is as good as never
 _ASKED: Final = (900.0, 7_200.0, 28_800.0)  # what people ask for, next to the priors' own times
-_ROUNDING: Final = 1e-12  # a share that is reached but for this is reached
 
 Key: TypeAlias = tuple[
     str | int, ...
 ]  # provider, lane, model, size, block, or the first two to four
-
-
-class Outlook(Protocol):
-    """When work will be done, as far as anybody can say. Seconds and shares."""
-
-    def done_within(self, seconds: float) -> float:
-        """P(T <= seconds), never decreasing, from 0 to 1."""
-        ...
-
-    def given(self, elapsed: float) -> Outlook:
-        """The outlook of what still runs after `elapsed` seconds; its time counts from then."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """The own observations behind a curve."""
-
-    finished: int
-    censored: int  # still running, cancelled by us or expired when last seen
-
-
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """The share still running after so many seconds, linear in between and level after the last.
-
-    >>> curve = Curve((0.0, 60.0, 3_600.0), (1.0, 0.5, 0.1), "made up", Sample(0, 0))
-    >>> curve.done_within(30.0), curve.done_within(86_400.0)
-    (0.25, 0.9)
-    >>> curve.quantile(0.5), curve.quantile(0.99)
-    (60.0, None)
-    >>> round(curve.given(60.0).done_within(3_540.0), 6)
-    0.8
-    """
-
-    times: tuple[float, ...]  # seconds, ascending from 0
-    survival: tuple[float, ...]  # never increasing from 1
-    basis: str  # what it rests on, for people
-    sample: Sample
-    assumed: float = 1.0  # what the prior weighs in it
-    elapsed: float = 0.0
-    left: float = 1.0  # the share still running after `elapsed`
-
-    def done_within(self, seconds: float) -> float:
-        """P(T <= seconds), never decreasing, from 0 to 1; 0 where nothing is known of so late a time."""
-        if seconds <= 0.0 or self.left <= 0.0:
-            return 0.0
-        return 1.0 - self._running(self.elapsed + seconds) / self.left
-
-    def given(self, elapsed: float) -> Curve:
-        """The curve of what still runs after `elapsed` seconds more; its time counts from then."""
-        at = self.elapsed + max(elapsed, 0.0)
-        same = (self.times, self.survival, self.basis, self.sample, self.assumed)
-        return Curve(*same, at, self._running(at))
-
-    def quantile(self, p: float) -> float | None:
-        """The seconds within which a share `p` is done; None where the curve never reaches it."""
-        if p <= 0.0:
-            return 0.0
-        wanted = self.left * (1.0 - p)
-        after = bisect_left(self.survival, -wanted - _ROUNDING, key=lambda share: -share)
-        if after == len(self.survival) or self.left <= 0.0:
-            return None
-        if after == 0:
-            return 0.0
-        high, low = self.survival[after - 1], self.survival[after]
-        begin, end = self.times[after - 1], self.times[after]
-        part = min((high - wanted) / (high - low), 1.0)
-        return max(begin + (end - begin) * part - self.elapsed, 0.0)
-
-    def _running(self, at: float) -> float:
-        after = bisect_right(self.times, at)
-        if after == len(self.times):
-            return self.survival[-1]
-        high, low = self.survival[after - 1], self.survival[after]
-        begin, end = self.times[after - 1], self.times[after]
-        return min(high, max(low, high - (high - low) * (at - begin) / (end - begin)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +106,7 @@ class Completion:
             age = max(now - seen.started_at, 0.0)
             weight = 0.5 ** (age / HALF_LIFE) / (1.0 + (alike - 1) * ALIKE)
             place = max(bisect_left(GRID, seen.seconds), 1)
-            for depth in _DEPTHS:
+            for depth, _ in LEVELS:
                 self._tallies[cell[:depth]].add(place, weight, finished=seen.finished)
 
     def curve(self, provider: str, lane: LaneName, model: str, requests: int, at: float) -> Curve:
@@ -199,15 +126,16 @@ class Completion:
         return known
 
     def _learn(self, cell: Key, provider: str, lane: LaneName) -> Curve:
-        survival, assumed = _prior(provider, lane), 1.0
-        tallies = [self._tallies.get(cell[:depth], _NOTHING) for depth in _DEPTHS]
-        for tally, inner in pairwise([*tallies, _NOTHING]):
+        survival, strength, assumed = _prior(provider, lane), STRENGTH, 1.0
+        tallies = [self._tallies.get(cell[:depth], _NOTHING) for depth, _ in LEVELS]
+        for (_, most), (tally, inner) in zip(LEVELS, pairwise([*tallies, _NOTHING]), strict=True):
             if not tally.seen:
                 break
-            survival = _learned(
-                survival, _less(tally.done, inner.done), _less(tally.cut, inner.cut)
-            )
-            assumed *= STRENGTH / (STRENGTH + max(tally.weight - inner.weight, 0.0))
+            done, cut = _less(tally.done, inner.done), _less(tally.cut, inner.cut)
+            survival = _learned(survival, strength, done, cut)
+            weight = strength + max(tally.weight - inner.weight, 0.0)
+            assumed *= strength / weight
+            strength = min(weight, most)
         sample, basis = _basis(cell, tallies, assumed)
         return Curve(GRID, survival, basis, sample, assumed)
 
@@ -244,7 +172,6 @@ def _grid() -> tuple[float, ...]:
 
 
 GRID: Final = _grid()
-_DEPTHS: Final = (2, 3, 4, 5)  # how much of a key each curve goes by
 _NOTHING: Final = _Tally()
 
 
@@ -264,7 +191,7 @@ def _less(all_of_them: Sequence[float], inner: Sequence[float]) -> list[float]:
 
 
 def _learned(
-    before: Sequence[float], done: Sequence[float], cut: Sequence[float]
+    before: Sequence[float], strength: float, done: Sequence[float], cut: Sequence[float]
 ) -> tuple[float, ...]:
     """The curve after these observations: step by step, the share of those at risk that stays."""
     at_risk = done[-1] + cut[-1]  # what outlasted the grid
@@ -272,7 +199,7 @@ def _learned(
     for place in range(len(GRID) - 1, 0, -1):
         stay = at_risk + cut[place]
         at_risk = stay + done[place]
-        steps.append((STRENGTH * before[place] + stay) / (STRENGTH * before[place - 1] + at_risk))
+        steps.append((strength * before[place] + stay) / (strength * before[place - 1] + at_risk))
     left = [1.0]
     for step in reversed(steps):
         left.append(left[-1] * step)
@@ -287,8 +214,8 @@ def _basis(cell: Key, tallies: Sequence[_Tally], assumed: float) -> tuple[Sample
     sample = Sample(tally.finished, tally.censored)
     if not tally.seen:
         return sample, ASSUMED
-    what = "batches" if cell[1] == BATCH else "requests"
-    told = f"{sample.finished:,} own {what} of {whose} done"
+    what = ("batch", "batches") if cell[1] == BATCH else ("request", "requests")
+    told = f"{sample.finished:,} own {what[sample.finished != 1]} of {whose} done"
     if sample.censored:
         told += f", {sample.censored:,} more still running or cut short"
     if lane_wide.seen > tally.seen:

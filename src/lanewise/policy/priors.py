@@ -1,7 +1,7 @@
 """How long each lane takes before anything is known of it. Every figure here is assumed.
 
 No provider publishes a distribution, and no public data set has one for large batches. What was found, as of
-23 November 2026: about two dozen recorded batches of at most 100 requests (3 s to 14 min), one blog's "70 %
+23 November 2026: 26 recorded batches of at most 100 requests (3 s to 18 min), one blog's "70 %
 within 1 h, 20 % within 4 h, 10 % in 8 to 24 h", one vendor's "median 7 min, 90 % within 1 h", and reports of
 batches that expired. So these curves are cautious guesses with sources, to start from and to be outgrown.
 """
