@@ -155,3 +155,8 @@ def test_the_starter_is_sound_and_so_is_what_it_suggests() -> None:
 def test_no_zone_is_found_where_none_is_meant(name: str) -> None:
     assert zone_named(name) is None
     assert zone_named("Europe/Berlin") is not None
+
+
+def test_a_provider_to_whom_lanewise_does_not_speak_is_refused() -> None:
+    [problem] = read('[default]\nprovider = "gemini"', "p", world(NOW)).errors
+    assert problem.what == "provider: 'gemini' is unknown; accepted are openai, anthropic"

@@ -166,6 +166,8 @@ def test_the_order_of_rules_changes_the_hash() -> None:
         ({"lanes": ["batch"], "held": "mon"}, 4, "held names hours, but the lane held is not among"),
         ({"deadline": "soonish"}, 3, "deadline is 'soonish'; it takes 8h, 30m"),
         ({"deadline": "2026-11-30T06:00Z"}, 3, "which was 2026-11-30 06:00 UTC; it takes a time that is"),
+        ({"deadline": "Now", "lanes": ["batch"]}, 3, "deadline is 'now', but the lanes allowed are batch;"),
+        ({"pin": "batch", "deadline": "now"}, 4, "deadline is 'now', but the lanes allowed are batch;"),
         ({"deadline": 8}, 3, "deadline is 8; it takes a text: 8h"),
         ({"hour": "26:00-27:00"}, 3, "hour: '26:00-27:00' has the time 26:00; it takes 00:00 to 24:00"),
         ({"hour": "22:00-22:00"}, 3, "begins when it ends, so it holds at no time"),

@@ -12,7 +12,7 @@ from datetime import tzinfo
 from decimal import Decimal
 from typing import Any, Final
 
-from lanewise.domain.lanes import HELD
+from lanewise.domain.lanes import HELD, REALTIME
 from lanewise.errors import BadInput
 from lanewise.policy.hours import Hours
 from lanewise.policy.keys import DEFAULT, MATCHING, RULE, SAYING, ZONE, Key, Mismatch, World, near
@@ -181,6 +181,8 @@ class _Reading:
             self._wrong(entry, "percent", "rollout and percent were both given; percent is enough")
         if len(self.errors) == errors and said & _SENDING:
             self._check_lanes(entry, ruling)
+        if len(self.errors) == errors and said & {"deadline", "lanes", "pin"}:
+            self._check_at_once(entry, ruling)
         return ruling
 
     def _check_lanes(self, entry: _Entry, ruling: Ruling) -> None:
@@ -201,6 +203,15 @@ class _Reading:
                 name for name in ("terms", "lanes", "pin", "provider", "held") if name in said
             )
             self._wrong(entry, key, self._nothing_left(ruling))
+
+    def _check_at_once(self, entry: _Entry, ruling: Ruling) -> None:
+        """Somebody waits: nothing but real time will do."""
+        lanes = (ruling.pin,) if ruling.pin else ruling.lanes
+        if ruling.deadline.lower() != "now" or REALTIME in lanes:
+            return
+        key = next(name for name in ("deadline", "lanes", "pin") if name in entry.table)
+        what = f"deadline is 'now', but the lanes allowed are {', '.join(lanes)}; add realtime"
+        self._wrong(entry, key, f"{what}, or give another deadline")
 
     def _nothing_left(self, ruling: Ruling) -> str:
         wanted = ", ".join([ruling.pin] if ruling.pin else ruling.lanes)
