@@ -12,6 +12,7 @@ import os
 from collections.abc import Mapping
 from datetime import UTC, tzinfo
 from functools import cache
+from importlib import resources
 from pathlib import Path
 from typing import Final, TypeAlias
 from zoneinfo import ZoneInfo
@@ -72,6 +73,11 @@ def places(home: Path, environ: Mapping[str, str] | None = None) -> tuple[Path, 
     return Path(POLICY_FILE), home / POLICY_FILE
 
 
+def starter() -> str:
+    """A policy file to begin with."""
+    return resources.files(__package__).joinpath("policy.starter.toml").read_text(encoding="utf-8")
+
+
 class PolicyFile:
     """The policy that holds now. `paths`: the first of them that is there is meant."""
 
@@ -96,7 +102,8 @@ class PolicyFile:
             if self._good is None:
                 self._seen = None
                 raise
-            log.error("the policy of %s holds on: %s", self.path, error)
+            holds = f"that of {self.path}" if self.path else "the built-in one"
+            log.warning("the last good policy, %s, holds on: %s", holds, error)
         return self._good
 
     def _look(self) -> _Seen | None:

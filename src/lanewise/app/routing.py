@@ -80,7 +80,8 @@ class Router:
         )
         return tuple(
             Cap(
-                f"the monthly budget of rule {ruling.rule or '[default]'!r} for workflow {self.caller.workflow!r}",
+                f"the monthly budget of rule {ruling.rule or '[default]'!r} for workflow "
+                f"{self.caller.workflow!r}",
                 self.caller.workflow,
                 month.timestamp(),
                 ruling.budget_nano,
@@ -105,8 +106,8 @@ class Router:
         ruling = self.ruling(request.endpoint, request.model)
         if ruling.provider is not None and ruling.provider != request.dialect:
             raise BadInput(
-                f"line {request.number}: rule {ruling.rule!r} chooses {ruling.provider}, and the request is in "
-                f"{request.dialect}'s form; a rule can choose another model of the same provider"
+                f"line {request.number}: rule {ruling.rule!r} chooses {ruling.provider}, and the request is "
+                f"in {request.dialect}'s form; a rule can choose another model of the same provider"
             )
         if ruling.model is None or ruling.model == request.model:
             return request

@@ -78,6 +78,7 @@ from typing import assert_never
 from lanewise.domain.batches import Creating, Packed, Unknown, Uploaded, Uploading
 from lanewise.domain.ids import AttemptId, fresh_id
 from lanewise.failpoints import reach
+from lanewise.lanes.marked import payload_of
 from lanewise.lanes.reject import cancel_unsent, refuse_whole, shrink
 from lanewise.lanes.shift import Shift, tokens_of
 from lanewise.policy.reconcile import Absent, Adopt, LookAgain, judge
@@ -129,7 +130,7 @@ async def _upload(shift: Shift, batch: Packed, contents: Contents) -> None:
     shift.advance(batch, uploading)
     tag = Tag(uploading.attempt, batch.id, shift.store.home_id)
     try:
-        file_id = await shift.provider.upload(shift.store.payload(contents), tag)
+        file_id = await shift.provider.upload(payload_of(shift, contents), tag)
     except Refused as error:
         _upload_refused(shift, uploading, contents, error)
     except ProviderError as error:
@@ -171,7 +172,7 @@ async def _create(shift: Shift, batch: Packed | Uploaded, contents: Contents) ->
             contents.key,
             tag,
             file_id=creating.file_id,
-            payload=shift.store.payload(contents),
+            payload=payload_of(shift, contents),
             timeout=left,
         )
     except Refused as error:

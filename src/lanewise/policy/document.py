@@ -12,14 +12,14 @@ from datetime import tzinfo
 from decimal import Decimal
 from typing import Any, Final
 
-from lanewise.domain.lanes import HELD
+from lanewise.domain.lanes import HELD, REALTIME
 from lanewise.errors import BadInput
 from lanewise.policy.hours import Hours
 from lanewise.policy.keys import DEFAULT, MATCHING, RULE, SAYING, ZONE, Key, Mismatch, World, near
 from lanewise.policy.lines import Lines, lines
 from lanewise.policy.rules import ALL_LANES, Match, Policy, Rule, Ruling
 
-_AT_LINE: Final = re.compile(r"\s*\(at line (\d+), column \d+\)$")
+_AT: Final = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)$")
 _DIGITS: Final = 12  # hexadecimal, of a hash
 _SENDING: Final = {"terms", "lanes", "pin", "provider", "held"}  # what says by which lane
 
@@ -63,15 +63,15 @@ def read(text: str, name: str, world: World) -> Document:
     """
     try:
         table = tomllib.loads(text, parse_float=Decimal)
-    except tomllib.TOMLDecodeError as error:
-        return Document(None, (_syntax(str(error), name),))
+    except (ValueError, RecursionError) as error:  # a number too long, or lists in lists in lists
+        return Document(None, (_syntax(str(error), text, name),))
     return _Reading(name, world, lines(text)).document(table)
 
 
-def _syntax(said: str, name: str) -> Problem:
-    found = _AT_LINE.search(said)
-    what = _AT_LINE.sub("", said)
-    return Problem(name, int(found[1]) if found else None, "", "", f"this is not TOML: {what}")
+def _syntax(said: str, text: str, name: str) -> Problem:
+    found = _AT.search(said)
+    line = int(found[1] or text.count("\n") + 1) if found else None
+    return Problem(name, line, "", "", f"this is not TOML: {_AT.sub('', said)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +181,8 @@ class _Reading:
             self._wrong(entry, "percent", "rollout and percent were both given; percent is enough")
         if len(self.errors) == errors and said & _SENDING:
             self._check_lanes(entry, ruling)
+        if len(self.errors) == errors and said & {"deadline", "lanes", "pin"}:
+            self._check_at_once(entry, ruling)
         return ruling
 
     def _check_lanes(self, entry: _Entry, ruling: Ruling) -> None:
@@ -202,6 +204,15 @@ class _Reading:
             )
             self._wrong(entry, key, self._nothing_left(ruling))
 
+    def _check_at_once(self, entry: _Entry, ruling: Ruling) -> None:
+        """Somebody waits: nothing but real time will do."""
+        lanes = (ruling.pin,) if ruling.pin else ruling.lanes
+        if ruling.deadline.lower() != "now" or REALTIME in lanes:
+            return
+        key = next(name for name in ("deadline", "lanes", "pin") if name in entry.table)
+        what = f"deadline is 'now', but the lanes allowed are {', '.join(lanes)}; add realtime"
+        self._wrong(entry, key, f"{what}, or give another deadline")
+
     def _nothing_left(self, ruling: Ruling) -> str:
         wanted = ", ".join([ruling.pin] if ruling.pin else ruling.lanes)
         who = ruling.provider or "no provider"
@@ -212,8 +223,8 @@ class _Reading:
             if ruling.provider in (None, offer.provider) and ruling.terms in offer.terms
         ]
         return (
-            f"under the terms {ruling.terms}, {who} {asked} of the lanes allowed ({wanted}), so nothing could "
-            f"be sent; what is offered: {', '.join(sold) or 'nothing'}"
+            f"under the terms {ruling.terms}, {who} {asked} of the lanes allowed ({wanted}), so nothing "
+            f"could be sent; what is offered: {', '.join(sold) or 'nothing'}"
         )
 
     def _compare(self, found: Sequence[tuple[_Entry, Rule]]) -> None:
@@ -226,8 +237,9 @@ class _Reading:
                     )
                     break
                 if other.match.holds(rule.match):
-                    what = f"it can never match: {self._at(earlier)} comes first and fits all that it fits"
-                    self._wrong(entry, "", f"{what}; put it before that one, or narrow that one")
+                    first = f"{self._at(earlier)} comes first and fits all that it fits"
+                    hint = "put it before that one, or narrow that one"
+                    self._wrong(entry, "", f"it can never match: {first}; {hint}")
                     break
                 self._warn_of_overlap(entry, rule, earlier, other)
 

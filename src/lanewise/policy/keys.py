@@ -31,6 +31,7 @@ class World:
     zone: tzinfo = UTC  # of times that name none; the file may say another
 
 
+_MOST_USD: Final = 10**9  # of a budget: what is counted in nano-USD fits 64 bits
 Value: TypeAlias = Any  # as TOML has it
 Schema: TypeAlias = dict[str, Any]
 Read: TypeAlias = Callable[[Value, World], object]
@@ -59,7 +60,7 @@ def near(word: object, choices: Iterable[str]) -> str:
     >>> near("bach", ["batch", "flex"])
     "; did you mean 'batch'?"
     """
-    found = difflib.get_close_matches(str(word), list(choices), n=1, cutoff=0.6)
+    found = difflib.get_close_matches(str(word), [str(choice) for choice in choices], n=1)
     return f"; did you mean {found[0]!r}?" if found else ""
 
 
@@ -127,16 +128,21 @@ def _rollout(value: Value, world: World) -> float:
     return 100.0 if _choice(value, ("observe", "all")) == "all" else 0.0
 
 
-def _percent(value: Value, world: World) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | Decimal) or not 0 <= value <= 100:
+def _number(value: Value, most: int) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise Mismatch
-    return float(value)
+    number = Decimal(value)
+    if not number.is_finite() or not 0 <= number <= most:
+        raise Mismatch
+    return number
+
+
+def _percent(value: Value, world: World) -> float:
+    return float(_number(value, 100))
 
 
 def _budget(value: Value, world: World) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        raise Mismatch
-    return nano_usd(str(value), "budget")
+    return nano_usd(str(_number(value, _MOST_USD)), "budget")
 
 
 def _provider(value: Value, world: World) -> str:

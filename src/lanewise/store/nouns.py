@@ -181,6 +181,7 @@ class Contents:
     deadline: float | None = None
     rescued: bool = False  # what it has not answered was given to another batch
     caching: str = ""
+    after: BatchId | None = None  # the batch that warms the cache for it
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from lanewise.domain.decisions import Decision
 from lanewise.domain.ids import AccountId, AttemptId, BatchId, RunId, SegmentId, WorkerId
 from lanewise.domain.ordinals import Ordinals
 from lanewise.domain.packing import Frame, Limits, PackingKey
+from lanewise.domain.usage import Usage
 from lanewise.store.books import Cap, Entry, LedgerRow, Money, Observation, Standing
 from lanewise.store.forecasts import Duration
 from lanewise.store.nouns import (
@@ -267,6 +268,10 @@ class Store(Protocol):
         """What each of these requests counts, in order."""
         ...
 
+    def line(self, segment: SegmentId, ordinal: int) -> bytes:
+        """One request as it was accepted, in the provider's form for batches."""
+        ...
+
     def pack(self, lease: Lease, batches: Sequence[NewBatch], now: float) -> None:
         """Take the requests out of the queue and into batches."""
         ...
@@ -461,6 +466,14 @@ class Store(Protocol):
 
     def settled(self) -> list[BatchRow]:
         """Batches whose results were read and are still kept, oldest first."""
+        ...
+
+    def settled_at(self, batch: BatchId) -> float | None:
+        """When a batch was settled; None where it is not."""
+        ...
+
+    def marked_usage(self, workflow: str, model: str, *, since: float) -> tuple[int, int, Usage]:
+        """Answers of requests that were marked for the prompt cache, those that went ahead, and tokens."""
         ...
 
     def records_of(self, batch: BatchId) -> Records:

@@ -67,6 +67,17 @@ FROM batch_parts p JOIN batches b ON b.id = p.batch_id JOIN segments s ON s.id =
 JOIN runs r ON r.id = s.run_id JOIN packing_keys k ON k.id = b.key_id
 WHERE r.workflow = ? AND b.state = 'settled' AND s.state <> 'deleted' ORDER BY b.settled_at DESC, b.rowid DESC
 
+-- name: marked_usage
+SELECT coalesce(sum(l.n), 0) AS requests,
+    coalesce(sum(CASE WHEN EXISTS (SELECT 1 FROM batches f WHERE f.after_batch = b.id) THEN l.n ELSE 0 END), 0)
+        AS primers,
+    coalesce(sum(l.input), 0) AS input, coalesce(sum(l.cache_read), 0) AS cache_read,
+    coalesce(sum(l.cache_write_5m), 0) AS cache_write_5m, coalesce(sum(l.cache_write_1h), 0) AS cache_write_1h,
+    coalesce(sum(l.cache_write_other), 0) AS cache_write_other, coalesce(sum(l.output), 0) AS output,
+    coalesce(sum(l.reasoning), 0) AS reasoning
+FROM ledger l JOIN batches b ON b.id = l.commit_id
+WHERE l.workflow = ? AND l.model = ? AND l.at >= ? AND l.kind = 'answer' AND b.caching <> ''
+
 -- name: spent
 SELECT coalesce(sum(cost_nano), 0) FROM ledger WHERE at >= ?1 AND (?2 IS NULL OR workflow = ?2)
 

@@ -84,7 +84,7 @@ WHERE b.account = ? AND k.model = ? AND b.state IN ('creating', 'unknown', 'subm
 
 -- name: contents
 SELECT b.lane, b.requests AS batch_requests, b.bytes, b.created_at, b.cancel_asked_at, b.deadline,
-    b.rescued_at, b.caching, k.*
+    b.rescued_at, b.caching, b.after_batch, k.*
 FROM batches b JOIN packing_keys k ON k.id = b.key_id WHERE b.id = ?
 
 -- name: parts
@@ -124,6 +124,9 @@ AND state IN ('creating', 'unknown', 'submitted', 'ended')
 SELECT count(*) FROM batch_parts p JOIN batches b ON b.id = p.batch_id
 WHERE b.rescued_at IS NOT NULL
 AND p.segment_id IN (SELECT q.segment_id FROM batch_parts q WHERE q.batch_id = ?)
+
+-- name: settled_at
+SELECT settled_at FROM batches WHERE id = ?
 
 -- name: progress
 SELECT done, progress_at, finalizing_since FROM batches WHERE id = ?
