@@ -7,10 +7,10 @@ batches expire: a request that waits again is decided on again, among the lanes 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from lanewise.domain.deadlines import By, was_kept
+from lanewise.domain.deadlines import By, Deadline, was_kept
 from lanewise.domain.decisions import Decision
 from lanewise.domain.ids import BatchId, fresh_id
 from lanewise.domain.lanes import BATCH, HELD, LaneName
@@ -20,9 +20,11 @@ from lanewise.failpoints import reach
 from lanewise.lanes.capacity import drain
 from lanewise.lanes.menus import Class, Menus, opening
 from lanewise.lanes.priming import Bundle, prefixed
-from lanewise.lanes.shift import Shift
+from lanewise.lanes.shift import Shift, tokens_of
+from lanewise.lanes.standing import loads_of
 from lanewise.policy import packing
 from lanewise.policy.packing import OpenBatch, Ripe, Stretch, batch_size, deadline_class
+from lanewise.policy.rescuing import Load, latest_starts
 from lanewise.store.nouns import NewBatch, Part, WaitingGroup
 
 _OWN_BATCH = 500  # requests that lanewise sends itself are settled in pieces of so many
@@ -48,8 +50,9 @@ def pack(shift: Shift) -> int:
     if not groups:
         return 0
     gathered: dict[tuple[object, ...], list[tuple[WaitingGroup, Decision]]] = defaultdict(list)
+    crowds = _crowds(shift, groups)
     for group in groups:
-        decision = _decide(shift.menus(), group, shift.now())
+        decision = _decide(shift.menus(), group, shift.now(), crowds[group.key.model])
         slack_class = deadline_class(_slack(group.deadline, shift.now()))
         gathered[group.key, decision.lane, decision.held, slack_class].append((group, decision))
     batches: list[NewBatch] = []
@@ -66,19 +69,55 @@ def _slack(deadline: float | None, now: float) -> float | None:
     return None if deadline is None else deadline - now
 
 
-def _decide(menus: Menus, group: WaitingGroup, now: float) -> Decision:
+def _crowds(shift: Shift, groups: list[WaitingGroup]) -> dict[str, dict[str, float]]:
+    """By model and load: when its requests must be sent in real time if nothing else answers them.
+
+    Everything that is outstanding shares the real-time lane, so much work must leave earlier than little.
+    """
+    now, learned = shift.now(), shift.store.learned(shift.account)
+    found: dict[str, dict[str, float]] = {}
+    for model in {group.key.model for group in groups}:
+        loads = loads_of(shift.store, shift.account, model, now)
+        loads += [
+            _load(group, now)
+            for group in groups
+            if group.key.model == model and group.deadline is not None
+        ]
+        found[model] = latest_starts(loads, drain(learned, model))
+    return found
+
+
+def _load(group: WaitingGroup, now: float) -> Load:
+    waiting, (requests, size, _) = group.waiting, group.whole
+    count = len(waiting.ordinals)
+    deadline = max(group.deadline or now, now)
+    return Load(_name(group), deadline, count, tokens_of(size * count // requests))
+
+
+def _name(group: WaitingGroup) -> str:
+    return f"{group.waiting.segment}/{group.waiting.tries}"
+
+
+def _due(group: WaitingGroup, starts: Mapping[str, float], lead: float) -> Deadline:
+    """The deadline as it is for work that shares a lane: earlier by the time that the others take."""
+    wanted = was_kept(group.deadline)
+    if not isinstance(wanted, By):
+        return wanted
+    return By(min(wanted.at, starts[_name(group)] + lead))
+
+
+def _decide(menus: Menus, group: WaitingGroup, now: float, starts: Mapping[str, float]) -> Decision:
     """As it was decided, or anew where that is no longer best."""
     decided = group.decision
     if decided.fixed:
         return decided
     key = group.key
     of = Class(key.account, key.provider, key.endpoint, key.model, decided.lanes, decided.held)
-    choice = menus.chooser.choose(of, was_kept(group.deadline), now)
+    due = _due(group, starts, menus.ladder(of).quickest.needs)
+    choice = menus.chooser.choose(of, due, now)
     if choice.lane == decided.lane:
         return decided
-    return replace(
-        decided, lane=choice.lane, wanted=choice.lane, lanes=decided.lanes, why=choice.why
-    )
+    return replace(decided, lane=choice.lane, wanted=choice.lane, why=choice.why)
 
 
 def _creations(shift: Shift) -> float:

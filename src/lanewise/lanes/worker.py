@@ -35,6 +35,7 @@ from lanewise.lanes.collect import collect
 from lanewise.lanes.menus import Menus
 from lanewise.lanes.pack import pack
 from lanewise.lanes.poll import poll
+from lanewise.lanes.rescue import rescue
 from lanewise.lanes.settle import settle
 from lanewise.lanes.shift import AccountHeld, Rules, Shift, logger
 from lanewise.lanes.submit import abandon_upload, doubt, look, must_wait_for_doubt, submit
@@ -60,6 +61,7 @@ class Desk:
     running: dict[BatchId, asyncio.Task[None]] = field(default_factory=dict)
     chores: asyncio.Task[None] | None = None
     sweep_at: float = 0.0
+    review_at: float = 0.0  # when deadlines are looked at again
     held_until: float = 0.0
     trouble: str = ""
 
@@ -148,6 +150,7 @@ class Worker:
         for desk in list(self._desks.values()):
             try:
                 self._pack(desk)
+                self._review(desk)
                 self._start_due(desk)
                 self._start_chores(desk)
             except LeaseLost:
@@ -197,8 +200,13 @@ class Worker:
 
     # -- steps ------------------------------------------------------------------------------------
     def _pack(self, desk: Desk) -> None:
-        if not self._stopped(desk):
-            pack(desk.shift)
+        if not self._stopped(desk) and pack(desk.shift):
+            desk.review_at = 0.0
+
+    def _review(self, desk: Desk) -> None:
+        """See whether what is outstanding still arrives in time; a pause holds no rescue back."""
+        if self._clock.now() >= desk.review_at:
+            desk.review_at = rescue(desk.shift)
 
     def _stopped(self, desk: Desk) -> bool:
         """Whether nothing new may be sent: the kill switch, or an account the provider refuses."""
@@ -329,6 +337,7 @@ class Worker:
             due = self._store.next_due(desk.shift.account, besides=list(desk.running))
             if due is not None and not self._stopped(desk):
                 found.append(due)
+            found.append(desk.review_at)
         return found
 
     async def _leave(self) -> None:
