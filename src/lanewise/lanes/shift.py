@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -12,8 +13,10 @@ from lanewise.clock import Clock
 from lanewise.domain.batches import Batch
 from lanewise.domain.ids import AccountId
 from lanewise.domain.packing import Limits
+from lanewise.lanes.paces import Paces
 from lanewise.policy import waiting
 from lanewise.pricing import PriceBook
+from lanewise.providers.calling import CallProvider
 from lanewise.providers.protocol import BatchProvider, ProviderError, RefusalKind, Refused
 from lanewise.store.nouns import Lease
 from lanewise.store.protocol import Store
@@ -53,6 +56,9 @@ class Shift:
     clock: Clock
     book: PriceBook
     rules: Rules
+    caller: Callable[[], CallProvider]  # connected when it is first asked for
+    paces: Paces
+    may_send: Callable[[], bool] = lambda: True  # no, while paused, refused or about to leave
     noise: random.Random = field(default_factory=random.Random)
     settling: threading.Lock = field(default_factory=threading.Lock)
 
