@@ -39,6 +39,7 @@ _UNPAID_MESSAGES: Final = (
     "You have reached your specified API usage limits",
     "Your credit balance is too low",
 )
+_STORAGE: Final = "storage quota"  # full, until files are deleted or expire [assumed wording]
 _NOT_SENT: Final = (
     httpx2.ConnectError,
     httpx2.ConnectTimeout,
@@ -192,7 +193,7 @@ def _kind(status: int, code: str, message: str) -> RefusalKind:
         return RefusalKind.BILLING
     if status in (404, 410):
         return RefusalKind.ABSENT
-    if status in (409, 425, 429):
+    if status in (409, 425, 429) or _STORAGE in message.lower():
         return RefusalKind.BUSY
     return RefusalKind.INVALID
 

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lanewise.sandbox import creating, lines
-from lanewise.sandbox.openai_api import deliver
+from lanewise.sandbox.openai_files import deliver
 from lanewise.sandbox.producing import results_of, standing
 from lanewise.sandbox.state import State
 from lanewise.sandbox.wire import Refusal, account_of, answer_json, fresh, state_of, strike_call

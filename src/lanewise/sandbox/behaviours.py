@@ -78,13 +78,31 @@ BEHAVIOURS: Final = (
     ),
     Behaviour(
         "OpenAI live",
-        "rate-limit headers for requests and tokens of the running minute; 429 with `Retry-After` beyond",
+        "rate limits by account and model, requests and tokens (the larger of size and the most asked "
+        "for); headers; 429 with `Retry-After`; refused requests count",
         "documented",
+    ),
+    Behaviour("OpenAI live", "limits refill steadily rather than at the full minute", "assumed"),
+    Behaviour(
+        "OpenAI live",
+        "a call that no minute has room for: 429 `Request too large`, without `Retry-After`",
+        "assumed",
     ),
     Behaviour(
         "Anthropic live",
-        "rate-limit headers for requests and tokens; 429 with `retry-after` beyond",
+        "token buckets by account and model for requests, input and output tokens; headers; 429 with "
+        "`retry-after`; 529 when overloaded",
         "documented",
+    ),
+    Behaviour(
+        "OpenAI background",
+        "windows of 2 h and 8 h with standard processing, not streamed; cancelling twice is no error; "
+        "what is not stored is gone 10 minutes after its end",
+        "documented",
+    ),
+    Behaviour("OpenAI background", "cancelled and failed responses are free", "assumed"),
+    Behaviour(
+        "OpenAI files", "beyond the storage quota uploads answer 400, in these words", "assumed"
     ),
     Behaviour(
         "OpenAI batches",

@@ -16,9 +16,16 @@ FAULTS: Final[dict[str, tuple[str, str]]] = {
     "rate_limit": ("call", "answers 429 with `Retry-After: seconds`"),
     "not_found": ("call", "answers 404 although it exists"),
     "slow": ("call", "waits `seconds` of real time, then goes on"),
-    "accept_then_504": ("create", "accepts the batch and answers 504"),
-    "accept_then_hang": ("create", "accepts the batch and never answers"),
-    "accept_then_reset": ("create", "accepts the batch and breaks the connection"),
+    "overloaded": ("live call", "answers 529 (Anthropic) or 503 before anything is done"),
+    "no_capacity": ("flex call", "answers 429 `Resource Unavailable`"),
+    "miss_window": ("background call", "is done `seconds` after the end of its window"),
+    "fail_response": ("background call", "fails with `code` (server_error)"),
+    "accept_then_504": (
+        "create",
+        "accepts the batch (or answers and bills the call) and answers 504",
+    ),
+    "accept_then_hang": ("create", "accepts the batch (or call) and never answers"),
+    "accept_then_reset": ("create", "accepts the batch (or call) and breaks the connection"),
     "accept_late": ("create", "answers 504; the batch appears `seconds` later"),
     "file_not_found": ("create", "answers that it cannot find the input file"),
     "fail_validation": ("batch", "fails with an error at `line` (1), `code`"),
@@ -58,12 +65,19 @@ OPERATIONS: Final = (
     "batches.cancel",
     "results",
     "live",
+    "flex",
+    "background",
+    "responses.get",
+    "responses.cancel",
 )
 _DEFAULT_OPERATION: Final = {
     "create": "batches.create",
     "batch": "batches.create",
     "download": "results",
     "call": "batches.get",
+    "live call": "live",
+    "flex call": "flex",
+    "background call": "background",
 }
 
 
@@ -134,8 +148,11 @@ class SandboxConfig:
     seed: int = 0
     enqueued_tokens: int | None = None  # per model and account (OpenAI)
     queued_requests: int = 200_000  # per account (Anthropic)
-    requests_per_minute: int = 10_000
-    tokens_per_minute: int = 10_000_000  # of real-time calls, by their size
+    storage_bytes: int | None = None  # files kept, per account (OpenAI)
+    call_seconds: float = 0.0  # until a call in real time is answered
+    requests_per_minute: int = 10_000  # live calls, per account and model, as the next two
+    tokens_per_minute: int = 10_000_000  # by their size; OpenAI: or the most they ask for
+    output_tokens_per_minute: int = 2_000_000  # Anthropic
     creations_per_hour: int = 2_000  # batches, per account (OpenAI)
     flex_refusals: float = 0.0  # share of flex calls without capacity
     faults: tuple[Fault, ...] = ()

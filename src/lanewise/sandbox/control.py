@@ -12,9 +12,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from lanewise.sandbox.background import bill_background
 from lanewise.sandbox.config import BadFault, fault_from
 from lanewise.sandbox.creating import listed
-from lanewise.sandbox.live import bill_background
 from lanewise.sandbox.openai_api import judged
 from lanewise.sandbox.producing import results_of, standing
 from lanewise.sandbox.state import State

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lanewise.sandbox.forms import read_form
-from lanewise.sandbox.openai_api import file_object
+from lanewise.sandbox.openai_files import check_storage, file_object
 from lanewise.sandbox.state import State
 from lanewise.sandbox.wire import Refusal, account_of, answer_json, fresh, state_of, strike_call
 
@@ -122,6 +122,7 @@ async def complete(request: Request) -> Response:
         raise _refusal(f"Expected {row['bytes']} bytes in all, got {total}.", "part_ids")
     file_id = fresh("file-")
     await run_in_threadpool(_join, state, file_id, wanted)
+    check_storage(state, row["account"], file_id)
     expires = state.now() + _KEPT
     with state.transaction():
         file = state.add_file(file_id, row["account"], row["filename"], row["purpose"], expires)

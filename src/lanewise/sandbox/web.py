@@ -7,7 +7,16 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lanewise.sandbox import anthropic_api, control, costs, live, openai_api, uploads
+from lanewise.sandbox import (
+    anthropic_api,
+    background,
+    control,
+    costs,
+    live,
+    openai_api,
+    openai_files,
+    uploads,
+)
 from lanewise.sandbox.state import State
 from lanewise.sandbox.wire import Refusal, refusal_answer
 
@@ -16,10 +25,12 @@ def build_app(state: State) -> Starlette:
     """The sandbox over one state, as an ASGI application."""
     app = Starlette(
         routes=[
+            *openai_files.ROUTES,
             *openai_api.ROUTES,
             *uploads.ROUTES,
             *anthropic_api.ROUTES,
             *live.ROUTES,
+            *background.ROUTES,
             *control.ROUTES,
             *costs.ROUTES,
         ],

@@ -133,6 +133,8 @@ async def strike_call(request: Request, operation: str) -> list[Fault]:
                 code="rate_limit_exceeded",
                 headers={"retry-after": f"{fault.seconds or 1:g}"},
             )
+        if fault.kind == "overloaded":
+            raise _overloaded(request)
         if fault.kind == "not_found":
             raise Refusal(404, "not_found_error", "Not found (eventual consistency)")
         if fault.kind == "slow":
@@ -140,6 +142,14 @@ async def strike_call(request: Request, operation: str) -> list[Fault]:
         else:
             others.append(fault)
     return others
+
+
+def _overloaded(request: Request) -> Refusal:
+    if provider_of(request) == "anthropic":
+        return Refusal(529, "overloaded_error", "Overloaded")
+    return Refusal(
+        503, "server_error", "The engine is currently overloaded, please try again later"
+    )
 
 
 class Broken:
