@@ -20,6 +20,8 @@ NAMES: Final = (
     "create.intent",
     "create.sent",
     "create.answered",
+    "call.sent",
+    "call.answered",
     "collect.chunk",
     "collect.done",
     "settle.read",

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from lanewise.domain.allowances import Measure
+from lanewise.domain.allowances import Load, Measure
 from lanewise.domain.ids import AccountId, AttemptId
 from lanewise.domain.lanes import (
     BACKGROUND_2H,
@@ -23,6 +23,7 @@ from lanewise.domain.lanes import (
 )
 from lanewise.domain.packing import PackingKey
 from lanewise.domain.results import ResultLine, Verdict
+from lanewise.policy.pacing import Pace
 from lanewise.providers import registry
 from lanewise.providers.calling import (
     TIMEOUTS,
@@ -246,6 +247,17 @@ async def test_what_is_sent_is_never_a_stream(bench: Bench) -> None:
 async def test_every_one_by_one_lane_has_a_time_out() -> None:
     assert set(TIMEOUTS) == {REALTIME, HELD, FLEX, BACKGROUND_2H, BACKGROUND_8H}
     assert BATCH not in TIMEOUTS
+
+
+async def test_calls_that_keep_to_the_pace_they_learn_are_never_refused(benches: Any) -> None:
+    for case in ("chat", "messages"):
+        bench, pace, waited = benches(case, requests_per_minute=60), Pace(), 0.0
+        for _ in range(80):
+            while (wait := pace.reserve(Load(50, 20), bench.at)) > 0.0:
+                bench.at += wait
+                waited += wait
+            pace.ended((await bench.call()).allowance, bench.at, took=0.1)
+        assert 75.0 <= waited <= 81.0  # one a second: none was lost by waiting, either
 
 
 # -- no capacity ----------------------------------------------------------------------------------

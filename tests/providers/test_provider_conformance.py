@@ -146,6 +146,18 @@ async def test_a_batch_whose_answer_was_lost_is_found(bench: Bench) -> None:
     assert sighting.certain is bench.adapter.uploads
 
 
+async def test_a_full_file_storage_is_no_fault_of_the_batch(tmp_path: Path) -> None:
+    config = SandboxConfig(storage_bytes=10)
+    with start_in_thread(tmp_path, config=config) as sandbox:
+        case = CASES["openai"]
+        account = Account(AccountId("x"), "openai", sandbox.openai_base_url, Secret("key"))
+        adapter = registry.connect(account)
+        with pytest.raises(Refused) as caught:
+            await adapter.upload(Lines(case, 2), Tag(AttemptId("a"), BatchId("b"), "home"))
+        assert caught.value.kind is RefusalKind.BUSY
+        await adapter.close()
+
+
 async def test_what_is_owned_or_differs_or_is_older_is_no_candidate(bench: Bench) -> None:
     receipt, file_id = await bench.create(3)
     owned = bench.wanted(3, file_id=file_id, owned=frozenset({receipt.provider_id}))

@@ -33,6 +33,7 @@ from lanewise.lanes.shift import Rules
 from lanewise.lanes.worker import Pace, Worker
 from lanewise.pricing import PriceBook
 from lanewise.providers import registry
+from lanewise.providers.calling import CallProvider
 from lanewise.providers.protocol import BatchProvider
 from lanewise.settings import Settings
 from lanewise.store.nouns import AccountRow, NewRun, Run
@@ -203,6 +204,7 @@ class Engine:
             self.clock,
             self.book,
             self._connect,
+            call=self._call,
             rules=self._rules,
             menus=self.menus,
             pace=Pace(
@@ -245,6 +247,11 @@ class Engine:
     def _connect(self, row: AccountRow) -> BatchProvider | None:
         account = self.accounts.connectable(row)
         return None if account is None else registry.connect(account)
+
+    def _call(self, row: AccountRow) -> CallProvider:
+        account = self.accounts.connectable(row)
+        assert account is not None, "a worker acts for accounts that it has connected to"
+        return registry.caller(account)
 
     def _rules_for_any(self) -> Rules:
         settings = self.settings

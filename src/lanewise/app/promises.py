@@ -9,7 +9,7 @@ from lanewise.app.routing import Asked
 from lanewise.domain.ids import AccountId
 from lanewise.domain.packing import PackingKey
 from lanewise.errors import TooSoon
-from lanewise.lanes.capacity import drain, is_measured
+from lanewise.lanes.draining import drain, is_measured
 from lanewise.lanes.standing import loads_of
 from lanewise.policy.rescuing import Load, earliest_promise
 from lanewise.store.protocol import Store

@@ -17,7 +17,7 @@ from lanewise.domain.lanes import BATCH, HELD, LaneName
 from lanewise.domain.ordinals import Ordinals
 from lanewise.domain.packing import Limits, PackingKey
 from lanewise.failpoints import reach
-from lanewise.lanes.capacity import drain
+from lanewise.lanes.draining import drain
 from lanewise.lanes.menus import Class, Menus, opening
 from lanewise.lanes.priming import Bundle, prefixed
 from lanewise.lanes.shift import Shift, tokens_of

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from lanewise.domain.batches import Creating, Packed, Submitted, Unknown, Uploaded
 from lanewise.domain.deadlines import AT_ONCE
 from lanewise.domain.lanes import REALTIME
-from lanewise.lanes.capacity import drain
+from lanewise.lanes.draining import drain
 from lanewise.lanes.menus import Class, Menus
 from lanewise.lanes.reject import requeue
 from lanewise.lanes.shift import Shift, logger

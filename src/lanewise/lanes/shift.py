@@ -14,8 +14,10 @@ from lanewise.domain.batches import Batch
 from lanewise.domain.ids import AccountId
 from lanewise.domain.packing import Limits
 from lanewise.lanes.menus import Menus
+from lanewise.lanes.paces import Paces
 from lanewise.policy import waiting
 from lanewise.pricing import PriceBook
+from lanewise.providers.calling import CallProvider
 from lanewise.providers.protocol import BatchProvider, ProviderError, RefusalKind, Refused
 from lanewise.store.nouns import Lease
 from lanewise.store.protocol import Store
@@ -56,6 +58,9 @@ class Shift:
     book: PriceBook
     rules: Rules
     menus: Callable[[], Menus]
+    caller: Callable[[], CallProvider]  # connected when it is first asked for
+    paces: Paces
+    may_send: Callable[[], bool] = lambda: True  # no, while paused, refused or about to leave
     noise: random.Random = field(default_factory=random.Random)
     settling: threading.Lock = field(default_factory=threading.Lock)
 

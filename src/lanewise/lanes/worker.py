@@ -33,20 +33,25 @@ from lanewise.errors import LeaseLost, ProviderUnusable
 from lanewise.lanes.clean import clean
 from lanewise.lanes.collect import collect
 from lanewise.lanes.menus import Menus
+from lanewise.lanes.paces import Paces
 from lanewise.lanes.pack import pack
 from lanewise.lanes.poll import poll
 from lanewise.lanes.rescue import rescue
+from lanewise.lanes.sending import begin, one_by_one, send
 from lanewise.lanes.settle import settle
 from lanewise.lanes.shift import AccountHeld, Rules, Shift, logger
 from lanewise.lanes.submit import abandon_upload, doubt, look, must_wait_for_doubt, submit
 from lanewise.lanes.sweep import attend, sweep
 from lanewise.pricing import PriceBook
+from lanewise.providers.calling import CallProvider
+from lanewise.providers.offers import offer
 from lanewise.providers.protocol import BatchProvider, ProviderError
 from lanewise.store.nouns import AccountRow, Lease, Stray
 from lanewise.store.protocol import Store
 
 T = TypeVar("T")
 _GRACE = 5.0  # seconds: a call under way that is heard out costs no search later
+_LONG_GRACE = 20.0  # seconds: a request that is cut off has been paid for, and its answer is lost
 _STEPS_IN_A_PASS = 50  # more than any chain of steps that is due at once
 _BUSY_LOOK = 0.02  # seconds between looks at the least
 _IDLE_LOOK = 1.0  # seconds: new work may arrive from another process at any time
@@ -90,16 +95,21 @@ class Worker:
         book: PriceBook,
         connect: Callable[[AccountRow], BatchProvider | None],
         *,
+        call: Callable[[AccountRow], CallProvider],
         rules: Callable[[AccountRow], Rules],
         menus: Callable[[], Menus],
         pace: Pace,
     ) -> None:
         self.id = worker
         self._store, self._clock, self._book = store, clock, book
-        self._connect, self._rules, self._pace = connect, rules, pace
+        self._connect, self._call = connect, call
+        self._rules, self._pace = rules, pace
         self._menus = menus
         self._desks: dict[AccountId, Desk] = {}
         self._providers: dict[AccountId, BatchProvider | None] = {}
+        self._callers: dict[AccountId, CallProvider] = {}
+        self._leaving = False
+        self.paces = Paces(store, clock)
         self._transfers = asyncio.Semaphore(pace.transfers)
         self._renew_at = 0.0
 
@@ -183,8 +193,26 @@ class Worker:
 
     def _shift(self, row: AccountRow, provider: BatchProvider, lease: Lease) -> Shift:
         return Shift(
-            self._store, provider, lease, self._clock, self._book, self._rules(row), self._menus
+            self._store,
+            provider,
+            lease,
+            self._clock,
+            self._book,
+            self._rules(row),
+            self._menus,
+            caller=lambda: self._caller(row),
+            paces=self.paces,
+            may_send=lambda: self._may_send(row.id),
         )
+
+    def _caller(self, row: AccountRow) -> CallProvider:
+        if row.id not in self._callers:
+            self._callers[row.id] = self._call(row)
+        return self._callers[row.id]
+
+    def _may_send(self, account: AccountId) -> bool:
+        desk = self._desks.get(account)
+        return desk is not None and not self._leaving and not self._stopped(desk)
 
     def _provider(self, row: AccountRow) -> BatchProvider | None:
         if row.id not in self._providers:
@@ -216,13 +244,30 @@ class Worker:
 
     def _start_due(self, desk: Desk) -> None:
         stopped = self._stopped(desk)
-        for batch in self._store.due(desk.shift.account, self._clock.now()):
-            if batch.id in desk.running or (stopped and isinstance(batch, Packed | Uploaded)):
+        for due in self._store.due(desk.shift.account, self._clock.now()):
+            if due.id in desk.running or (stopped and self._only_sends(due)):
                 continue
+            batch = self._begun(desk, due)
             if self._must_queue(desk, batch):
                 continue
             step = self._guarded(desk, batch, self._step(desk, batch))
             desk.running[batch.id] = asyncio.create_task(step, name=batch.state)
+
+    def _only_sends(self, batch: Batch) -> bool:
+        """Whether its next step would do nothing but send."""
+        if not isinstance(batch, Sending):
+            return isinstance(batch, Packed | Uploaded)
+        contents = self._store.contents(batch.id)
+        sold = offer(contents.key.provider, contents.lane)
+        return sold is None or sold.window_seconds is None  # else there is something to ask after
+
+    def _begun(self, desk: Desk, batch: Batch) -> Batch:
+        """What is packed for a lane without batches needs no provider to begin."""
+        if not isinstance(batch, Packed):
+            return batch
+        contents = self._store.contents(batch.id)
+        ours = one_by_one(contents.key.provider, contents.lane)
+        return begin(desk.shift, batch) if ours else batch
 
     def _must_queue(self, desk: Desk, batch: Batch) -> bool:
         """Providers without tags get their creates one at a time, and none while one is in doubt."""
@@ -238,7 +283,7 @@ class Worker:
             case Packed() | Uploaded() | Uploading() | Creating() | Unknown():
                 return self._step_out(shift, batch)
             case Sending():
-                raise NotImplementedError
+                return send(shift, batch)
             case Submitted():
                 return poll(shift, batch)
             case Ended():
@@ -342,9 +387,14 @@ class Worker:
 
     async def _leave(self) -> None:
         """Stop what is under way, let go of the leases, close the connections."""
+        self._leaving = True
+        self.paces.close()
         tasks = [task for desk in self._desks.values() for task in desk.tasks()]
+        calling = [task for task in tasks if task.get_name() == Sending.state]
         if tasks:
             await asyncio.wait(tasks, timeout=_GRACE)
+        if calling:
+            await asyncio.wait(calling, timeout=_LONG_GRACE)
         for task in tasks:
             if task.get_name() != Collected.state:  # a thread cannot be stopped, and ends by itself
                 task.cancel()
@@ -352,10 +402,11 @@ class Worker:
         for desk in self._desks.values():
             self._store.release(desk.shift.lease)
         self._desks.clear()
-        for provider in self._providers.values():
+        for provider in [*self._providers.values(), *self._callers.values()]:
             if provider is not None:
                 await provider.close()
         self._providers.clear()
+        self._callers.clear()
 
 
 async def _now(work: Callable[[Shift, T], None], shift: Shift, batch: T) -> None:

@@ -101,7 +101,7 @@ BEHAVIOURS: Final = (
     Behaviour(
         "OpenAI live",
         "a call that no minute has room for: 429 `Request too large`, without `Retry-After`",
-        "observed",
+        "assumed",
     ),
     Behaviour(
         "Anthropic live",

@@ -185,6 +185,16 @@ class Contents:
 
 
 @dataclass(frozen=True, slots=True)
+class Ask:
+    """One request of a batch as it is asked by itself."""
+
+    position: int
+    custom_id: str
+    workflow: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Lease:
     """The right to act for an account, until somebody else gets a higher fence."""
 

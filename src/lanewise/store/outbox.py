@@ -80,9 +80,15 @@ class FileOutbox:
     """Implements `lanewise.store.protocol.Outbox`."""
 
     def __init__(
-        self, directory: Path, fence: int, place: Callable[[str], int | None], home: Path
+        self,
+        directory: Path,
+        fence: int,
+        place: Callable[[str], int | None],
+        home: Path,
+        *,
+        still_held: Callable[[], None],
     ) -> None:
-        self._directory, self._home = directory, home
+        self._directory, self._home, self._still_held = directory, home, still_held
         self._guard = threading.Lock()
         with explained("writing down calls", home):
             make_private(directory)
@@ -90,6 +96,11 @@ class FileOutbox:
             self.unknown = frozenset(self._calls.open)
             self._log = _Appended(directory / f"{fence}.calls")
             self._answers = _Appended(directory / f"{fence}.answers")
+
+    @property
+    def asked(self) -> frozenset[int]:
+        """Positions that this batch sends no more: what became of them is known, awaited, or never known."""
+        return frozenset(self._calls.sent | self._calls.answered)
 
     @property
     def answered(self) -> frozenset[int]:
@@ -133,14 +144,22 @@ class FileOutbox:
             file.held.append(data)
 
     def sync(self) -> None:
-        """Make all of it durable; may be called from another thread."""
+        """Make all of it durable; raises `LeaseLost`, and has kept it, if another worker acts by now.
+
+        A later holder opens its outbox after it took the lease, so a call that was written down before
+        this look and is made after it is one that every later holder sees.
+        """
+        self._keep()
+        self._still_held()
+
+    def _keep(self) -> None:
         with self._guard, explained("writing down calls", self._home):
             self._answers.sync()  # an answer is known before its call counts as answered
             self._log.sync()
 
     def finish(self) -> tuple[str, ...]:
         """Make the answers of every holder the result file of the batch."""
-        self.sync()
+        self._keep()
         with explained("storing results", self._home):
             temporary = self._directory / "0.jsonl.new"
             fd = open_private(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -156,8 +175,9 @@ class FileOutbox:
 
     def close(self) -> None:
         """Let go; what is durable stays."""
-        self._answers.close()
-        self._log.close()
+        with self._guard:
+            self._answers.close()
+            self._log.close()
 
 
 class _Appended:

@@ -4,9 +4,23 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
+from collections.abc import Mapping
 
 from lanewise.domain.ids import SegmentId, parse_custom_id
+from lanewise.domain.ordinals import Ordinals
 from lanewise.store.nouns import Contents, PlacedPart
+
+
+def positions(contents: Contents, requests: Mapping[SegmentId, Ordinals]) -> frozenset[int]:
+    """The positions in a batch of those of its requests that are named."""
+    found: list[int] = []
+    for part in contents.parts:
+        wanted = set(part.ordinals & requests.get(part.segment, Ordinals()))
+        if wanted:
+            found += [
+                part.start + n for n, ordinal in enumerate(part.ordinals) if ordinal in wanted
+            ]
+    return frozenset(found)
 
 
 class Places:

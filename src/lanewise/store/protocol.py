@@ -24,6 +24,7 @@ from lanewise.store.nouns import (
     UNDECIDED,
     AccountRow,
     Answer,
+    Ask,
     Attempt,
     BatchRow,
     Contents,
@@ -147,6 +148,11 @@ class Outbox(Protocol):
     """
 
     @property
+    def asked(self) -> frozenset[int]:
+        """Positions that this batch sends no more: what became of them is known, awaited, or never known."""
+        ...
+
+    @property
     def answered(self) -> frozenset[int]:
         """Positions with a result line."""
         ...
@@ -182,7 +188,11 @@ class Outbox(Protocol):
         ...
 
     def sync(self) -> None:
-        """Make all of it durable; may be called from another thread."""
+        """Make all of it durable; may be called from another thread.
+
+        Raises `LeaseLost`, and has kept it all the same, if another worker acts for the account by now: a
+        call that was written down is made only after this returns.
+        """
         ...
 
     def finish(self) -> tuple[str, ...]:
@@ -309,6 +319,10 @@ class Store(Protocol):
 
     def outbox(self, lease: Lease, batch: BatchId) -> Outbox:
         """The calls of a batch that lanewise sends one by one."""
+        ...
+
+    def asks(self, contents: Contents, skip: frozenset[int]) -> Iterator[Ask]:
+        """The requests of a batch as they are asked one by one, but for these positions; streamed."""
         ...
 
     def unknown_calls(self, batch: BatchId) -> frozenset[int]:

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from lanewise.domain.ids import AccountId, BatchId, SegmentId
+from collections.abc import Iterator
+
+import msgspec
+
+from lanewise.domain.ids import AccountId, BatchId, SegmentId, custom_id
 from lanewise.domain.ordinals import Ordinals
 from lanewise.domain.results import Verdict
-from lanewise.store.nouns import BatchRow, Contents, Lease, Waiting
+from lanewise.store.nouns import Ask, BatchRow, Contents, Lease, Waiting
 from lanewise.store.outbox import Calls, FileOutbox
 from lanewise.store.places import Places
-from lanewise.store.protocol import Outbox
+from lanewise.store.protocol import Outbox, Payload
 from lanewise.store.records import Records
 from lanewise.store.sqlite.answers import Spans
 from lanewise.store.sqlite.rows import batch_row_of
 from lanewise.store.sqlite.work import WorkOperations
+
+
+class _Line(msgspec.Struct):
+    body: msgspec.Raw = msgspec.Raw(b"")
+    params: msgspec.Raw = msgspec.Raw(b"")
+
+
+_decode_line = msgspec.json.Decoder(_Line).decode
 
 
 class SendingOperations(WorkOperations):
@@ -21,7 +33,23 @@ class SendingOperations(WorkOperations):
     def outbox(self, lease: Lease, batch: BatchId) -> Outbox:
         """The calls of a batch that lanewise sends one by one."""
         places = Places(self.contents(batch))
-        return FileOutbox(self._batch_directory(batch), lease.fence, places.position, self.home)
+        return FileOutbox(
+            self._batch_directory(batch),
+            lease.fence,
+            places.position,
+            self.home,
+            still_held=lambda: self._require(lease),
+        )
+
+    def asks(self, contents: Contents, skip: frozenset[int]) -> Iterator[Ask]:
+        """The requests of a batch as they are asked one by one, but for these positions; streamed."""
+        lines = _lines(self.payload(contents))
+        for part in contents.parts:
+            for position, ordinal in enumerate(part.ordinals, start=part.start):
+                line = next(lines)
+                if position not in skip:
+                    name = custom_id(part.segment, ordinal)
+                    yield Ask(position, name, part.workflow, _body_of(line))
 
     def _calls(self, batch: BatchId) -> Calls:
         places = Places(self.contents(batch))
@@ -120,3 +148,16 @@ class SendingOperations(WorkOperations):
             ]
             final = final | Ordinals.of(answered)
         return final & wanted
+
+
+def _lines(payload: Payload) -> Iterator[bytes]:
+    held = b""
+    for chunk in payload.chunks():
+        *whole, held = (held + chunk).split(b"\n")
+        yield from whole
+
+
+def _body_of(line: bytes) -> bytes:
+    """What a line of either provider's batch input asks."""
+    found = _decode_line(line)
+    return bytes(found.body) or bytes(found.params)

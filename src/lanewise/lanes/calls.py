@@ -1,0 +1,237 @@
+"""One call for one request: written down before it is made, its answer durable before it counts.
+
+What an ending of a call leads to:
+
+====================================  ==========================================================
+an answer, or a final no              kept as the request's result line
+accepted in the background            kept under the provider's id, and asked after
+a rate limit (429)                    taken back; goes through the gate again, which now is slower
+no capacity (flex, 529)               taken back; asked again a few times, then the lane is held out
+                                      in or left (`lanewise.policy.capacity`)
+500, 503                              taken back and asked again a few times, then counted as a try
+no connection                         taken back; the batch pauses
+a refused credential, an unpaid bill  taken back; the account is held
+anything else                         nobody knows whether it was charged: not asked again here, booked
+                                      as an upper bound, and asked again as another try
+====================================  ==========================================================
+
+500 and 503 are the providers' own words for "we failed on it" and "we are overloaded"; both bill tokens of
+answers, and with these there is none, so they are taken as uncharged [assumed; no provider says it]. 502 and
+504 are said by whatever stands between: behind it the answer may have been written and charged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import msgspec
+
+from lanewise.domain.allowances import Load
+from lanewise.domain.batches import Sending
+from lanewise.domain.packing import PackingKey
+from lanewise.domain.results import Verdict
+from lanewise.failpoints import reach
+from lanewise.lanes.paces import Gate
+from lanewise.lanes.shift import Shift, tokens_of
+from lanewise.policy import capacity, waiting
+from lanewise.providers import dialects
+from lanewise.providers.calling import TIMEOUTS, Accepted, Answered, CallTag
+from lanewise.providers.protocol import Doubtful, NotSent, ProviderError, RefusalKind, Refused
+from lanewise.store.nouns import Ask, Contents
+from lanewise.store.protocol import Outbox
+
+UNCHARGED: Final = frozenset({500, 503})
+_IN_PLACE: Final = 3  # how often a call is made again at once
+_DOUBTS: Final = 8  # calls in a row of which nobody knows what became: the batch pauses
+_ROUNDS: Final = (
+    6  # pauses of a batch in which nothing at all is answered, until its requests are blamed
+)
+_HOPELESS: Final = (RefusalKind.CREDENTIAL, RefusalKind.BILLING)
+
+Outcome: TypeAlias = Answered | Accepted | ProviderError
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """Why no more of a batch is sent for now. `at`: when it goes on; None: not in this lane."""
+
+    why: str
+    at: float | None
+    trouble: bool = True  # something failed, rather than had to wait
+    refused: Refused | None = None  # the account as such
+
+
+class Journal:
+    """The outbox of one batch, made durable for all calls that wait for it at once."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self.outbox = outbox
+        self._lock = asyncio.Lock()
+        self._wanted = self._done = 0
+
+    async def durable(self) -> None:
+        """Return when everything that was written down before is on disk; raises `LeaseLost`."""
+        self._wanted += 1
+        mine = self._wanted
+        async with self._lock:
+            if self._done < mine:
+                reached = self._wanted
+                await asyncio.to_thread(self.outbox.sync)
+                self._done = reached
+
+
+class Calls:
+    """Makes the calls of one batch for one step."""
+
+    def __init__(self, shift: Shift, batch: Sending, contents: Contents, journal: Journal) -> None:
+        self._shift, self._batch, self._contents = shift, batch, contents
+        self._journal, self._outbox = journal, journal.outbox
+        self.halt: Halt | None = None
+        self.made = self.refusals = self.heard = 0  # heard: answered or accepted
+        self._doubts = 0
+
+    def stop(self, halt: Halt) -> None:
+        """Send no more; the first reason counts, but for one that concerns the whole account."""
+        if self.halt is None or halt.refused is not None:
+            self.halt = halt
+
+    def tag(self, custom_id: str) -> CallTag:
+        """What a call is known by."""
+        return CallTag(custom_id, self._batch.attempt, self._shift.store.home_id)
+
+    async def make(self, ask: Ask, gate: Gate, load: Load) -> None:
+        """Call until the request is answered, accepted, lost, or not to be asked again in this step.
+
+        The gate has let the first call in.
+        """
+        failures = 0
+        while True:
+            outcome = await self._exchange(ask, gate)
+            pause = await self._take(ask, outcome, failures)
+            if pause is None or self.halt is not None:
+                return
+            if pause:
+                failures += 1
+                await self._shift.clock.sleep(pause)
+            back = await gate.enter(load, due=self._contents.deadline, workflow=ask.workflow)
+            if back is not None:
+                self.stop(Halt("waits for the rate limit", back, trouble=False))
+                return
+
+    async def _exchange(self, ask: Ask, gate: Gate) -> Outcome:
+        """One call; the gate hears of its end."""
+        lane, key, began = self._contents.lane, self._contents.key, self._shift.now()
+        try:
+            self._outbox.send([ask.position], began)
+            await self._journal.durable()
+            reach("call.sent")
+            self.made += 1
+            outcome = await self._shift.caller().call(
+                key, ask.body, lane, tag=self.tag(ask.custom_id), timeout=TIMEOUTS[lane]
+            )
+        except Refused as error:
+            end = gate.refused if error.kind is RefusalKind.BUSY else gate.left
+            end(error.allowance)
+            return error
+        except BaseException as error:
+            gate.left()
+            if isinstance(error, ProviderError):
+                return error
+            raise
+        gate.left(outcome.allowance, took=self._shift.now() - began)
+        return outcome
+
+    async def _take(self, ask: Ask, outcome: Outcome, failures: int) -> float | None:
+        """Write down how a call ended; the pause before the next one, None where there is none."""
+        match outcome:
+            case Answered():
+                reach("call.answered")
+                self._outbox.answer(ask.position, outcome.line)
+                await self._heard()
+            case Accepted():
+                reach("call.answered")
+                self._outbox.accept(ask.position, outcome.receipt_id, self._shift.now())
+                await self._heard()
+            case Doubtful() if outcome.status not in UNCHARGED:
+                self._lost(ask, outcome)
+            case _:
+                self._outbox.unsend(ask.position)
+                return self._not_taken(ask, outcome, failures)
+        return None
+
+    async def _heard(self) -> None:
+        await self._journal.durable()
+        self.heard += 1
+        self._doubts = 0
+
+    def _lost(self, ask: Ask, error: Doubtful) -> None:
+        self._outbox.lost(ask.position)
+        self._doubts += 1
+        if self._doubts >= _DOUBTS:
+            self.stop(Halt(str(error), self._later(error)))
+
+    def _not_taken(self, ask: Ask, error: ProviderError, failures: int) -> float | None:
+        """The provider did nothing, and charged nothing."""
+        match error:
+            case Refused(kind=RefusalKind.BUSY):
+                return 0.0
+            case Refused(kind=RefusalKind.NO_CAPACITY):
+                return self._no_capacity(error, failures)
+            case Refused() if error.kind in _HOPELESS:
+                self.stop(Halt(str(error), self._shift.now(), refused=error))
+            case Doubtful():
+                return self._failed(ask, error, failures)
+            case _:
+                self.stop(Halt(str(error), self._later(error)))
+        return None
+
+    def _no_capacity(self, error: Refused, failures: int) -> float | None:
+        self.refusals += 1
+        if failures < _IN_PLACE:
+            return waiting.backoff(failures + 1, noise=self._shift.noise.random())
+        now, deadline = self._shift.now(), self._contents.deadline
+        left = None if deadline is None else deadline - now
+        pause = capacity.hold_out(self._batch.troubles, left)
+        self.stop(Halt(str(error), None if pause is None else now + pause))
+        return None
+
+    def _failed(self, ask: Ask, error: Doubtful, failures: int) -> float | None:
+        if failures < _IN_PLACE:
+            return waiting.backoff(failures + 1, noise=self._shift.noise.random())
+        if not self.heard and self._batch.troubles < _ROUNDS:  # it fails on everything: wait
+            self.stop(Halt(str(error), self._later(error)))
+            return None
+        line = dialects.unanswered(
+            self._contents.key.provider, ask.custom_id, Verdict.FAILED, "server_error", str(error)
+        )
+        self._outbox.send([ask.position], self._shift.now())
+        self._outbox.answer(ask.position, line)
+        return None
+
+    def _later(self, error: ProviderError) -> float:
+        first = 1.0 if isinstance(error, NotSent) else 5.0
+        return self._shift.later(self._batch.troubles, error, first=first)
+
+
+class _Asked(msgspec.Struct):
+    model: str = ""
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    max_output_tokens: int | None = None
+
+
+def model_and_load(key: PackingKey, body: bytes) -> tuple[str, Load]:
+    """Which model a body asks, and how much it takes of the limits.
+
+    OpenAI reckons with the output that a request allows itself, Anthropic with what was written: there
+    the headers of answers say what is left. [providers' rate-limit guides, 23 November 2026]
+    """
+    try:
+        asked = msgspec.json.decode(body, type=_Asked)
+    except msgspec.ValidationError:  # the provider refuses it in its own words
+        asked = _Asked()
+    limit = asked.max_completion_tokens or asked.max_output_tokens or asked.max_tokens or 0
+    output = max(limit, 0) if key.provider == "openai" else 0
+    return asked.model or key.model, Load(input=tokens_of(len(body)), output=output)
