@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from lanewise.domain.caching import Breakpoint, Marks, Prefix, Ttl
@@ -62,13 +62,16 @@ def test_a_plan_is_never_expected_to_cost_more_than_sending_everything_as_it_is(
     assert plan.why
 
 
-@given(groups, aheads, st.none() | tallies)
+@given(groups, usual_prices, aheads, st.none() | tallies)
+@example(GROUP, CLAUDE, AHEAD, None)
 def test_marking_saves_by_the_price_of_each_request_in_turn(
-    group: Group, ahead: Ahead, learned: Tally | None
+    group: Group, vector: Vector, ahead: Ahead, learned: Tally | None
 ) -> None:
-    group = replace(group, requests=group.requests % 300 + 1)
+    group = replace(group, requests=group.requests % 300 + 1, rates=Rates(vector))
     plan = plan_group(group, ahead, learned=learned)
-    assume(plan.mark)
+    if not plan.mark:
+        assert plan.saving == 0
+        return
     assert plan.ttl is not None
     prior = ahead.alive[plan.ttl] * (0.95 if plan.prime else 0.5)
     seen = max(learned.followers, 0) if learned else 0
@@ -236,3 +239,14 @@ def test_tallies_add_up() -> None:
     one = Tally(3, 1, Usage(cache_read=5))
     assert one + one == Tally(6, 2, Usage(cache_read=10))
     assert (one + one).followers == 4
+
+
+def test_the_third_request_repays_an_hours_entry() -> None:
+    plans = [plan_group(replace(GROUP, requests=count), AHEAD) for count in (1, 2, 3)]
+    assert [plan.prime for plan in plans] == [False, False, True]
+
+
+def test_a_thin_saving_is_not_worth_the_wait() -> None:
+    thin = Rates(replace(CLAUDE, cache_write_5m=10_000, cache_write_1h=860))
+    assert caching.saved(Usage(cache_write_1h=10, cache_read=10), thin.base) > 0
+    assert not plan_group(replace(GROUP, requests=2, rates=thin), AHEAD).prime

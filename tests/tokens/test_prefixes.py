@@ -107,6 +107,7 @@ def test_what_follows_the_prefix_does_not_change_it_and_what_is_in_it_does() -> 
     [
         (CHAT, lambda t: {"messages": system(LONG) + user(t)["messages"]}),
         (CHAT, lambda t: {"messages": system(texts(LONG)) + user(t)["messages"]}),
+        (CHAT, lambda t: {"messages": system("Be brief. " * 20) + user(LONG + t)["messages"]}),
         (RESPONSES, lambda t: {"instructions": LONG, "input": t}),
         (
             RESPONSES,

@@ -17,7 +17,7 @@ from lanewise.domain.usage import Usage
 from lanewise.policy.caching import Ahead, Group, Tally, plan_group
 from lanewise.pricing import PriceBook
 from lanewise.providers.marking import mark
-from lanewise.sandbox import RunningSandbox, SandboxConfig, start_in_thread
+from lanewise.sandbox import Fault, RunningSandbox, SandboxConfig, start_in_thread
 from lanewise.sandbox.caches import AccountCache
 from lanewise.tokens.prefixes import prefix_of
 
@@ -172,7 +172,19 @@ def test_batches_of_one_instant_do_not_wait_for_each_other(
     assert reads_and_writes(client, first) == (0, 2)
 
 
-def test_openai_calls_find_what_another_process_asked(
+def test_batches_of_one_instant_that_nobody_has_looked_at_are_made_one_after_the_other(
+    start: Start, anthropic_of: ClaudeOf
+) -> None:
+    sandbox = start(Fault("accept_late", times=2, seconds=60.0), batch_seconds=0.0)
+    client = anthropic_of(sandbox)
+    for _ in range(2):
+        with pytest.raises(anthropic.InternalServerError):
+            submit(client, 2)
+    sandbox.advance(61.0)
+    assert sandbox.books()["requests"] == 4
+
+
+def test_openai_calls_find_what_was_asked_before(
     start: Start, openai_of: Callable[..., openai.OpenAI]
 ) -> None:
     sandbox = start()
