@@ -156,8 +156,14 @@ class Way:
         return self.tail.lead + (self.waits.leaving if self.tail.options else 0.0)
 
     def patience(self, slack: float) -> float:
-        """Seconds that the lane that waits is given."""
-        return slack - self.leave - sum(option.needs for option in self.asked)
+        """Seconds that the lane that waits is given; a refusal takes none."""
+        return slack - self.leave
+
+    def able(self, slack: float) -> bool:
+        """Whether there is time for it, a call that was taken and then failed included."""
+        calls = sum(option.needs for option in self.asked)
+        last = (self.waits, *self.tail.options)[-1]
+        return self.patience(slack) > 0 and (not calls or slack > calls + last.needs)
 
     def hope(self, slack: float) -> Hope:
         """What to expect with so much slack."""
@@ -214,7 +220,7 @@ class Ladder:
 
         With less slack than any lane needs, the quickest: late is better than never.
         """
-        able = [way for way in self._ways if way.patience(slack) > 0]
+        able = [way for way in self._ways if way.able(slack)]
         if not able:
             return self._too_late(slack)
         hopes = [(way, way.hope(slack)) for way in able]
@@ -273,7 +279,12 @@ def _ways(options: tuple[Option, ...], after: tuple[Tail, ...]) -> Iterator[Way]
     for waits in options:
         for tail in after:
             if all(option.needs < waits.needs for option in tail.options):
-                yield from (Way(first, waits, tail) for first in asked if waits not in first)
+                later = {waits.lane, *tail.lanes}
+                yield from (
+                    Way(first, waits, tail)
+                    for first in asked
+                    if later.isdisjoint(option.lane for option in first)
+                )
 
 
 def _sureness(way: Way, slack: float) -> float:

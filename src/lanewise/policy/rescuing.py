@@ -26,6 +26,7 @@ _STUCK_CHANCE: Final = 0.9  # silent for so long that this share of those like i
 _FINALIZING: Final = (
     3_600.0  # writing results takes seconds to minutes; an incident took five hours
 )
+_TRY_AGAIN: Final = 60.0
 _NEVER_QUIET: Final = 1_800.0  # silence for less than this says nothing
 
 
@@ -217,6 +218,18 @@ def _move(live: Live, order: tuple[LaneName, ...], why: str, *, waits: bool) -> 
     offer = live.option.offer
     cancel = offer.cancellable and not offer.lets_run and not live.unsent
     return Move(order, cancel, cancel and waits, why)
+
+
+def next_try(now: float, start: float, call_seconds: float) -> float | None:
+    """When a lane that refused is asked again; None once real time must have the work, from `start` on.
+
+    What it accepts may take `call_seconds`, and may then still fail.
+
+    >>> next_try(0.0, 1_000.0, 600.0), next_try(400.0, 1_000.0, 600.0)
+    (60.0, None)
+    """
+    again = now + _TRY_AGAIN
+    return again if again + call_seconds <= start else None
 
 
 def stuck(live: Live, now: float, *, moved_at: float, finalizing_since: float | None) -> str | None:
