@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -133,8 +134,9 @@ def test_two_thousand_requests_go_through_in_one_pass_with_few_fsyncs(
 
     monkeypatch.setattr(FileOutbox, "sync", counted)
     world = make_world(requests_per_minute=100_000)
-    run = world.finish(sent(world, REALTIME, responses(2_000)))
-    assert run.answered == 2_000
+    run = sent(world, REALTIME, responses(2_000))
+    world.passes()
+    assert world.engine.run(run.id).answered == 2_000, world.story()
     assert syncs < 2_000  # of 4,000 moments at which a call waits for the disk
     world.check_books()
 
@@ -196,7 +198,7 @@ def test_a_refused_request_is_final_and_does_not_disturb_the_others(
     world: Any, shape: str, requests_of: Requests
 ) -> None:
     requests = requests_of(shape, 4)
-    (requests[2].get("body") or requests[2]["params"])["messages"] = "not a list"
+    (requests[2].get("body") or requests[2]["params"])["temperature"] = 9
     run = world.finish(sent(world, REALTIME, requests))
     assert (run.answered, run.refused) == (3, 1), world.story()
     world.check_books()
@@ -235,7 +237,8 @@ def test_an_answer_that_is_lost_is_booked_as_an_upper_bound_and_asked_again_as_a
 def test_no_worker_is_held_while_the_provider_works_and_any_may_go_on(
     make_world: Any, lane: LaneName
 ) -> None:
-    world = make_world(batch_seconds=3_000.0)
+    world = make_world(batch_seconds=1_500.0)
+    world.reopen(poll_seconds=None)
     run = sent(world, lane, responses(8))
     for _ in range(5):
         world.passes()
@@ -282,7 +285,7 @@ def test_a_cancelled_run_stops_what_the_provider_works_on(make_world: Any) -> No
 def test_nothing_is_sent_while_paused_and_what_is_accepted_is_still_collected(
     make_world: Any,
 ) -> None:
-    world = make_world(batch_seconds=300.0)
+    world = make_world(batch_seconds=100.0)
     accepted = sent(world, BACKGROUND_2H, responses(3))
     world.passes()
     world.engine.store.pause("all", world.clock.at)
@@ -320,7 +323,7 @@ def test_a_worker_that_lost_the_lease_makes_no_call(
     world: Any, shape: str, requests_of: Requests, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = sent(world, REALTIME, requests_of(shape, 6))
-    store = world.engine.store
+    store, another = world.engine.store, WorkerId("another")
     real = FileOutbox.send
     taken = False
 
@@ -330,12 +333,12 @@ def test_a_worker_that_lost_the_lease_makes_no_call(
         if not taken:
             taken = True
             later = now + 1_000.0  # the lease has run out by then
-            assert store.acquire(account(world), WorkerId("another"), later, 0.5) is not None
+            assert store.acquire(account(world), another, later, 0.5) is not None
 
-    monkeypatch.setattr(FileOutbox, "send", overtaken)
-    world.passes()
-    assert world.sandbox.books()["requests"] == 0
-    monkeypatch.undo()
+    with store.register_worker(another, world.clock.at), monkeypatch.context() as patched:
+        patched.setattr(FileOutbox, "send", overtaken)
+        world.passes()
+        assert world.sandbox.books()["requests"] == 0
     world.clock.at += 2_000.0
     until_waiting(world, run)
     put(world, run, REALTIME)
@@ -352,6 +355,45 @@ def test_the_earliest_deadline_of_an_account_goes_first(make_world: Any) -> None
     assert world.engine.run(first.id).answered == 60
     ends = [e.subject for e in world.engine.store.events(limit=1_000) if e.kind == "run.finished"]
     assert ends == [first.id, late.id]
+
+
+def test_a_request_answered_by_another_batch_is_not_sent_by_the_one_that_races_it(
+    make_world: Any,
+) -> None:
+    world = make_world(batch_seconds=3_000.0)
+    run = sent(world, BACKGROUND_8H, responses(5))
+    world.passes()
+    store = world.engine.store
+    slow = store.batches(run.id)[0].batch.id
+    lease = store.acquire(account(world), WorkerId("rescuer"), world.clock.at, 30.0)
+    assert store.rescue(lease, slow, world.clock.at, "it would be late") == 5
+    store.release(lease)
+    put(world, run, REALTIME)
+    assert world.finish(run, longest=1_000.0).answered == 5, world.story()
+    while store.batches(run.id, live_only=True):
+        world.passes(seconds=30.0)
+    assert world.sandbox.books()["requests"] == 5  # the slow ones were cancelled
+    world.check_books()
+
+
+def test_a_leaving_worker_hears_its_calls_out(
+    world: Any, shape: str, requests_of: Requests
+) -> None:
+    world.fault("slow", operation="live", seconds=0.4, times=-1)
+    run = sent(world, REALTIME, requests_of(shape, 40))
+    asked = 0
+
+    def until() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > 3
+
+    asyncio.run(world.engine.worker().run(until=until))
+    billed = world.sandbox.books()["requests"]
+    assert 0 < billed < 40
+    assert world.finish(run).answered == 40, world.story()
+    assert world.sandbox.books()["requests"] == 40
+    world.check_books()
 
 
 # -- ways to do ordinary things -------------------------------------------------------------------

@@ -225,8 +225,8 @@ class _Asked(msgspec.Struct):
 def model_and_load(key: PackingKey, body: bytes) -> tuple[str, Load]:
     """Which model a body asks, and how much it takes of the limits.
 
-    OpenAI reckons with the larger of a request's size and the output that it allows itself, Anthropic with the
-    output that was written: what is left, the headers say. [rate-limit guides, 23 November 2026]
+    OpenAI reckons with the larger of a request's size and the output that it allows itself, Anthropic with
+    the output that was written: what is left, the headers say. [rate-limit guides, 23 November 2026]
 
     >>> key = PackingKey("openai", "an-account", "/v1/responses", "m")
     >>> model_and_load(key, b'{"model":"m","input":"x","max_output_tokens":400}')
