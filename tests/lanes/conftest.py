@@ -25,7 +25,7 @@ START = 1_790_000_000.0  # an instant in September 2026
 
 
 class HandClock:
-    """Time that only a test moves; sleeping takes no time at all."""
+    """Time that a test moves, and sleeping: it takes no real time at all."""
 
     def __init__(self) -> None:
         self.at = START
@@ -34,7 +34,9 @@ class HandClock:
         return self.at
 
     async def sleep(self, seconds: float) -> None:
+        until = self.at + seconds
         await asyncio.sleep(0)
+        self.at = max(self.at, until)
 
 
 class World:

@@ -225,13 +225,18 @@ class _Asked(msgspec.Struct):
 def model_and_load(key: PackingKey, body: bytes) -> tuple[str, Load]:
     """Which model a body asks, and how much it takes of the limits.
 
-    OpenAI reckons with the output that a request allows itself, Anthropic with what was written: there
-    the headers of answers say what is left. [providers' rate-limit guides, 23 November 2026]
+    OpenAI reckons with the larger of a request's size and the output that it allows itself, Anthropic with
+    the output that was written: what is left, the headers say. [rate-limit guides, 23 November 2026]
+
+    >>> key = PackingKey("openai", "an-account", "/v1/responses", "m")
+    >>> model_and_load(key, b'{"model":"m","input":"x","max_output_tokens":400}')
+    ('m', Load(input=12, output=388, requests=1))
     """
     try:
         asked = msgspec.json.decode(body, type=_Asked)
     except msgspec.ValidationError:  # the provider refuses it in its own words
         asked = _Asked()
     limit = asked.max_completion_tokens or asked.max_output_tokens or asked.max_tokens or 0
-    output = max(limit, 0) if key.provider == "openai" else 0
-    return asked.model or key.model, Load(input=tokens_of(len(body)), output=output)
+    size = tokens_of(len(body))
+    output = max(limit - size, 0) if key.provider == "openai" else 0
+    return asked.model or key.model, Load(input=size, output=output)

@@ -73,6 +73,7 @@ class _Step:
         self._tasks: set[asyncio.Task[None]] = set()
         self._elsewhere: frozenset[int] = frozenset()
         self._look_at = 0.0
+        self._failed = False
         self._model = contents.key.model
 
     async def take(self) -> None:
@@ -121,7 +122,9 @@ class _Step:
     def _done(self, task: asyncio.Task[None]) -> None:
         """A task that failed stays: its error is raised where the others are heard out."""
         self._room.release()
-        if not task.cancelled() and task.exception() is None:
+        if task.cancelled() or task.exception() is not None:
+            self._failed = True
+        else:
             self._tasks.discard(task)
 
     def _goes_on(self) -> bool:
@@ -132,8 +135,7 @@ class _Step:
             self._contents = self._shift.store.contents(self._batch.id)
             final = self._shift.store.final_elsewhere(self._contents)
             self._elsewhere = positions(self._contents, final) if final else frozenset()
-        failed = any(task.done() for task in self._tasks)
-        stopped = self._contents.cancelled or self._calls.halt is not None or failed
+        stopped = self._contents.cancelled or self._calls.halt is not None or self._failed
         return not stopped and self._shift.may_send()
 
     async def _hear_out(self) -> None:

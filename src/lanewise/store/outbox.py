@@ -89,7 +89,7 @@ class FileOutbox:
         still_held: Callable[[], None],
     ) -> None:
         self._directory, self._home, self._still_held = directory, home, still_held
-        self._guard = threading.Lock()
+        self._keeping = threading.Lock()
         with explained("writing down calls", home):
             make_private(directory)
             self._calls = Calls(directory, place)
@@ -116,32 +116,28 @@ class FileOutbox:
     def send(self, positions: Sequence[int], now: float) -> None:
         """These are about to be sent."""
         self._calls.sent.update(positions)
-        self._write(self._log, f"sent {now:.3f} {' '.join(map(str, positions))}\n".encode())
+        self._log.add(f"sent {now:.3f} {' '.join(map(str, positions))}\n".encode())
 
     def accept(self, position: int, provider_id: str, now: float) -> None:
         """The provider works on it in the background."""
         self._calls.took[position] = (provider_id, now)
-        self._write(self._log, f"took {now:.3f} {position} {provider_id}\n".encode())
+        self._log.add(f"took {now:.3f} {position} {provider_id}\n".encode())
 
     def unsend(self, position: int) -> None:
         """The provider certainly did not take it: it may be sent again."""
         self._calls.sent.discard(position)
-        self._write(self._log, f"back {position}\n".encode())
+        self._log.add(f"back {position}\n".encode())
 
     def answer(self, position: int, line: bytes) -> None:
         """The result, in the provider's own form for results of batches."""
         self._calls.answered.add(position)
-        self._write(self._answers, line.rstrip(b"\r\n") + b"\n")
+        self._answers.add(line.rstrip(b"\r\n") + b"\n")
 
     def lost(self, position: int) -> None:
         """Nobody will ever know what became of it: it is not sent again here."""
         self._calls.lost.add(position)
         self._calls.took.pop(position, None)
-        self._write(self._log, f"lost {position}\n".encode())
-
-    def _write(self, file: _Appended, data: bytes) -> None:
-        with self._guard:
-            file.held.append(data)
+        self._log.add(f"lost {position}\n".encode())
 
     def sync(self) -> None:
         """Make all of it durable; raises `LeaseLost`, and has kept it, if another worker acts by now.
@@ -153,7 +149,7 @@ class FileOutbox:
         self._still_held()
 
     def _keep(self) -> None:
-        with self._guard, explained("writing down calls", self._home):
+        with self._keeping, explained("writing down calls", self._home):
             self._answers.sync()  # an answer is known before its call counts as answered
             self._log.sync()
 
@@ -175,27 +171,46 @@ class FileOutbox:
 
     def close(self) -> None:
         """Let go; what is durable stays."""
-        with self._guard:
+        with self._keeping:
             self._answers.close()
             self._log.close()
 
 
 class _Appended:
-    """A file that is appended to in pieces; nothing is written before `sync`."""
+    """A file that is appended to in pieces; nothing is written before `sync`.
+
+    Whoever adds never waits for the disk. After a failure nothing more is written: what is held might else
+    run into the half of it that was.
+    """
 
     def __init__(self, path: Path) -> None:
         self._fd: int | None = open_private(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
-        self.held: list[bytes] = []
+        self._guard = threading.Lock()
+        self._held: list[bytes] = []
+        self._failure: OSError | None = None
         size = os.fstat(self._fd).st_size
         if size and os.pread(self._fd, 1, size - 1) != b"\n":
-            self.held.append(b"\n")  # what a crash cut off must not run into what follows
+            self._held.append(b"\n")  # what a crash cut off must not run into what follows
+
+    def add(self, data: bytes) -> None:
+        """Hold it until the next `sync`."""
+        with self._guard:
+            self._held.append(data)
 
     def sync(self) -> None:
-        """Write and make durable what is held."""
-        if self.held and self._fd is not None:
-            write_all(self._fd, b"".join(self.held))
-            self.held.clear()
+        """Write and make durable what is held. One at a time."""
+        if self._failure is not None:
+            raise self._failure
+        with self._guard:
+            held, self._held = self._held, []
+        if not held or self._fd is None:
+            return
+        try:
+            write_all(self._fd, b"".join(held))
             os.fdatasync(self._fd)
+        except OSError as error:
+            self._failure = error
+            raise
 
     def close(self) -> None:
         """Let go."""
