@@ -94,7 +94,7 @@ class PriceBook:
         """The prices of a model in a lane on the day of `at` in UTC (a naive `at` is UTC).
 
         `region`: where the provider is asked to process; None where it is free to choose.
-        A held request is one of real time, sent at another hour: it costs the same where nobody says otherwise.
+        A held request is one of real time at another hour: it costs the same where nobody says otherwise.
         """
         found = self._resolved(provider, model, _day(at), lane, region)
         if lane == HELD and found.rates is None:
