@@ -118,7 +118,7 @@ WHERE id = ?2 AND cancel_asked_at IS NULL AND state IN ('submitted', 'sending')
 
 -- name: rescue
 UPDATE batches SET rescued_at = ? WHERE id = ? AND rescued_at IS NULL
-AND state IN ('creating', 'unknown', 'submitted', 'ended')
+AND state IN ('sending', 'creating', 'unknown', 'submitted', 'ended')
 
 -- name: races
 SELECT count(*) FROM batch_parts p JOIN batches b ON b.id = p.batch_id
