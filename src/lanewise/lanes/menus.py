@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -162,8 +162,11 @@ def opening(held: str, now: float) -> float:
     if not held:
         return now
     texts, _, zone = held.rpartition(" @ ")
-    there = UTC if zone == "UTC" else ZoneInfo(zone)
-    return hours(tuple(texts.split("; ")), there).opens(now)
+    return hours(tuple(texts.split("; ")), _zone(zone), _zone).opens(now)
+
+
+def _zone(name: str) -> tzinfo:
+    return UTC if name == "UTC" else ZoneInfo(name)
 
 
 def _needs(offer: Offer) -> float:

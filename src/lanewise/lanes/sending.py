@@ -37,6 +37,7 @@ from lanewise.store.protocol import Outbox
 _MOST_CALLS: Final = 256  # of one batch, waiting for an answer or for their next try
 _LOOK: Final = 1.0  # seconds between looks at what others may have changed
 _PAUSED_LOOK: Final = 5.0
+_FULL_SECONDS: Final = 900.0  # a lane that was left for want of capacity is not chosen for so long
 
 
 def one_by_one(provider: str, lane: LaneName) -> bool:
@@ -217,8 +218,14 @@ class _Step:
         names = (f"{lane}_calls", f"{lane}_refusals")
         before = (learned.get((model, name), 0) for name in names)
         after = capacity.remembered(*before, more=calls.made, refused=calls.refusals)
+        now = self._shift.now()
         for name, value in zip(names, after, strict=True):
-            store.learn(account, model, name, value, self._shift.now())
+            store.learn(account, model, name, value, now)
+        if (
+            calls.halt is not None and calls.halt.at is None
+        ):  # left: whoever chooses now goes elsewhere
+            store.learn(account, model, f"{lane}_full_until", int(now + _FULL_SECONDS), now)
+            self._shift.menus().chooser.forget()
 
 
 def _names(contents: Contents, wanted: Iterable[int]) -> dict[int, str]:

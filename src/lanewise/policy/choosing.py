@@ -26,6 +26,7 @@ K = TypeVar("K", bound=Hashable)
 MISS: Final = (
     20.0  # a late answer counts as this many times the dearest lane when ladders are compared
 )
+WORTH: Final = 0.01  # a chance below this is not tried where another lane would have to follow
 _DAY: Final = 86_400.0
 _HORIZON: Final = 30 * _DAY  # beyond it, more slack changes nothing
 
@@ -165,6 +166,10 @@ class Way:
         last = (self.waits, *self.tail.options)[-1]
         return self.patience(slack) > 0 and (not calls or slack > calls + last.needs)
 
+    def worth(self, slack: float) -> bool:
+        """Whether the lane that waits has a chance worth the trouble of calling it back."""
+        return not self.tail.options or self.waits.delivers(self.patience(slack)) >= WORTH
+
     def hope(self, slack: float) -> Hope:
         """What to expect with so much slack."""
         seconds = self.patience(slack)
@@ -223,7 +228,7 @@ class Ladder:
         able = [way for way in self._ways if way.able(slack)]
         if not able:
             return self._too_late(slack)
-        hopes = [(way, way.hope(slack)) for way in able]
+        hopes = [(way, way.hope(slack)) for way in able if way.worth(slack)]
         way, hope = min(
             hopes, key=lambda found: (self.weigh(found[1]), -_sureness(found[0], slack))
         )

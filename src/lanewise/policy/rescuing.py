@@ -196,7 +196,9 @@ def review(live: Live, faster: Ladder, start: float, drain: Drain, now: float) -
         if tail.options and (patience := slack - tail.lead - leaving) > -GRACE * tail.lead
     ]
     if not waits:
-        return _move(live, (faster.quickest.lane,), _capacity_why(faster, slack), waits=False)
+        # called back late, it may still end in time: cancelling seldom takes as long as it may
+        why = _capacity_why(faster, slack)
+        return _move(live, (faster.quickest.lane,), why, waits=now < start)
     hopes = [(tail, patience, tail.hope.after(option, patience)) for tail, patience in waits]
     tail, patience, hope = min(hopes, key=lambda found: (faster.weigh(found[2]), -found[1]))
     if patience <= GRACE * tail.lead:
