@@ -1,4 +1,4 @@
-"""Deadlines are kept at the least cost: what is late in a cheap lane is called back, harvested and sent on."""
+"""Deadlines are kept at the least cost: what would be late is called back, harvested and sent on."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_what_a_late_batch_did_is_kept_and_only_the_rest_is_sent_in_real_time(
     world.check_books()
 
 
-def test_a_thousand_stragglers_are_sent_together_in_time_under_the_rate_limit(
+def test_many_stragglers_are_sent_together_in_time_under_the_rate_limit(
     make_world: Any,
 ) -> None:
     world = make_world(

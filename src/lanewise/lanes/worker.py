@@ -36,6 +36,7 @@ from lanewise.lanes.menus import Menus
 from lanewise.lanes.paces import Paces
 from lanewise.lanes.pack import pack
 from lanewise.lanes.poll import poll
+from lanewise.lanes.queueing import with_room
 from lanewise.lanes.rescue import rescue
 from lanewise.lanes.sending import begin, one_by_one, send
 from lanewise.lanes.settle import settle
@@ -244,9 +245,12 @@ class Worker:
 
     def _start_due(self, desk: Desk) -> None:
         stopped = self._stopped(desk)
-        for due in self._store.due(desk.shift.account, self._clock.now()):
-            if due.id in desk.running or (stopped and self._only_sends(due)):
-                continue
+        wanting = [
+            batch
+            for batch in self._store.due(desk.shift.account, self._clock.now())
+            if batch.id not in desk.running and not (stopped and self._only_sends(batch))
+        ]
+        for due in with_room(desk.shift, wanting):
             batch = self._begun(desk, due)
             if self._must_queue(desk, batch):
                 continue

@@ -298,6 +298,7 @@ class BatchRow:
     done: int | None = None  # how many the provider says are done
     progress_at: float | None = None  # when that last changed
     finalizing_since: float | None = None
+    workflow: str = ""  # of its first requests
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,17 +38,26 @@ SELECT b.*, p.tries AS part_tries, p.ordinals,
 FROM batch_parts p JOIN batches b ON b.id = p.batch_id WHERE p.segment_id = ? ORDER BY b.created_at, b.rowid
 
 -- name: batches
-SELECT b.*, k.provider, k.endpoint, k.model, k.headers FROM batches b
+SELECT b.*, k.provider, k.endpoint, k.model, k.headers,
+    (SELECT r.workflow FROM batch_parts p JOIN segments s ON s.id = p.segment_id JOIN runs r ON r.id = s.run_id
+    WHERE p.batch_id = b.id ORDER BY p.place LIMIT 1) AS workflow
+FROM batches b
 JOIN packing_keys k ON k.id = b.key_id ORDER BY b.created_at, b.rowid
 
 -- name: batches_of_run
-SELECT b.*, k.provider, k.endpoint, k.model, k.headers FROM batches b
+SELECT b.*, k.provider, k.endpoint, k.model, k.headers,
+    (SELECT r.workflow FROM batch_parts p JOIN segments s ON s.id = p.segment_id JOIN runs r ON r.id = s.run_id
+    WHERE p.batch_id = b.id ORDER BY p.place LIMIT 1) AS workflow
+FROM batches b
 JOIN packing_keys k ON k.id = b.key_id
 WHERE b.id IN (SELECT p.batch_id FROM batch_parts p JOIN segments s ON s.id = p.segment_id WHERE s.run_id = ?)
 ORDER BY b.created_at, b.rowid
 
 -- name: batch
-SELECT b.*, k.provider, k.endpoint, k.model, k.headers FROM batches b
+SELECT b.*, k.provider, k.endpoint, k.model, k.headers,
+    (SELECT r.workflow FROM batch_parts p JOIN segments s ON s.id = p.segment_id JOIN runs r ON r.id = s.run_id
+    WHERE p.batch_id = b.id ORDER BY p.place LIMIT 1) AS workflow
+FROM batches b
 JOIN packing_keys k ON k.id = b.key_id WHERE b.id = ?
 
 -- name: ledger

@@ -108,8 +108,10 @@ AND NOT EXISTS (
     WHERE p.batch_id = batches.id AND r.state <> 'cancelling')
 
 -- name: live
-SELECT b.*, k.provider, k.endpoint, k.model, k.headers FROM batches b
-JOIN packing_keys k ON k.id = b.key_id
+SELECT b.*, k.provider, k.endpoint, k.model, k.headers,
+    (SELECT r.workflow FROM batch_parts p JOIN segments s ON s.id = p.segment_id JOIN runs r ON r.id = s.run_id
+    WHERE p.batch_id = b.id ORDER BY p.place LIMIT 1) AS workflow
+FROM batches b JOIN packing_keys k ON k.id = b.key_id
 WHERE b.account = ? AND b.due_at IS NOT NULL AND b.state <> 'settled' ORDER BY b.created_at, b.rowid
 
 -- name: withdraw
