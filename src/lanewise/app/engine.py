@@ -61,6 +61,7 @@ class RunRequest:
     skip_bad: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
     deadline: str | None = None  # in the caller's words; None: as policy says
+    dedupe: bool = False  # ask requests of the same content once, and give every asker the answer
 
 
 class Engine:
@@ -156,6 +157,7 @@ class Engine:
             request.workflow,
             tuple(f"{name}={value}" for name, value in sorted(request.tags.items())),
             deadline=request.deadline,
+            dedupe=request.dedupe,
         )
         return Router(policy, self.menus(), caller, now, local_zone(self.environ))
 

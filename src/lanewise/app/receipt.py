@@ -23,6 +23,7 @@ class Receipt:
     refused: int
     unanswered: int
     remaining: int
+    copies: int  # of the requests: those that get the answer of another of the same content
     batches: int
     money: Money
 
@@ -41,6 +42,7 @@ class Receipt:
             "answered": self.answered,
             "refused": self.refused,
             "unanswered": self.unanswered + self.remaining,
+            "copies": self.copies,
             "cost_usd": usd(money.cost_nano),
             "baseline_usd": usd(money.baseline_nano),
             "saving_usd": usd(self.saving_nano),
@@ -64,6 +66,7 @@ def receipt_of(store: Store, runs: list[Run], *, name: str, workflow: str) -> Re
         refused=sum(run.refused for run in runs),
         unanswered=sum(run.unanswered for run in runs),
         remaining=sum(run.remaining for run in runs),
+        copies=sum(run.copies for run in runs),
         batches=sum(len(store.batches(run.id)) for run in runs),
         money=_sum(money),
     )

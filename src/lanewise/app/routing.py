@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from lanewise.app.policies import zone_named
-from lanewise.domain.deadlines import AtOnce, By, Deadline, kept
+from lanewise.domain.deadlines import AT_ONCE, AtOnce, By, Deadline, kept
 from lanewise.domain.decisions import Decision
 from lanewise.domain.lanes import HELD, REALTIME, LaneName
 from lanewise.domain.packing import PackingKey
@@ -33,6 +33,7 @@ class Caller:
     tags: tuple[str, ...] = ()  # such as `team=search`
     key: str = ""
     deadline: str | None = None  # in the caller's words; None: the policy's
+    dedupe: bool = False  # ask requests of the same content once, whatever policy says
 
 
 class Way(NamedTuple):
@@ -120,12 +121,6 @@ class Router:
         """How a request goes that the caller named a model `named` in. Raises `BadInput` with its line."""
         ruling = self.ruling(request.endpoint, named)
         due = self._due(request, ruling)
-        at = kept(due)
-        asked = self.asked[key]
-        asked.requests += 1
-        asked.tokens += tokens_of(len(request.body))
-        if isinstance(due, By) and (asked.earliest is None or due.at < asked.earliest):
-            asked.earliest = due.at
         acts = ruling.percent == 100.0 or ruling.acts(request.caller_id)
         class_of = self._class_of(due)
         known = (key, request.model, ruling.rule, class_of, acts)
@@ -134,7 +129,17 @@ class Router:
             route = self._routes[known] = self._route(
                 request, key, ruling, due, acts=acts, class_of=class_of
             )
-        return Way(route, at)
+        return Way(route, kept(due))
+
+    def count(self, request: Accepted, key: PackingKey, deadline: float | None) -> None:
+        """Note that a request is asked, for what can be promised."""
+        asked = self.asked[key]
+        asked.requests += 1
+        asked.tokens += tokens_of(len(request.body))
+        if deadline is None or deadline == AT_ONCE:
+            return
+        if asked.earliest is None or deadline < asked.earliest:
+            asked.earliest = deadline
 
     def _due(self, request: Accepted, ruling: Ruling) -> Deadline:
         said = request.deadline or self.caller.deadline
@@ -168,7 +173,8 @@ class Router:
         lanes = self._lanes(request, ruling)
         of = Class(key.account, key.provider, key.endpoint, request.model, lanes, _held(ruling))
         choice = self.menus.chooser.choose(of, due, self.now)
-        return Route(_decision(choice, ruling, lanes, of.held, acts=acts), class_of)
+        once = self.caller.dedupe or (ruling.dedupe and acts)
+        return Route(_decision(choice, ruling, lanes, of.held, acts=acts), class_of, once)
 
     def _lanes(self, request: Accepted, ruling: Ruling) -> tuple[LaneName, ...]:
         sold = self.menus.offers(request.dialect, request.endpoint)

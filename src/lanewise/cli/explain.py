@@ -49,6 +49,10 @@ def _tell(engine: Engine, trace: RequestTrace) -> None:
     click.echo(
         f"request {trace.caller_id!r}: line {trace.number} of {run.source}, {trace.length:,} bytes"
     )
+    if trace.original:
+        click.echo(f"  same content as {trace.original!r}: that is asked, and this gets its answer")
+    elif trace.copies:
+        click.echo(f"  {trace.copies:,} other requests of the same content get its answer")
     click.echo(f"  accepted {when(run.created_at)} in run {run.name}, workflow {run.workflow}")
     click.echo(f"  goes to providers as lw-{trace.segment}-{trace.ordinal}")
     for step in trace.tries:

@@ -54,6 +54,11 @@ def input_options(command: F) -> F:
             help="A tag to account by; repeatable.",
         ),
         click.option(
+            "--dedupe",
+            is_flag=True,
+            help="Ask requests of the same content once; each gets the answer.",
+        ),
+        click.option(
             "--deadline",
             metavar="WHEN",
             help="When the answers are needed: 8h, 06:00, tomorrow 06:00, an instant, none or now.",

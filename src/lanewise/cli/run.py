@@ -41,6 +41,7 @@ def run(
     skip_bad: bool,
     tags: tuple[str, ...],
     deadline: str | None,
+    dedupe: bool,
     output: Path | None,
     detach: bool,
     yes: bool,
@@ -73,6 +74,7 @@ def run(
         skip_bad,
         tags,
         deadline,
+        dedupe,
     )
     with engine_from(home) as engine:
         progress = progress_for(quiet=as_json)

@@ -65,8 +65,15 @@ def _saving(item: Receipt) -> str:
 
 
 def _notes(items: Sequence[Receipt]) -> list[str]:
-    return [
+    unpriced = [
         f"{item.run}: {item.money.unpriced:,} answers have no known price and are in no sum"
         for item in items
         if item.money.unpriced
     ]
+    copies = [
+        f"{item.run}: {item.copies:,} answered by another request of the same content; they cost nothing, "
+        "and no saving is claimed for them"
+        for item in items
+        if item.copies
+    ]
+    return unpriced + copies

@@ -30,6 +30,7 @@ def submit(
     skip_bad: bool,
     tags: tuple[str, ...],
     deadline: str | None,
+    dedupe: bool,
     yes: bool,
     max_usd: str | None,
     as_json: bool,
@@ -51,6 +52,7 @@ def submit(
         skip_bad,
         tags,
         deadline,
+        dedupe,
     )
     with engine_from(home) as engine:
         run, new = take(engine, order, Approval(engine, inputs, yes, max_usd))

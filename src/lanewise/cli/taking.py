@@ -32,6 +32,7 @@ class Order:
     skip_bad: bool
     tags: tuple[str, ...] = ()
     deadline: str | None = None
+    dedupe: bool = False
 
 
 def take(
@@ -55,6 +56,7 @@ def take(
         skip_bad=order.skip_bad,
         tags=_tags(order.tags),
         deadline=order.deadline,
+        dedupe=order.dedupe,
     )
     if (known := _known(engine, request, order, sources, options)) is not None:
         return known, False

@@ -36,16 +36,19 @@ class DuplicateWatch:
         if bucket is None:
             self._buckets[hashed & _CHOICE_MASK] = bytearray(entry)
             return None
-        at = _find(bucket, entry[:_KEY])
+        at = entry_at(bucket, entry[:_KEY], _ENTRY)
         if at >= 0:
             return int.from_bytes(bucket[at + _KEY : at + _ENTRY], "little")
         bucket += entry
         return None
 
 
-def _find(bucket: bytearray, key: bytes) -> int:
-    """Where the entry with that key begins, or -1; the key's bytes may also lie across entries."""
+def entry_at(bucket: bytearray, key: bytes, size: int) -> int:
+    """Where the entry of `size` bytes that begins with that key is, or -1.
+
+    The key's bytes may also lie across entries.
+    """
     at = bucket.find(key)
-    while at >= 0 and at % _ENTRY:
+    while at >= 0 and at % size:
         at = bucket.find(key, at + 1)
     return at

@@ -15,6 +15,7 @@ from lanewise.domain.packing import Frame, Limits, PackingKey
 from lanewise.errors import BadInput
 from lanewise.failpoints import reach
 from lanewise.intake import Accepted, Broken
+from lanewise.lanes.originals import Originals
 from lanewise.lanes.shift import Rules, narrowed
 from lanewise.providers import dialects, registry
 from lanewise.store.nouns import UNDECIDED, AccountRow, NewRun, Route, Run
@@ -55,9 +56,13 @@ class Router(Protocol):
         """
         ...
 
+    def count(self, request: Accepted, key: PackingKey, deadline: float | None) -> None:
+        """Told of each request that is asked, which copies are not."""
+        ...
+
 
 class Gate(Protocol):
-    """Sees every request on its way in, and decides on the run before it is accepted."""
+    """Sees every request that is asked on its way in, and decides on the run before it is accepted."""
 
     def add(self, request: Accepted) -> int:
         """Count one request; returns its input tokens, 0 where they were not counted."""
@@ -91,6 +96,7 @@ class _Sorter:
     known: dict[tuple[str, str, str], tuple[PackingKey, Frame, Limits]] = field(
         default_factory=dict
     )
+    originals: Originals = field(default_factory=Originals)
 
     def place(self, dialect: str, endpoint: str, model: str) -> tuple[PackingKey, Frame, Limits]:
         """The packing key, frame and limits for a request."""
@@ -105,12 +111,18 @@ class _Sorter:
         if self.router is not None and (asked := self.router.renamed(line)) is not line:
             line, content = asked, hashlib.sha256(asked.body).digest()
         key, frame, limits = self.place(line.dialect, line.endpoint, line.model)
-        route, deadline, prefix = UNDECIDED, None, None
+        route, deadline, prefix, mark = UNDECIDED, None, None, b""
         if self.router is not None:
             route, deadline = self.router.way(line, key, named)
+            if route.once:
+                mark = self.originals.mark(content, key, route, deadline)
+                if (original := self.originals.find(mark)) is not None:
+                    draft.copy(original, number=line.number, caller_id=line.caller_id)
+                    return
+            self.router.count(line, key, deadline)
             if route.decision.caching:
                 prefix = prefix_of(line.dialect, line.endpoint, line.model, line.body)
-        draft.append(
+        place = draft.append(
             key,
             frame,
             limits,
@@ -124,6 +136,8 @@ class _Sorter:
             deadline=deadline,
             prefix=0 if prefix is None else prefix.hash,
         )
+        if mark:
+            self.originals.add(mark, place)
 
     def _new(self, dialect: str, endpoint: str, model: str) -> tuple[PackingKey, Frame, Limits]:
         payer = self.payers(dialect)

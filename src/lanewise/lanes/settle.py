@@ -10,7 +10,7 @@ again, a bounded number of times, or gets its final result here.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 
 from lanewise.domain.batches import GONE, Collected
@@ -26,6 +26,7 @@ from lanewise.lanes.bounds import upper_bounds
 from lanewise.lanes.prices import Prices
 from lanewise.lanes.shift import Shift
 from lanewise.policy import asking
+from lanewise.store.copies import among
 from lanewise.store.nouns import Contents, Observed, Outcome, PlacedPart, Settlement, Tally, Waiting
 from lanewise.store.places import Places
 from lanewise.store.records import RecordTable
@@ -203,13 +204,15 @@ class _Sorting:
         self._contents, self._records = contents, reading.records
         self._elsewhere = reading.elsewhere
         self._unasked = shift.store.unasked(batch.id) if batch.receipt is None else None
-        self.tallies: dict[RunId, list[int]] = defaultdict(lambda: [0, 0, 0])
+        self._copies = shift.store.copies
+        self.tallies: dict[RunId, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
         self.waiting: list[Waiting] = []
         self.outcomes: list[Outcome] = []
 
     def part(self, part: PlacedPart) -> None:
         """Sort the requests of one part."""
-        for (verdict, asked), ordinals in self._left(part).items():
+        copies = self._copies(part.segment)
+        for (verdict, asked), ordinals in self._left(part, copies).items():
             chosen = Ordinals.of(ordinals)
             if not asked:
                 self.waiting.append(Waiting(part.segment, part.tries, chosen))
@@ -220,20 +223,26 @@ class _Sorting:
             else:
                 code, message = asking.reason(verdict, tries=part.tries, results_gone=self._gone)
                 self.outcomes.append(Outcome(part.segment, chosen, verdict, code, message))
-                self.tallies[part.run][2] += len(ordinals)
+                self._add(part.run, 2, len(ordinals), among(copies, chosen))
 
-    def _left(self, part: PlacedPart) -> dict[tuple[Verdict, bool], list[int]]:
+    def _add(self, run: RunId, which: int, asked: int, copies: int) -> None:
+        counts = self.tallies[run]
+        counts[which] += asked + copies
+        counts[3] += copies
+
+    def _left(
+        self, part: PlacedPart, copies: Mapping[int, int]
+    ) -> dict[tuple[Verdict, bool], list[int]]:
         """Count answered and refused; the ordinals of the others by verdict, and whether they were asked."""
         left: dict[tuple[Verdict, bool], list[int]] = defaultdict(list)
-        counts = self.tallies[part.run]
         for position, ordinal in enumerate(part.ordinals, start=part.start):
             verdict = self._records.verdict(position)
             if verdict is Verdict.SURPLUS or position in self._elsewhere:
                 continue
             if verdict is Verdict.ANSWERED:
-                counts[0] += 1
+                self._add(part.run, 0, 1, copies.get(ordinal, 0))
             elif verdict is Verdict.REFUSED:
-                counts[1] += 1
+                self._add(part.run, 1, 1, copies.get(ordinal, 0))
             elif not self._contents.rescued:  # else it waits, or is asked, in another batch
                 left[(verdict, self._was_asked(verdict, position))].append(ordinal)
         return left
@@ -252,10 +261,12 @@ def _late(shift: Shift, contents: Contents, reading: Reading) -> dict[RunId, int
     if contents.deadline is None or now <= contents.deadline:
         return late
     for part in contents.parts:
-        facts = shift.store.sizes(part.segment, part.ordinals)
-        for position, request in enumerate(facts, start=part.start):
+        facts = zip(part.ordinals, shift.store.sizes(part.segment, part.ordinals), strict=True)
+        copies = shift.store.copies(part.segment)
+        for position, (ordinal, request) in enumerate(facts, start=part.start):
             answered = reading.records.verdict(position) is Verdict.ANSWERED
-            late[part.run] += answered and AT_ONCE < request.deadline < now
+            if answered and AT_ONCE < request.deadline < now:
+                late[part.run] += 1 + copies.get(ordinal, 0)  # a copy has the same deadline
     return late
 
 

@@ -43,7 +43,7 @@ class Run:
     asked: str = ""  # the deadline in the caller's words
     deadline: float | None = None  # the earliest of its requests; None for whenever
     late: int = 0  # answered after their deadline
-    copies: int = 0  # answered by another request of the same content
+    copies: int = 0  # of its requests: those that get the answer of another, of the same content
 
     @property
     def remaining(self) -> int:
@@ -60,6 +60,7 @@ class Route:
 
     decision: Decision
     deadline_class: int = 0
+    once: bool = False  # whether those of the same content are asked once
 
 
 UNDECIDED: Final = Route(
@@ -217,11 +218,21 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many requests of a run got their final result in one commit."""
+    """How many requests of a run got their final result in one commit, each with its copies."""
 
     answered: int = 0
     refused: int = 0
     unanswered: int = 0
+    copies: int = 0  # how many of all these are copies
+
+    def __add__(self, other: Tally) -> Tally:
+        """Both together."""
+        return Tally(
+            self.answered + other.answered,
+            self.refused + other.refused,
+            self.unanswered + other.unanswered,
+            self.copies + other.copies,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,3 +364,7 @@ class RequestTrace:
     outcome: Outcome | None
     deadline: float | None = None
     decision: Decision | None = None
+    copies: int = 0  # other requests of the run that get its answer
+    original: str = (
+        ""  # of a copy: the caller's id of the request that is asked, whose story this is
+    )

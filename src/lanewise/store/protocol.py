@@ -93,13 +93,17 @@ class Draft(Protocol):
         route: Route = UNDECIDED,
         deadline: float | None = None,
         prefix: int = 0,
-    ) -> None:
+    ) -> int:
         """Add one request; `tokens` is its input as counted here, 0 if it was not.
 
         `prefix`: the group of requests that share a beginning which providers cache, 0 for none.
 
-        Raises `BadInput` when it can never fit a batch.
+        Returns its place in the draft, for `copy`. Raises `BadInput` when it can never fit a batch.
         """
+        ...
+
+    def copy(self, place: int, *, number: int, caller_id: str) -> None:
+        """Add a request that is not asked itself: it gets the answer of the one at `place`."""
         ...
 
     def commit(self, run: NewRun, accounts: Sequence[AccountRow]) -> tuple[Run, bool]:
@@ -276,6 +280,10 @@ class Store(Protocol):
 
     def sizes(self, segment: SegmentId, ordinals: Ordinals) -> Iterator[Sized]:
         """What each of these requests counts, in order."""
+        ...
+
+    def copies(self, segment: SegmentId) -> Mapping[int, int]:
+        """How many copies there are of each of its requests that has any, by ordinal."""
         ...
 
     def line(self, segment: SegmentId, ordinal: int) -> bytes:

@@ -15,8 +15,9 @@ from lanewise.domain.results import Verdict
 from lanewise.errors import LeaseLost
 from lanewise.pricing.kept import KeptPrice, rates_text
 from lanewise.store.books import LedgerRow
+from lanewise.store.copies import among, counts_from
 from lanewise.store.disk import explained, make_private
-from lanewise.store.nouns import ConflictingReceipt, Lease, Outcome, Waiting
+from lanewise.store.nouns import ConflictingReceipt, Lease, Outcome, Tally, Waiting
 from lanewise.store.segments import Segment
 from lanewise.store.sqlite.connection import Database
 from lanewise.store.sqlite.queries import queries
@@ -38,7 +39,10 @@ class Operations:
                 make_private(self.home / name)
 
     def _segment(self, run: RunId, segment: SegmentId) -> Segment:
-        return Segment(self.home / "segments" / run, segment)
+        return Segment(self._run_directory(run), segment)
+
+    def _run_directory(self, run: RunId) -> Path:
+        return self.home / "segments" / run
 
     def _batch_directory(self, batch: BatchId) -> Path:
         return self.home / "batches" / batch
@@ -114,19 +118,30 @@ class Operations:
             ),
         )  # fmt: skip
 
-    def _count(
-        self, run: RunId, now: float, *, answered: int, refused: int, unanswered: int, late: int = 0
-    ) -> None:
+    def copies(self, segment: SegmentId) -> dict[int, int]:
+        """How many copies there are of each of its requests that has any, by ordinal."""
+        return counts_from(self._db.one(self._books["segment"], (segment,))["copies"])
+
+    def _tally(self, segment: SegmentId, ordinals: Ordinals, *, refused: bool = False) -> Tally:
+        """What it counts that these got a final result that is no answer: each with its copies."""
+        copies = among(self.copies(segment), ordinals)
+        count = len(ordinals) + copies
+        return Tally(refused=count, copies=copies) if refused else Tally(0, 0, count, copies)
+
+    def _count(self, run: RunId, now: float, tally: Tally, *, late: int = 0) -> None:
         """Add final results to a run; the last one finishes it."""
-        self._db.execute(self._runs["count"], (answered, refused, unanswered, late, run))
+        self._db.execute(
+            self._runs["count"],
+            (tally.answered, tally.refused, tally.unanswered, tally.copies, late, run),
+        )
         if self._db.execute(self._runs["finish"], (now, run)).rowcount:
             self._event(now, "run.finished", run)
 
     def _wait_or_end(
         self, waiting: list[tuple[RunId, Waiting]], batch: BatchId | None, now: float
-    ) -> dict[RunId, int]:
-        """Queue what belongs to open runs; for cancelled runs it ends here. Returns how many ended."""
-        ended: dict[RunId, int] = {}
+    ) -> dict[RunId, Tally]:
+        """Queue what belongs to open runs; for cancelled runs it ends here. Returns what ended."""
+        ended: dict[RunId, Tally] = {}
         for run, entry in waiting:
             state = self._db.one(self._runs["run"], (run,))["state"]
             if state != "cancelling":
@@ -137,7 +152,7 @@ class Operations:
                 entry.segment, entry.ordinals, Verdict.CANCELLED, "cancelled", message
             )
             self._put_outcome(outcome, batch, now)
-            ended[run] = ended.get(run, 0) + len(entry.ordinals)
+            ended[run] = ended.get(run, Tally()) + self._tally(entry.segment, entry.ordinals)
         return ended
 
     def _run_of(self, segment: SegmentId) -> RunId:

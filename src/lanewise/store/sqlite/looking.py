@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from lanewise.domain.batches import LIVE
 from lanewise.domain.ids import BatchId, RunId, SegmentId
 from lanewise.domain.ordinals import Ordinals
 from lanewise.domain.results import Verdict
+from lanewise.store.copies import Copy, read_copies
 from lanewise.store.nouns import BatchRow, Event, Outcome, RequestTrace, Run, Trace
 from lanewise.store.records import Record, Records
 from lanewise.store.sqlite.answers import Spans
@@ -54,7 +56,20 @@ class LookingOperations(Operations):
             for ordinal, name in enumerate(reader.caller_ids()):
                 if name == caller_id:
                     found.append(self._trace(owner, segment, ordinal, name))
-        return found
+        return found + [self._copied(owner, copy) for copy in self._copies_named(owner, caller_id)]
+
+    def _copies_named(self, run: Run, caller_id: str) -> list[Copy]:
+        directory = self._run_directory(run.id)
+        if run.copies == 0 or not directory.is_dir():
+            return []
+        return [copy for copy in read_copies(directory) if copy.caller_id == caller_id]
+
+    def _copied(self, run: Run, copy: Copy) -> RequestTrace:
+        """The story of a copy is that of the request that is asked."""
+        [asked] = self.trace_ours(run.id, copy.segment, copy.ordinal)
+        return replace(
+            asked, caller_id=copy.caller_id, number=copy.number, original=asked.caller_id
+        )
 
     def trace_ours(self, run: RunId, segment: SegmentId, ordinal: int) -> list[RequestTrace]:
         """The same, by the id that providers see; empty if it is not of this run."""
@@ -87,7 +102,7 @@ class LookingOperations(Operations):
         return RequestTrace(
             run, name, entry.number, segment, ordinal, entry.length, waiting, tuple(tries),
             self._outcome_at(segment, ordinal), entry.deadline or None,
-            self.decisions().get(entry.decision),
+            self.decisions().get(entry.decision), self.copies(segment).get(ordinal, 0),
         )  # fmt: skip
 
     def _one_batch(self, batch: str) -> Any:

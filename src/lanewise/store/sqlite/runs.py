@@ -19,8 +19,18 @@ from lanewise.domain.results import Verdict
 from lanewise.errors import BadInput
 from lanewise.failpoints import reach
 from lanewise.store.books import Cap
+from lanewise.store.copies import Copy, CopyCounts, CopyWriter
 from lanewise.store.disk import FileLock, explained, make_private, sync_directory
-from lanewise.store.nouns import UNDECIDED, AccountRow, NewRun, Outcome, Route, Run, Waiting
+from lanewise.store.nouns import (
+    UNDECIDED,
+    AccountRow,
+    NewRun,
+    Outcome,
+    Route,
+    Run,
+    Tally,
+    Waiting,
+)
 from lanewise.store.protocol import Draft
 from lanewise.store.segments import SegmentWriter
 from lanewise.store.sqlite.books import BookOperations
@@ -28,6 +38,7 @@ from lanewise.store.sqlite.rows import batch_of, run_of
 
 WRITING: Final = ".writing"
 _BUFFER_ALL: Final = 8 * 1024 * 1024
+_ORDINAL_BITS: Final = 32  # of a place in a draft; above them, which segment
 _LOOK_EVERY: Final = 250  # requests between two places where a crash test may strike
 
 
@@ -47,7 +58,9 @@ class RunOperations(BookOperations):
     ) -> tuple[Run, bool]:
         """Make a draft visible, or find that it is known; one transaction."""
         with self._db.transaction():
-            if (known := self._known(new, sum(s.requests for s in sealed))) is not None:
+            if (
+                known := self._known(new, sum(s.requests + s.copies.total for s in sealed))
+            ) is not None:
                 return known, False
             self._require_room(new)
             self._insert(run_id, new, accounts, sealed)
@@ -84,7 +97,8 @@ class RunOperations(BookOperations):
                     json.dumps(key.headers),
                 ),
             )
-        requests = sum(segment.requests for segment in sealed)
+        copies = sum(segment.copies.total for segment in sealed)
+        requests = sum(segment.requests for segment in sealed) + copies
         size = sum(segment.bodies for segment in sealed)
         name = new.name or self._free_name(f"{_slug(new.workflow)}-{new.digest[:8]}")
         self._db.execute(
@@ -102,6 +116,7 @@ class RunOperations(BookOperations):
                 new.reserve_nano,
                 new.asked,
                 min((s.deadline for s in sealed if s.deadline is not None), default=None),
+                copies,
             ),
         )
         for item in sealed:
@@ -110,6 +125,7 @@ class RunOperations(BookOperations):
                 (
                     item.id, run_id, item.key.id, item.requests, item.bytes, item.units,
                     item.first_sequence, item.deadline, item.decision, item.prefixes,
+                    item.copies.encode(),
                 ),
             )  # fmt: skip
             self._put_waiting(Waiting(item.id, 0, Ordinals.span(0, item.requests)))
@@ -157,13 +173,12 @@ class RunOperations(BookOperations):
             return run_of(self._db.one(self._runs["run"], (run,)))
 
     def _end_waiting(self, run: RunId, now: float) -> None:
-        ended = 0
+        ended = Tally()
         for row in self._db.all(self._runs["waiting_of_run"], (run,)):
             ordinals = Ordinals.decode(row["ordinals"])
-            self._end(SegmentId(row["segment_id"]), ordinals, None, now)
-            ended += len(ordinals)
+            ended += self._end(SegmentId(row["segment_id"]), ordinals, None, now)
         self._db.execute(self._runs["clear_waiting_of_run"], (run,))
-        self._count(run, now, answered=0, refused=0, unanswered=ended)
+        self._count(run, now, ended)
 
     def _end_packed(self, now: float) -> None:
         """Batches of cancelled runs that have not left this machine never will."""
@@ -174,18 +189,17 @@ class RunOperations(BookOperations):
             self._event(now, "batch.cancelled", batch.id, "its runs were cancelled")
             for part in self._db.all(self._work["parts"], (batch.id,)):
                 ordinals = Ordinals.decode(part["ordinals"])
-                self._end(SegmentId(part["segment_id"]), ordinals, batch.id, now)
-                self._count(
-                    RunId(part["run_id"]), now, answered=0, refused=0, unanswered=len(ordinals)
-                )
+                ended = self._end(SegmentId(part["segment_id"]), ordinals, batch.id, now)
+                self._count(RunId(part["run_id"]), now, ended)
 
     def _end(
         self, segment: SegmentId, ordinals: Ordinals, batch: BatchId | None, now: float
-    ) -> None:
+    ) -> Tally:
         message = "the run was cancelled before it was sent"
         self._put_outcome(
             Outcome(segment, ordinals, Verdict.CANCELLED, "cancelled", message), batch, now
         )
+        return self._tally(segment, ordinals)
 
     def retry_run(self, run: RunId, now: float, *, refused: bool, caps: Sequence[Cap] = ()) -> int:
         """Ask again what ended without an answer (and what was refused); returns how many."""
@@ -196,16 +210,19 @@ class RunOperations(BookOperations):
                 # a refusal that was asked about again counts by what came of that
                 records = self._refused_records(run, besides=unanswered)
                 again += [self._take_back(run, refused=True), records]
-            counts = [sum(len(ordinals) for ordinals in found.values()) for found in again]
-            if sum(counts) == 0:
-                return 0
-            self._db.execute(self._runs["reopen"], (sum(counts[1:]), counts[0], run))
+            count, reopened = 0, Tally()
             for found in again:
                 for segment, ordinals in found.items():
                     self._put_waiting(Waiting(segment, 0, ordinals))
-            self._event(now, "run.retried", run, f"{sum(counts):,} requests are asked again")
+                    reopened += self._tally(segment, ordinals, refused=found is not unanswered)
+                    count += len(ordinals)
+            if count == 0:
+                return 0
+            back = (reopened.refused, reopened.unanswered, reopened.copies)
+            self._db.execute(self._runs["reopen"], (*back, run))
+            self._event(now, "run.retried", run, f"{count:,} requests are asked again")
             self._require_none_exceeded(caps)
-            return sum(counts)
+            return count
 
     def _take_back(self, run: RunId, *, refused: bool) -> dict[SegmentId, Ordinals]:
         """Remove the outcomes of a run that are (or are not) refusals; returns whose they were."""
@@ -249,15 +266,18 @@ class Sealed:
         route: Route,
         decision: int,
         writer: SegmentWriter,
+        *,
         first_sequence: int,
+        index: int,
     ) -> None:
         self.id = writer.segment
         self.key, self.route, self.decision = key, route, decision
         self.writer = writer
-        self.first_sequence = first_sequence
+        self.first_sequence, self.index = first_sequence, index
         self.bodies = 0
         self.prefixes = 0
         self.deadline: float | None = None  # the earliest of its requests
+        self.copies = CopyCounts()
 
     @property
     def requests(self) -> int:
@@ -286,9 +306,10 @@ class FileDraft:
         self._directory: Path = runs.home / "segments" / self.id
         self._open: dict[tuple[PackingKey, Route], Sealed] = {}
         self._last: Sealed | None = None  # most inputs have long stretches of one key
-        self._sealed: list[Sealed] = []
+        self._segments: list[Sealed] = []  # in the order of their first requests
         self._syncs: list[Future[None]] = []
         self._syncer = ThreadPoolExecutor(1, thread_name_prefix="lanewise-sync")
+        self._copies = CopyWriter(self._directory)
         # In a transaction, so that no sweep sees the directory before its mark.
         with runs.alone(), explained("accepting requests", self._home):
             make_private(self._directory)
@@ -310,7 +331,7 @@ class FileDraft:
         route: Route = UNDECIDED,
         deadline: float | None = None,
         prefix: int = 0,
-    ) -> None:
+    ) -> int:
         """Add one request; see `lanewise.store.protocol.Draft`."""
         current = self._last
         if current is None or current.key is not key or current.route is not route:
@@ -334,6 +355,19 @@ class FileDraft:
             current.deadline = deadline
         self._last = current
         current.bodies += len(body)
+        self._added()
+        return current.index << _ORDINAL_BITS | current.requests - 1
+
+    def copy(self, place: int, *, number: int, caller_id: str) -> None:
+        """Add a request that gets another's answer; see `lanewise.store.protocol.Draft`."""
+        segment = self._segments[place >> _ORDINAL_BITS]
+        ordinal = place & (1 << _ORDINAL_BITS) - 1
+        segment.copies.add(ordinal)
+        with explained("accepting requests", self._home):
+            self._copies.append(Copy(self.requests, number, caller_id, segment.id, ordinal))
+        self._added()
+
+    def _added(self) -> None:
         self.requests += 1
         if self.requests % _LOOK_EVERY == 0:
             with explained("accepting requests", self._home):
@@ -365,14 +399,19 @@ class FileDraft:
                 f"line {number}: the request is {size:,} bytes; {key.provider} takes at most {limit:,}"
             )
         fresh = self._open[(key, route)] = Sealed(
-            key, route, self._runs.number_of(route.decision), writer, self.requests
+            key,
+            route,
+            self._runs.number_of(route.decision),
+            writer,
+            first_sequence=self.requests,
+            index=len(self._segments),
         )
+        self._segments.append(fresh)
         return fresh
 
     def _seal(self, segment: Sealed) -> None:
         with explained("accepting requests", self._home):
             segment.writer.flush()
-        self._sealed.append(segment)
         self._syncs.append(self._syncer.submit(segment.writer.sync))
 
     def commit(self, run: NewRun, accounts: Sequence[AccountRow]) -> tuple[Run, bool]:
@@ -381,13 +420,13 @@ class FileDraft:
             self._seal(segment)
         self._open.clear()
         with explained("accepting requests", self._home):
+            self._copies.sync()
             for sync in self._syncs:
                 sync.result()
             self._syncer.shutdown()
             sync_directory(self._directory)
             sync_directory(self._directory.parent)
-        self._sealed.sort(key=lambda segment: segment.first_sequence)
-        committed, new = self._runs.commit_run(self.id, run, accounts, self._sealed)
+        committed, new = self._runs.commit_run(self.id, run, accounts, self._segments)
         if new:
             self._alive.remove()
         else:

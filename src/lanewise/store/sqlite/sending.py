@@ -112,7 +112,7 @@ class SendingOperations(WorkOperations):
                 if (rest := part.ordinals - final.get(part.segment, Ordinals()))
             ]
             for run, ended in self._wait_or_end(owned, batch, now).items():
-                self._count(run, now, answered=0, refused=0, unanswered=ended)
+                self._count(run, now, ended)
             count = sum(len(entry.ordinals) for _, entry in owned)
             self._event(
                 now, "batch.rescued", batch, f"{count:,} requests are asked elsewhere: {why}"

@@ -12,7 +12,7 @@ from lanewise.domain.batches import Collected, Settled
 from lanewise.domain.ids import BatchId
 from lanewise.domain.usage import Usage
 from lanewise.store.disk import explained, make_private, open_private, replace_durably, write_all
-from lanewise.store.nouns import Lease, Observed, Settlement
+from lanewise.store.nouns import Lease, Observed, Settlement, Tally
 from lanewise.store.protocol import ResultFile
 from lanewise.store.sqlite.base import Operations
 
@@ -70,15 +70,10 @@ class SettlingOperations(Operations):
             self._book(after.id, settlement.ledger, now)
             owned = [(self._run_of(entry.segment), entry) for entry in settlement.waiting]
             ended = self._wait_or_end(owned, after.id, now)
-            for run, tally in settlement.tallies.items():
-                self._count(
-                    run,
-                    now,
-                    answered=tally.answered,
-                    refused=tally.refused,
-                    unanswered=tally.unanswered + ended.get(run, 0),
-                    late=settlement.late.get(run, 0),
-                )
+            for run in {**settlement.tallies, **ended}:
+                late = settlement.late.get(run, 0)
+                tally = settlement.tallies.get(run, Tally()) + ended.get(run, Tally())
+                self._count(run, now, tally, late=late)
 
 
 class PartFile:

@@ -255,17 +255,11 @@ class WorkOperations(Operations):
             for outcome in outcomes:
                 self._put_outcome(outcome, after.id, now)
                 refused = outcome.verdict.final
-                count = len(outcome.ordinals)
-                self._count(
-                    self._run_of(outcome.segment),
-                    now,
-                    answered=0,
-                    refused=count if refused else 0,
-                    unanswered=0 if refused else count,
-                )
+                tally = self._tally(outcome.segment, outcome.ordinals, refused=refused)
+                self._count(self._run_of(outcome.segment), now, tally)
             owned = [(self._run_of(entry.segment), entry) for entry in waiting]
             for run, ended in self._wait_or_end(owned, after.id, now).items():
-                self._count(run, now, answered=0, refused=0, unanswered=ended)
+                self._count(run, now, ended)
 
     def learn(self, account: AccountId, subject: str, name: str, value: int, now: float) -> None:
         """Remember a limit the provider let slip; the newest value counts."""

@@ -91,7 +91,7 @@ WHERE l.workflow = ? AND l.model = ? AND l.at >= ? AND l.kind = 'answer' AND b.c
 SELECT coalesce(sum(cost_nano), 0) FROM ledger WHERE at >= ?1 AND (?2 IS NULL OR workflow = ?2)
 
 -- name: reserved
-SELECT reserved_nano, requests, answered + refused + unanswered AS done FROM runs
+SELECT reserved_nano, requests - copies AS requests, answered + refused + unanswered - copied AS done FROM runs
 WHERE state <> 'finished' AND reserved_nano > 0 AND (?1 IS NULL OR workflow = ?1)
 
 -- name: add_event

@@ -9,13 +9,13 @@ VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
 
 -- name: add_run
 INSERT INTO runs (id, name, workflow, digest, source, requests, bytes, state, created_at, tags, reserved_nano,
-    asked, deadline)
-VALUES (?, ?, ?, ?, ?, ?, ?, 'open', ?, ?, ?, ?, ?)
+    asked, deadline, copies)
+VALUES (?, ?, ?, ?, ?, ?, ?, 'open', ?, ?, ?, ?, ?, ?)
 
 -- name: add_segment
 INSERT INTO segments (id, run_id, key_id, requests, bytes, units, first_sequence, state, deadline, decision,
-    prefixes)
-VALUES (?, ?, ?, ?, ?, ?, ?, 'sealed', ?, ?, ?)
+    prefixes, copies)
+VALUES (?, ?, ?, ?, ?, ?, ?, 'sealed', ?, ?, ?, ?)
 
 -- name: add_decision
 INSERT INTO decisions (key, lane, wanted, lanes, rule, policy, why, held, caching)
@@ -48,7 +48,8 @@ SELECT * FROM runs WHERE state <> 'finished' ORDER BY created_at DESC, rowid DES
 SELECT * FROM runs WHERE id = ?
 
 -- name: count
-UPDATE runs SET answered = answered + ?, refused = refused + ?, unanswered = unanswered + ?, late = late + ?
+UPDATE runs SET answered = answered + ?, refused = refused + ?, unanswered = unanswered + ?, copied = copied + ?,
+    late = late + ?
 WHERE id = ?
 
 -- name: finish
@@ -59,7 +60,8 @@ WHERE id = ? AND state <> 'finished' AND answered + refused + unanswered = reque
 UPDATE runs SET state = 'cancelling' WHERE id = ? AND state = 'open'
 
 -- name: reopen
-UPDATE runs SET state = 'open', finished_at = NULL, refused = refused - ?, unanswered = unanswered - ?
+UPDATE runs SET state = 'open', finished_at = NULL, refused = refused - ?, unanswered = unanswered - ?,
+    copied = copied - ?
 WHERE id = ?
 
 -- name: waiting_of_run

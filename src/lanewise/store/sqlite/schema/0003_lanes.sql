@@ -18,13 +18,17 @@ CREATE TABLE decisions (
 ALTER TABLE runs ADD COLUMN asked TEXT NOT NULL DEFAULT '';
 ALTER TABLE runs ADD COLUMN deadline REAL;
 ALTER TABLE runs ADD COLUMN late INTEGER NOT NULL DEFAULT 0;
--- Requests that are asked once for several askers: how many askers are answered by another's request.
+-- Requests that get another's answer, being of the same content: how many of `requests`, and how many of
+-- those have their final result. They are in no segment.
 ALTER TABLE runs ADD COLUMN copies INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN copied INTEGER NOT NULL DEFAULT 0 CHECK (copied BETWEEN 0 AND copies);
 
 ALTER TABLE segments ADD COLUMN deadline REAL;
 ALTER TABLE segments ADD COLUMN decision INTEGER REFERENCES decisions (id);
 -- How many of its requests belong to a prefix group: most segments have none, and are packed unread.
 ALTER TABLE segments ADD COLUMN prefixes INTEGER NOT NULL DEFAULT 0;
+-- How many copies its requests have: pairs of ordinal and count, NULL where there are none.
+ALTER TABLE segments ADD COLUMN copies BLOB;
 
 -- `rescued_at`: what it had not answered was given to another batch, and this one goes on: the first final
 -- outcome of a request wins. `after_batch`: it waits for that one, which warms the prompt cache for it.
