@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
@@ -17,6 +17,7 @@ from lanewise.domain.lanes import BATCH
 from lanewise.domain.packing import Frame, Limits, PackingKey
 from lanewise.domain.results import Verdict
 from lanewise.domain.usage import Usage
+from lanewise.store.copies import among
 from lanewise.store.nouns import (
     AccountRow,
     Lease,
@@ -60,10 +61,21 @@ class Desk:
         assert lease is not None
         return lease
 
-    def draft_of(self, count: int, *, key: PackingKey = KEY, tokens: Sequence[int] = ()) -> Draft:
+    def draft_of(
+        self,
+        count: int,
+        *,
+        key: PackingKey = KEY,
+        tokens: Sequence[int] = (),
+        copies: Sequence[int] = (),
+    ) -> Draft:
         draft = self.store.draft()
-        for number, counted in zip_longest(range(count), tokens, fillvalue=0):
+        places = [
             append(draft, number, key=key, tokens=counted)
+            for number, counted in zip_longest(range(count), tokens, fillvalue=0)
+        ]
+        for number, asked in enumerate(copies, start=count):
+            draft.copy(places[asked], number=number + 1, caller_id=f"r{number}")
         return draft
 
     def accept(
@@ -73,9 +85,10 @@ class Desk:
         key: PackingKey = KEY,
         digest: str = "",
         tokens: Sequence[int] = (),
+        copies: Sequence[int] = (),
         **new: Any,
     ) -> Run:
-        draft = self.draft_of(count, key=key, tokens=tokens)
+        draft = self.draft_of(count, key=key, tokens=tokens, copies=copies)
         wanted = NewRun("w", digest or fresh_id(), "test", now=1.0, **new)
         run, _ = draft.commit(wanted, [AccountRow(key.account, "openai", "http://x")])
         return run
@@ -140,14 +153,15 @@ class Desk:
 
 def append(
     draft: Any, number: int, *, key: PackingKey = KEY, body: bytes | None = None, tokens: int = 0
-) -> None:
-    """One request into a draft."""
+) -> int:
+    """One request into a draft; returns its place."""
     content = body or b'{"model":"m","n":%d}' % number
     digest = hashlib.sha256(content).digest()
-    draft.append(
+    place: int = draft.append(
         key, FRAME, LIMITS, content, digest, number=number + 1, caller_id=f"r{number}", units=1,
         tokens=tokens,
     )  # fmt: skip
+    return place
 
 
 def settlement_of(
@@ -168,11 +182,18 @@ def settlement_of(
             waiting.append(Waiting(part.segment, part.tries + 1, left))
         elif left:
             outcomes.append(Outcome(part.segment, left, Verdict.MISSING, "no_result", "none came"))
-        counts = list(found.values())
+        copies = desk.store.copies(part.segment)
+
+        def asking(wanted: Ordinals, copies: Mapping[int, int] = copies) -> int:
+            return len(wanted) + among(copies, wanted)
+
+        answered, refused = (
+            Ordinals.of(n for n, verdict in found.items() if verdict is wanted)
+            for wanted in (Verdict.ANSWERED, Verdict.REFUSED)
+        )
+        final = answered | refused if again else answered | refused | left
         tallies[part.run] = Tally(
-            counts.count(Verdict.ANSWERED),
-            counts.count(Verdict.REFUSED),
-            0 if again else len(left),
+            asking(answered), asking(refused), 0 if again else asking(left), among(copies, final)
         )
     return Settlement(table, (), tallies, tuple(waiting), tuple(outcomes))
 

@@ -13,7 +13,7 @@ from lanewise.domain.packing import Limits
 from lanewise.domain.results import Verdict
 from lanewise.domain.usage import Usage
 from lanewise.errors import BadInput, LeaseLost
-from lanewise.store.books import LedgerRow
+from lanewise.store.books import Cap, LedgerRow
 from lanewise.store.nouns import AccountRow, ConflictingReceipt, Observed, Outcome, Stray, Waiting
 
 ACCOUNT = AccountId("openai-test")
@@ -70,6 +70,87 @@ def test_a_name_belongs_to_one_content(desk: Any) -> None:
     with pytest.raises(BadInput, match="nightly"):
         desk.accept(3, digest="other", name="nightly")
     assert len(desk.store.runs()) == 1
+
+
+# -- copies -----------------------------------------------------------------------------------------
+def test_a_copy_is_counted_as_a_request_is_in_no_queue_and_gets_the_answer_in_its_place(
+    desk: Any,
+) -> None:
+    run = desk.accept(6, copies=[1, 5, 1])
+    assert (run.requests, run.copies) == (9, 3)
+    assert sum(len(group.waiting.ordinals) for group in desk.store.waiting(ACCOUNT, 1e9)) == 6
+    for batch_id in desk.pack():
+        count = desk.store.contents(batch_id).requests
+        desk.settle(batch_id, [A, R, M, A][:count])
+    done = desk.open().run_named(run.name)
+    assert (done.state, done.answered, done.refused, done.unanswered) == ("finished", 3, 5, 1)
+    answers = list(desk.store.answers(run.id))
+    assert [answer.caller_id for answer in answers] == [f"r{n}" for n in range(9)]
+    assert [answer.number for answer in answers] == list(range(1, 10))
+    for copy, asked in ((6, 1), (7, 5), (8, 1)):
+        assert answers[copy].line == answers[asked].line
+        assert answers[copy].verdict is answers[asked].verdict is R
+
+
+def test_copies_are_cancelled_and_asked_about_again_with_their_original(desk: Any) -> None:
+    run = desk.accept(2, copies=[0, 0, 0])
+    done = desk.store.cancel_run(run.id, 5.0)
+    assert (done.state, done.unanswered) == ("finished", 5)
+    assert {answer.outcome.code for answer in desk.store.answers(run.id)} == {"cancelled"}
+    assert desk.store.retry_run(run.id, 6.0, refused=False) == 2
+    assert desk.store.run_named(run.name).remaining == 5
+    [batch_id] = desk.pack()
+    desk.settle(batch_id, [A, R])
+    done = desk.store.run_named(run.name)
+    assert (done.state, done.answered, done.refused) == ("finished", 4, 1)
+    assert desk.store.retry_run(run.id, 7.0, refused=True) == 1
+    assert desk.store.run_named(run.name).remaining == 1
+
+
+def test_a_batch_that_is_refused_whole_ends_copies_too(desk: Any) -> None:
+    run = desk.accept(3, copies=[1])
+    [batch_id] = desk.pack()
+    packed = desk.store.due(ACCOUNT, 1e9)[0]
+    segment = desk.store.contents(batch_id).parts[0].segment
+    aside = Outcome(segment, Ordinals.of([1]), R, "bad_line", "line 2 is bad")
+    desk.store.reject(
+        desk.lease, packed, packed.reject("lines"), 3.0, outcomes=[aside], detail="lines",
+        waiting=[Waiting(segment, 0, Ordinals.of([0, 2]))],
+    )  # fmt: skip
+    assert desk.store.run_named(run.name).refused == 2
+
+
+def test_the_story_of_a_copy_is_that_of_the_request_that_is_asked(desk: Any) -> None:
+    run = desk.accept(3, copies=[1])
+    desk.pack()
+    [copy], [asked] = desk.store.trace(run.id, "r3"), desk.store.trace(run.id, "r1")
+    assert (copy.caller_id, copy.number, copy.original) == ("r3", 4, "r1")
+    assert (asked.copies, asked.original) == (1, "")
+    assert (copy.ordinal, copy.tries) == (asked.ordinal, asked.tries)
+
+
+def test_a_reservation_is_let_go_by_what_was_asked_and_not_by_who_gets_the_answer(
+    desk: Any,
+) -> None:
+    desk.accept(4, copies=[0] * 96, reserve_nano=400)
+    [batch_id] = desk.pack()
+    desk.settle(batch_id, [A, M, M, M], again=True)
+    cap = Cap("the cap", None, 0.0, 1_000, "")
+    assert [standing.reserved_nano for standing in desk.store.standing([cap])] == [300]
+
+
+def test_copies_are_backed_up_and_go_with_the_bodies(desk: Any, tmp_path: Any) -> None:
+    run = desk.accept(2, copies=[0])
+    [batch_id] = desk.pack()
+    desk.settle(batch_id, [A, A])
+    desk.store.backup(tmp_path / "copy")
+    copy = type(desk.store).open(tmp_path / "copy", now=0.0)
+    assert [answer.caller_id for answer in copy.answers(run.id)] == ["r0", "r1", "r2"]
+    copy.close()
+    desk.store.delete_bodies(run.id)
+    assert list(desk.store.home.rglob("*.jsonl")) == []
+    assert desk.store.trace(run.id, "r2") == []
+    assert desk.store.run_named(run.name).answered == 3
 
 
 # -- leases -----------------------------------------------------------------------------------------

@@ -71,8 +71,8 @@ def _notes(items: Sequence[Receipt]) -> list[str]:
         if item.money.unpriced
     ]
     copies = [
-        f"{item.run}: {item.copies:,} answered by another request of the same content; they cost nothing, "
-        "and no saving is claimed for them"
+        f"{item.run}: {item.copies:,} get the answer of another request of the same content; they cost "
+        "nothing, and no saving is claimed for them"
         for item in items
         if item.copies
     ]
