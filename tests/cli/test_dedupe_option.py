@@ -11,8 +11,8 @@ import pytest
 BODY = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "same"}]}
 
 
-def asked(shell: Any) -> int:
-    return int(shell.sandbox.state.first("SELECT coalesce(sum(total), 0) FROM batches")[0])
+def billed(shell: Any) -> int:
+    return int(shell.sandbox.state.first("SELECT sum(n) FROM bills")[0])
 
 
 def test_dedupe_asks_the_same_once_says_so_and_explains_whose_answer_a_copy_gets(
@@ -25,7 +25,8 @@ def test_dedupe_asks_the_same_once_says_so_and_explains_whose_answer_a_copy_gets
     lines = shell.read("out.jsonl")
     assert [line["custom_id"] for line in lines] == [f"request-{n}" for n in range(1, 6)]
     assert len({line["id"] for line in lines}) == 1
-    assert "accepted 5 requests" in done.stderr
+    assert "accepted 5 requests as default-" in done.stderr
+    assert ", 4 of them copies" in done.stderr
     assert "4 get the answer of another request of the same content" in " ".join(
         done.stderr.split()
     )
@@ -62,6 +63,6 @@ def test_a_process_killed_while_it_writes_copies_leaves_nothing_and_the_same_com
     assert [line["custom_id"] for line in shell.read("out.jsonl")] == [
         item["custom_id"] for item in requests
     ]
-    assert asked(shell) == 100
+    assert billed(shell) == 100
     assert shell("clean").returncode == 0
     assert left[0] not in {folder.name for folder in (home / "segments").iterdir()}

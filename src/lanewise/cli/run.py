@@ -101,7 +101,8 @@ def run(
 
 def _say_what_is_known(run: Run, *, new: bool) -> None:
     if new:
-        click.echo(f"accepted {run.requests:,} requests as {run.name}", err=True)
+        copies = f", {run.copies:,} of them copies" if run.copies else ""
+        click.echo(f"accepted {run.requests:,} requests as {run.name}{copies}", err=True)
     elif run.state == "finished":
         when = show.when(run.finished_at or 0.0)
         click.echo(
