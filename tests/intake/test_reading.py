@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from lanewise.errors import BadInput
 from lanewise.intake import Accepted, Broken, ReadOptions, describe, name_of, read
-from lanewise.intake.duplicates import DuplicateWatch, _find
+from lanewise.intake.duplicates import DuplicateWatch, entry_at
 from lanewise.intake.splitting import Oversized, split
 
 if sys.version_info >= (3, 14):
@@ -296,9 +296,9 @@ def test_an_id_costs_little_memory():
 
 def test_a_key_that_lies_across_two_entries_is_not_a_repetition():
     bucket = bytearray(b"aaaaaa12345" + b"bbbbbb67890")
-    assert _find(bucket, b"a12345") == -1
-    assert _find(bucket, b"345bbb") == -1
-    assert _find(bucket, b"bbbbbb") == 11
+    assert entry_at(bucket, b"a12345", 11) == -1
+    assert entry_at(bucket, b"345bbb", 11) == -1
+    assert entry_at(bucket, b"bbbbbb", 11) == 11
 
 
 def test_a_repeated_id_names_the_line_that_had_it_first(lines):

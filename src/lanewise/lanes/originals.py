@@ -29,12 +29,18 @@ class Originals:
 
     def __init__(self) -> None:
         self._ways: dict[tuple[PackingKey, Route], int] = {}
+        self._last: tuple[PackingKey, Route, int] | None = (
+            None  # hashing them costs more than a look
+        )
         self._buckets: dict[int, bytearray] = {}
 
     def mark(self, content: bytes, key: PackingKey, route: Route, deadline: float | None) -> bytes:
         """What is equal for requests that ask the same; `content` is the SHA-256 of the body."""
-        way = self._ways.setdefault((key, route), len(self._ways))
-        return hashlib.sha256(content + _WAY.pack(way, deadline or 0.0)).digest()[:_MARK]
+        last = self._last
+        if last is None or last[0] is not key or last[1] is not route:
+            way = self._ways.setdefault((key, route), len(self._ways))
+            last = self._last = (key, route, way)
+        return hashlib.sha256(content + _WAY.pack(last[2], deadline or 0.0)).digest()[:_MARK]
 
     def find(self, mark: bytes) -> int | None:
         """The place of the request that asks the same; None if there is none yet."""
