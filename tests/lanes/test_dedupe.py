@@ -186,12 +186,13 @@ def test_another_model_endpoint_or_deadline_is_another_request(world: Any) -> No
         chats(1, "gpt-4o")[0] | {"custom_id": "other model"},
         chats(1)[0] | {"custom_id": "sooner", "deadline": "2h"},
         chats(1)[0] | {"custom_id": "as soon", "deadline": "2h"},
+        chats(1)[0] | {"custom_id": "a little later", "deadline": "125m"},
         embedding,
         embedding | {"custom_id": "moderated", "url": "/v1/moderations"},
         embedding | {"custom_id": "e again"},
     ]
     run = world.submit(requests, dedupe=True, deadline="24h")
-    assert (run.requests, run.copies) == (7, 2)
+    assert (run.requests, run.copies) == (8, 2)
     [sooner] = world.engine.store.trace(run.id, "as soon")
     [again] = world.engine.store.trace(run.id, "e again")
     assert (sooner.original, again.original) == ("sooner", "e")
@@ -250,6 +251,7 @@ def test_whatever_the_pattern_each_asker_gets_exactly_its_answer_in_order(world:
         assert run.requests - run.copies == asked(world, run) == len(set(pattern))
         answers = list(world.engine.store.answers(run.id))
         assert [answer.caller_id for answer in answers] == [f"q{n}" for n in range(len(requests))]
+        assert [answer.sequence for answer in answers] == list(range(len(requests)))
         for answer, body in zip(answers, bodies, strict=True):
             line = world.engine.store.line(answer.segment, answer.ordinal)
             assert json.loads(body_of(line)) == body
