@@ -109,7 +109,7 @@ AND NOT EXISTS (
 
 -- name: withdraw
 UPDATE batches SET cancel_asked_at = ?1, due_at = min(due_at, ?1)
-WHERE id = ?2 AND cancel_asked_at IS NULL AND state = 'submitted'
+WHERE id = ?2 AND cancel_asked_at IS NULL AND state IN ('sending', 'submitted')
 
 -- name: rescue
 UPDATE batches SET rescued_at = ? WHERE id = ? AND rescued_at IS NULL
