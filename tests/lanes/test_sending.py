@@ -287,6 +287,27 @@ def test_a_cancelled_run_stops_what_the_provider_works_on(make_world: Any) -> No
     world.check_books()
 
 
+def test_a_run_cancelled_half_way_keeps_what_was_answered_and_sends_no_more(
+    make_world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(requests_per_minute=60)
+    run = sent(world, REALTIME, responses(200))
+    answered = 0
+
+    def reach(place: str) -> None:
+        nonlocal answered
+        answered += place == "call.answered"
+        if place == "call.answered" and answered == 70:
+            world.engine.store.cancel_run(run.id, world.clock.at)
+
+    monkeypatch.setattr(calls, "reach", reach)
+    done = world.finish(run)
+    assert 70 <= done.answered < 200, world.story()
+    assert done.answered + done.unanswered == 200
+    assert world.sandbox.books()["requests"] == done.answered
+    world.check_books()
+
+
 # -- who may send ---------------------------------------------------------------------------------
 def test_nothing_is_sent_while_paused_and_what_is_accepted_is_still_collected(
     make_world: Any,

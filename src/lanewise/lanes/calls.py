@@ -180,7 +180,7 @@ class Calls:
             case Refused(kind=RefusalKind.NO_CAPACITY):
                 return self._no_capacity(error, failures)
             case Refused() if error.kind in _HOPELESS:
-                self.stop(Halt(str(error), self._shift.now(), refused=error))
+                self.stop(Halt(str(error), self._later(error), refused=error))
             case Doubtful():
                 return self._failed(ask, error, failures)
             case _:

@@ -59,8 +59,10 @@ async def send(shift: Shift, batch: Sending) -> None:
     step = _Step(shift, batch, contents, outbox)
     try:
         await step.take()
-    finally:
+    except BaseException:
         await step.give_up()
+        raise
+    finally:
         outbox.close()
 
 
@@ -147,8 +149,8 @@ class _Step:
             self._tasks -= done
 
     async def give_up(self) -> None:
-        """Cut off what is still under way, if anything is."""
-        self._shift.paces.owe(self._shift.account, self._model, self._batch.id, None)
+        """Cut off what is still under way: somebody else goes on from here."""
+        self._owe_nothing()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -156,12 +158,15 @@ class _Step:
     def _owe(self, model: str, position: int, load: Load) -> None:
         """What there is to send yet, as if all of it were like this request and the average."""
         if model != self._model:
-            self._shift.paces.owe(self._shift.account, self._model, self._batch.id, None)
+            self._owe_nothing()
             self._model = model
         left = self._contents.requests - position
         average = self._contents.size // max(self._contents.requests, 1)
         owed = Load(input=left * tokens_of(average), output=left * load.output, requests=left)
         self._shift.paces.owe(self._shift.account, model, self._batch.id, owed)
+
+    def _owe_nothing(self) -> None:
+        self._shift.paces.owe(self._shift.account, self._model, self._batch.id, None)
 
     # -- background -------------------------------------------------------------------------------
     async def _await_background(self) -> float | None:
@@ -175,7 +180,10 @@ class _Step:
     # -- the end of the step ----------------------------------------------------------------------
     def _end(self, poll_at: float | None) -> None:
         halt, now = self._calls.halt, self._shift.now()
-        again = [at for at in (poll_at, self._send_at(now)) if at is not None]
+        send_at = self._send_at(now)
+        if send_at is None:
+            self._owe_nothing()
+        again = [at for at in (poll_at, send_at) if at is not None]
         if again:
             self._go_on(min(again))
         else:
