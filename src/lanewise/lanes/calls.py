@@ -115,6 +115,8 @@ class Calls:
             if pause:
                 failures += 1
                 await self._shift.clock.sleep(pause)
+            if not self._shift.may_send():
+                return
             back = await gate.enter(load, due=self._contents.deadline, workflow=ask.workflow)
             if back is not None:
                 self.stop(Halt("waits for the rate limit", back, trouble=False))

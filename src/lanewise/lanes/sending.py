@@ -22,9 +22,9 @@ from collections.abc import Iterable
 from typing import Final
 
 from lanewise.domain.allowances import Load
-from lanewise.domain.batches import Packed, Sending
+from lanewise.domain.batches import Batch, Packed, Sending, Uploaded
 from lanewise.domain.ids import AttemptId, custom_id, fresh_id
-from lanewise.domain.lanes import LaneName
+from lanewise.domain.lanes import Offer
 from lanewise.lanes.background import Round
 from lanewise.lanes.calls import Calls, Halt, Journal, model_and_load
 from lanewise.lanes.shift import Shift, tokens_of
@@ -39,17 +39,29 @@ _LOOK: Final = 1.0  # seconds between looks at what others may have changed
 _PAUSED_LOOK: Final = 5.0
 
 
-def one_by_one(provider: str, lane: LaneName) -> bool:
-    """Whether lanewise sends the requests of this lane itself."""
-    found = offer(provider, lane)
-    return found is not None and found.one_by_one
-
-
-def begin(shift: Shift, batch: Packed) -> Sending:
-    """From packed to sending; nothing has left this machine."""
+def begun(shift: Shift, batch: Batch) -> Batch:
+    """The batch, begun to be sent if it is packed for a lane without batches; nothing has left yet."""
+    if not isinstance(batch, Packed):
+        return batch
+    sold = _sold(shift, batch)
+    if sold is None or not sold.one_by_one:
+        return batch
     sending = batch.send(AttemptId(fresh_id()), shift.now())
     shift.advance(batch, sending, sending.attempt)
     return sending
+
+
+def only_sends(shift: Shift, batch: Batch) -> bool:
+    """Whether its next step would do nothing but send, so that it waits while nothing may be sent."""
+    if not isinstance(batch, Sending):
+        return isinstance(batch, Packed | Uploaded)
+    sold = _sold(shift, batch)
+    return sold is None or sold.window_seconds is None  # else there may be something to ask after
+
+
+def _sold(shift: Shift, batch: Batch) -> Offer | None:
+    contents = shift.store.contents(batch.id)
+    return offer(contents.key.provider, contents.lane)
 
 
 async def send(shift: Shift, batch: Sending) -> None:
