@@ -21,7 +21,7 @@ from lanewise.domain.lanes import (
 from lanewise.lanes import calls, sending
 from lanewise.lanes import worker as working
 from lanewise.providers.openai_calls import OpenAICalls
-from lanewise.providers.protocol import NotSent
+from lanewise.providers.protocol import Doubtful, NotSent
 from lanewise.store.nouns import NewBatch, Part, Run, WaitingGroup
 from lanewise.store.outbox import FileOutbox
 
@@ -173,6 +173,14 @@ def test_flex_refusals_are_asked_again_and_remembered(make_world: Any) -> None:
     world.check_books()
 
 
+def test_a_lane_that_refuses_some_goes_on_with_the_others(world: Any) -> None:
+    world.fault("no_capacity", times=20)
+    run = sent(world, FLEX, responses(60))
+    world.passes()
+    assert world.engine.run(run.id).answered == 60, world.story()
+    world.check_books()
+
+
 def test_a_lane_without_capacity_is_left_and_the_requests_wait_again_without_a_try(
     make_world: Any,
 ) -> None:
@@ -222,6 +230,34 @@ def test_without_a_connection_the_batch_pauses_and_no_try_is_used_up(
     assert run.answered == 20, world.story()
     assert world.clock.at > began
     assert world.kinds().count("batch.settled") == 1
+    world.check_books()
+
+
+def test_an_outage_that_begins_half_way_blames_no_request_either(
+    world: Any, shape: str, requests_of: Requests
+) -> None:
+    world.fault("http_error", operation="live", status=503, after=30, times=150)
+    run = world.finish(sent(world, REALTIME, requests_of(shape, 100)))
+    assert run.answered == 100, world.story()
+    assert world.kinds().count("batch.settled") == 1
+    world.check_books()
+
+
+def test_a_request_on_which_the_provider_always_fails_uses_up_its_tries_alone(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = OpenAICalls.call
+
+    async def call(self: OpenAICalls, key: Any, body: bytes, *rest: Any, **named: Any) -> Any:
+        if b"item 4 " in body:
+            raise Doubtful("it fails", status=500)
+        return await real(self, key, body, *rest, **named)
+
+    monkeypatch.setattr(OpenAICalls, "call", call)
+    run = sent(world, REALTIME, responses(40))
+    (group,) = until_waiting(world, run)
+    assert (group.waiting.tries, len(group.waiting.ordinals)) == (1, 1)
+    assert world.engine.run(run.id).answered == 39
     world.check_books()
 
 

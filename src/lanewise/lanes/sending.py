@@ -35,6 +35,7 @@ from lanewise.store.places import positions
 from lanewise.store.protocol import Outbox
 
 _MOST_CALLS: Final = 256  # of one batch, waiting for an answer or for their next try
+_LONGEST_STEP: Final = 120.0  # seconds: a pass of a worker must come to the other batches as well
 _LOOK: Final = 1.0  # seconds between looks at what others may have changed
 _PAUSED_LOOK: Final = 5.0
 
@@ -86,6 +87,7 @@ class _Step:
         self._room = asyncio.Semaphore(_MOST_CALLS)
         self._tasks: set[asyncio.Task[None]] = set()
         self._elsewhere: frozenset[int] = frozenset()
+        self._until = shift.now() + _LONGEST_STEP
         self._look_at = 0.0
         self._failed = False
         self._model = contents.key.model
@@ -149,6 +151,8 @@ class _Step:
             self._contents = self._shift.store.contents(self._batch.id)
             final = self._shift.store.final_elsewhere(self._contents)
             self._elsewhere = positions(self._contents, final) if final else frozenset()
+        if now >= self._until:
+            self._calls.stop(Halt("goes on in its next step", now, trouble=False))
         stopped = self._contents.cancelled or self._calls.halt is not None or self._failed
         return not stopped and self._shift.may_send()
 
