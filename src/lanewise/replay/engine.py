@@ -21,7 +21,7 @@ from lanewise.policy.packing import (
     linger,
     order,
 )
-from lanewise.policy.rescuing import Load, fits, next_try
+from lanewise.policy.rescuing import LONGEST_WAIT, Load, fits, next_try
 from lanewise.replay.agenda import Agenda
 from lanewise.replay.beliefs import Belief
 from lanewise.replay.books import Books
@@ -166,18 +166,17 @@ class Replay:
         elif lanes[0] == REALTIME:
             self._call(which, at)
         else:
-            self._launch(_Pack(lanes[0], lanes, now, at, len(which), list(which)))
+            self._launch(lanes[0], which, at)
 
     def _call(self, which: Sequence[int], deadline: float) -> None:
         self._calls.send(REALTIME, which, deadline)
 
     def _send_flex(self, lanes: tuple[LaneName, ...], which: Sequence[int], at: float) -> None:
         """Asked once where a lane that waits comes next, and again and again where real time does."""
-        if lanes[1:] == (REALTIME,):
-            self._try_flex(self._trial(lanes[1:], at), which, self._agenda.now)
-            return
         refused = self._ask_flex(which, at)
-        if refused:
+        if refused and lanes[1:] == (REALTIME,):
+            self._gather(lanes, refused, at)
+        elif refused:
             self._send(lanes[1:], refused, at)
 
     def _trial(self, after: tuple[LaneName, ...], deadline: float) -> _Trial:
@@ -185,7 +184,9 @@ class Replay:
         return _Trial(self._name("flex"), after, deadline, until)
 
     def _ask_flex(self, which: Sequence[int], deadline: float) -> Sequence[int]:
-        """What flex refuses."""
+        """What flex refuses; a rate limit that is used up is as good as a refusal."""
+        if self._calls.wait() > LONGEST_WAIT:
+            return which
         self._asked += 1
         dice = (self._asked * _GOLDEN) % 1.0
         taken = self._world.accepts(self._agenda.now, len(which), dice)
@@ -224,7 +225,9 @@ class Replay:
         pack = self._packs.get((lanes[0], kind))
         if pack is None:
             name = f"{lanes[0]}:{kind}"
-            size = batch_size(slack, self._calls.drain(), sum(self._mean), self._limits)
+            size = batch_size(
+                slack, self._calls.drain(), sum(self._mean), self._limits, self._menu.queued_tokens
+            )
             pack = _Pack(name, lanes, now, deadline, size)
             self._packs[lanes[0], kind] = pack
             wait = linger(slack, self._creations(now))
@@ -247,14 +250,14 @@ class Replay:
         if ripe is Ripe.SPILL:
             rest = tuple(lane for lane in pack.order[1:] if lane != BATCH)
             self._send(rest, pack.which, pack.deadline)
-            return
-        self._launch(pack)
+        else:
+            self._send_rescue(pack.order, pack.which, pack.deadline)
 
-    def _launch(self, pack: _Pack) -> None:
-        name = self._name(pack.name)
-        sold = self._menu.sold(pack.order[0])
-        load = self._load(name, pack.which, pack.deadline)
-        flight = Flight(load, sold, self._option(sold), pack.which, self._agenda.now)
+    def _launch(self, lane: LaneName, which: Sequence[int], at: float) -> None:
+        sold, now = self._menu.sold(lane), self._agenda.now
+        slack = deadline_class(_slack(at, now))
+        load = self._load(self._name(f"{lane}:{slack}"), which, at)
+        flight = Flight(load, sold, self._option(sold), which, now)
         if sold.offer.lane == BATCH and not self._has_room(flight):
             self._hold(flight)
         else:
