@@ -21,7 +21,7 @@ from lanewise.policy.packing import (
     linger,
     order,
 )
-from lanewise.policy.rescuing import LONGEST_WAIT, Load, fits, next_try
+from lanewise.policy.rescuing import LONGEST_WAIT, Load, earliest_promise, fits, next_try
 from lanewise.replay.agenda import Agenda
 from lanewise.replay.beliefs import Belief
 from lanewise.replay.books import Books
@@ -119,7 +119,7 @@ class Replay:
     def _arrive(self, one: int, now: float, at: float) -> None:
         choice = self._chooser.choose(NOWHERE, _deadline(at - self._flights.crowd), now)
         if choice.lane in (REALTIME, FLEX) and not self._calls.idle:
-            self._check_room((one,), at)
+            at = self._promise((one,), at)
         self._send(choice.order, (one,), at)
 
     def _options(self, lane: LaneName) -> list[Option]:
@@ -208,14 +208,15 @@ class Replay:
             del self._trying[trial.name]
             self._send_rescue(trial.after, refused, trial.deadline)
 
-    def _check_room(self, which: Sequence[int], deadline: float) -> None:
-        """Whether a deadline can be promised: real time alone must have room for all there is."""
-        load = self._load("new", which, deadline)
+    def _promise(self, which: Sequence[int], deadline: float) -> float:
+        """The deadline, if real time alone has room for all there is; else the earliest that it has room for."""
         flying = [flight.load for flight in self._flights.live.values()]
-        loads = [one for one in (*flying, *self._waiting_loads(), load) if one.deadline < inf]
-        drain = self._calls.drain()
-        if deadline < inf and not fits(loads, drain, self._agenda.now - drain.margin):
-            self._books.unpromised(which)
+        others = [one for one in (*flying, *self._waiting_loads()) if one.deadline < inf]
+        load, drain, now = self._load("new", which, deadline), self._calls.drain(), self._agenda.now
+        if deadline == inf or fits((*others, load), drain, now - drain.margin / 3):
+            return deadline
+        self._books.unpromised(which)
+        return max(earliest_promise(load, others, drain, now), deadline)
 
     # -- gathering ---------------------------------------------------------------------------------
     def _gather(self, lanes: tuple[LaneName, ...], which: Sequence[int], deadline: float) -> None:
@@ -246,7 +247,7 @@ class Replay:
             self._agenda.at(now + 60.0, lambda at: self._close(pack, key, at))
             return
         del self._packs[key]
-        self._check_room(pack.which, pack.deadline)
+        pack.deadline = self._promise(pack.which, pack.deadline)
         if ripe is Ripe.SPILL:
             rest = tuple(lane for lane in pack.order[1:] if lane != BATCH)
             self._send(rest, pack.which, pack.deadline)
