@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lanewise.domain.lanes import BATCH, FLEX, REALTIME, LaneName
+from lanewise.policy.choosing import Outlook
 from lanewise.providers.offers import offers
-from lanewise.replay.beliefs import PRIOR, Prior
+from lanewise.replay.beliefs import PRIOR, Points, Prior
 from lanewise.replay.engine import Replay
 from lanewise.replay.nouns import Arrival, Arrivals, Menu, Outcome, Sold
 from lanewise.replay.rivals import all_batch, all_realtime, clairvoyant, fixed_buffer
@@ -146,6 +147,33 @@ def test_where_real_time_has_no_room_it_is_known_when_the_request_comes() -> Non
     assert found.unpromised > 0
     assert len(found.late) > 0
     assert found.broken == 0
+
+
+class OnceBitten:
+    """Believes in no batch any more once one was given up unfinished."""
+
+    def __init__(self) -> None:
+        self.prior, self.bitten = Prior(), False
+
+    def outlook(self, lane: LaneName) -> Outlook:
+        never = Points(((0.0, 0.0),))
+        return never if self.bitten and lane == BATCH else self.prior.outlook(lane)
+
+    def refuses(self, lane: LaneName) -> float:
+        return self.prior.refuses(lane)
+
+    def saw(self, lane: LaneName, seconds: float, *, finished: bool) -> bool:
+        changed, self.bitten = not finished and not self.bitten, self.bitten or not finished
+        return changed
+
+
+def test_what_was_seen_to_end_or_not_changes_what_is_chosen() -> None:
+    far = [Arrival(at, deadline, *rest) for at, deadline, *rest in requests(13)]
+    let_run = menu("gemini", BATCH, REALTIME)
+    learned = Replay(Arrivals(far), let_run, World("bad-day", 1), OnceBitten()).run()
+    assumed = Replay(Arrivals(far), let_run, World("bad-day", 1), Prior()).run()
+    assert learned.batches < assumed.batches
+    assert learned.waste_nano < assumed.waste_nano
 
 
 def test_a_batch_stuck_in_writing_its_results_cannot_be_cancelled() -> None:
