@@ -25,6 +25,10 @@ class BadSettings(BadInput):
     """A setting, flag or environment variable has a value that cannot be used."""
 
 
+class TooSoon(BadInput):
+    """A deadline that cannot be met even in real time; says the earliest that can be promised."""
+
+
 class NotFound(BadInput):
     """The caller named something that does not exist here."""
 

@@ -95,6 +95,14 @@ def test_anthropics_resets_are_reckoned_from_its_own_date() -> None:
     assert anthropic_allowance(headers).rates == (Rate(Measure.REQUESTS, 50, 49, 30.0),)
 
 
+def test_a_reset_that_has_passed_is_now() -> None:
+    headers = {
+        "date": "Sun, 20 Sep 2026 12:00:00 GMT",
+        "anthropic-ratelimit-requests-reset": "2026-09-20T11:59:59Z",
+    }
+    assert anthropic_allowance(headers).rates == (Rate(Measure.REQUESTS, resets_in=0.0),)
+
+
 def test_anthropics_sum_of_tokens_counts_only_where_the_parts_are_not_given() -> None:
     total = {"anthropic-ratelimit-tokens-limit": "9"}
     assert anthropic_allowance(total).rates == (Rate(Measure.TOKENS, 9),)

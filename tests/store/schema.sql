@@ -88,7 +88,9 @@ CREATE TABLE decisions (
     lanes TEXT NOT NULL,
     rule TEXT NOT NULL,
     policy TEXT NOT NULL,
-    why TEXT NOT NULL
+    why TEXT NOT NULL,
+    held TEXT NOT NULL,
+    caching INTEGER NOT NULL
 );
 
 CREATE TABLE disproved (

@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING, Final, Self
 from lanewise.app.accounts import SANDBOX, Accounts
 from lanewise.app.budgets import BudgetStanding, budget_caps, budgets_of, caps_for
 from lanewise.app.estimating import SAMPLE, estimator
+from lanewise.app.forecasting import completion
 from lanewise.app.guard import Guard
+from lanewise.app.policies import PolicyFile, places
+from lanewise.app.promises import require_promises
+from lanewise.app.routing import Caller, Router
+from lanewise.app.zones import local_zone
 from lanewise.clock import Clock, SystemClock
 from lanewise.domain.ids import RunId, WorkerId, fresh_id
 from lanewise.errors import NotFound
@@ -23,6 +28,7 @@ from lanewise.intake import Accepted, Broken
 from lanewise.lanes import accept as accepting
 from lanewise.lanes.accept import Payer, Received
 from lanewise.lanes.deliver import result_lines, write_results
+from lanewise.lanes.menus import Menus
 from lanewise.lanes.shift import Rules
 from lanewise.lanes.worker import Pace, Worker
 from lanewise.pricing import PriceBook
@@ -39,6 +45,7 @@ if TYPE_CHECKING:
     from lanewise.sandbox import RunningSandbox
 
 _LEARN_FROM: Final = 2_000  # answers of a workflow
+_MENUS_SECONDS: Final = 60.0  # what was learned meanwhile is seen by then
 _SANDBOX_POLL: Final = 0.2  # seconds: the sandbox's hours are seconds here
 
 
@@ -53,6 +60,7 @@ class RunRequest:
     again: bool = False
     skip_bad: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
+    deadline: str | None = None  # in the caller's words; None: as policy says
 
 
 class Engine:
@@ -69,7 +77,10 @@ class Engine:
         self.clock = clock or SystemClock()
         self._closing = ExitStack()
         self._sandbox: RunningSandbox | None = None
-        self.accounts = Accounts(os.environ if environ is None else environ, self._sandbox_url)
+        self.environ = os.environ if environ is None else environ
+        self.accounts = Accounts(self.environ, self._sandbox_url)
+        self.policy = PolicyFile(*places(settings.home, self.environ))
+        self._menus: Menus | None = None
         self.store: Store = SqliteStore.open(settings.home, now=self.clock.now())
         self._closing.callback(self.store.close)
         self._book: PriceBook | None = None
@@ -97,11 +108,13 @@ class Engine:
         where they or a budget refuse it.
         """
         budget = self.budget_of(request.workflow)
+        router = self.router(request)
         guard = Guard(
             self._estimator(request.workflow),
             max_nano,
             approve,
             None if budget is None else budget.limit_nano,
+            lambda: require_promises(self.store, router.asked, self.clock.now()),
         )
 
         def payer(provider: str) -> Payer:
@@ -116,7 +129,11 @@ class Engine:
                 name=request.name,
                 again=request.again,
                 tags=request.tags,
-                caps=caps_for(self.settings, request.workflow, self.clock.now()),
+                caps=(
+                    *caps_for(self.settings, request.workflow, self.clock.now()),
+                    *router.caps(),
+                ),
+                asked=router.asked_deadline,
             )
 
         return accepting.accept(
@@ -128,7 +145,26 @@ class Engine:
             skip_bad=request.skip_bad,
             progress=progress,
             gate=guard,
+            router=router,
         )
+
+    def router(self, request: RunRequest) -> Router:
+        """Decides for every request of a run that comes in now."""
+        now = self.clock.now()
+        policy = self.policy.current(now)
+        caller = Caller(
+            request.workflow,
+            tuple(f"{name}={value}" for name, value in sorted(request.tags.items())),
+            deadline=request.deadline,
+        )
+        return Router(policy, self.menus(), caller, now, local_zone(self.environ))
+
+    def menus(self) -> Menus:
+        """What lanes may be chosen from, as is known now; made anew every minute."""
+        now = self.clock.now()
+        if self._menus is None or not 0.0 <= now - self._menus.at < _MENUS_SECONDS:
+            self._menus = Menus(self.book, completion(self.store, now), self.store.learned, now)
+        return self._menus
 
     def _estimator(self, workflow: str) -> Estimator:
         """It knows what earlier answers of the workflow teach."""
@@ -170,6 +206,7 @@ class Engine:
             self._connect,
             call=self._call,
             rules=self._rules,
+            menus=self.menus,
             pace=Pace(
                 lease=self.settings.lease_seconds,
                 sweep=self.settings.sweep_seconds,

@@ -21,13 +21,15 @@ class Guard:
     max_nano: int | None = None
     approve: Callable[[Estimate], None] | None = None
     budget_nano: int | None = None  # of the workflow; what has no price cannot be held to it
+    promise: Callable[[], None] = lambda: None  # raises where a deadline cannot be kept
 
     def add(self, request: Accepted) -> int:
         """Count one request; returns our own count of its input tokens, 0 if it was not counted."""
         return self.estimator.add(request)
 
     def reserve(self) -> int:
-        """The most that the run may cost, in nano-USD. Raises `OverBudget` to refuse it."""
+        """The most that the run may cost, in nano-USD. Raises `OverBudget` or `TooSoon` to refuse it."""
+        self.promise()
         estimate = self.estimator.finish()
         if self.approve is not None:
             self.approve(estimate)

@@ -14,6 +14,7 @@ from lanewise.errors import LanewiseError
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "run": ("run", "Answer a file of requests through the batch lane and write the results."),
     "estimate": ("estimate", "Say what requests would cost in each lane, before anything is sent."),
+    "forecast": ("forecast", "Say when work will be done, and what that rests on."),
     "submit": ("submit", "Accept a file of requests durably and return at once."),
     "worker": ("worker", "Drive everything that is open until it is answered."),
     "status": ("status", "Show runs, batches, workers and what happened."),
@@ -42,6 +43,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
         "prices",
         "Show what models cost in each lane, and keep the price book current.",
     ),
+    "policy": ("policy", "Check the policy file, and explain what it says of a request."),
     "clean": ("clean", "Delete bodies and answers past their retention."),
     "forget": ("clean", "Delete every body and answer of a workflow."),
     "backup": ("backup", "Copy the home consistently while workers go on."),

@@ -53,6 +53,11 @@ def input_options(command: F) -> F:
             metavar="KEY=VALUE",
             help="A tag to account by; repeatable.",
         ),
+        click.option(
+            "--deadline",
+            metavar="WHEN",
+            help="When the answers are needed: 8h, 06:00, tomorrow 06:00, an instant, none or now.",
+        ),
     ):
         command = option(command)
     return reading_options(command)

@@ -40,6 +40,7 @@ def run(
     renumber: bool,
     skip_bad: bool,
     tags: tuple[str, ...],
+    deadline: str | None,
     output: Path | None,
     detach: bool,
     yes: bool,
@@ -61,7 +62,17 @@ def run(
     pays twice. --again, or a new --run, asks anew.
     """
     order = Order(
-        inputs, workflow, provider, model, endpoint, name, again, renumber, skip_bad, tags
+        inputs,
+        workflow,
+        provider,
+        model,
+        endpoint,
+        name,
+        again,
+        renumber,
+        skip_bad,
+        tags,
+        deadline,
     )
     with engine_from(home) as engine:
         progress = progress_for(quiet=as_json)

@@ -29,6 +29,7 @@ def submit(
     renumber: bool,
     skip_bad: bool,
     tags: tuple[str, ...],
+    deadline: str | None,
     yes: bool,
     max_usd: str | None,
     as_json: bool,
@@ -39,7 +40,17 @@ def submit(
     Prints the name of the run. A worker answers it; `lanewise results RUN` hands the answers out.
     """
     order = Order(
-        inputs, workflow, provider, model, endpoint, name, again, renumber, skip_bad, tags
+        inputs,
+        workflow,
+        provider,
+        model,
+        endpoint,
+        name,
+        again,
+        renumber,
+        skip_bad,
+        tags,
+        deadline,
     )
     with engine_from(home) as engine:
         run, new = take(engine, order, Approval(engine, inputs, yes, max_usd))

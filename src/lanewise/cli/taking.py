@@ -31,6 +31,7 @@ class Order:
     renumber: bool
     skip_bad: bool
     tags: tuple[str, ...] = ()
+    deadline: str | None = None
 
 
 def take(
@@ -53,6 +54,7 @@ def take(
         again=order.again,
         skip_bad=order.skip_bad,
         tags=_tags(order.tags),
+        deadline=order.deadline,
     )
     if (known := _known(engine, request, order, sources, options)) is not None:
         return known, False

@@ -79,6 +79,10 @@ class Packed:
         """Begin to send its requests one by one (lanes that take no batches)."""
         return Sending(self.id, attempt, due_at=now, step=self.step + 1)
 
+    def hold(self, until: float) -> Packed:
+        """Wait for room: our own queue has it, and nothing went wrong."""
+        return replace(self, due_at=until, step=self.step + 1)
+
     def postpone(self, until: float) -> Packed:
         """Try later: the provider, or a quota, said not now."""
         return replace(self, due_at=until, troubles=self.troubles + 1, step=self.step + 1)
@@ -171,6 +175,10 @@ class Uploaded:
             troubles=self.troubles,
             step=self.step + 1,
         )
+
+    def hold(self, until: float) -> Uploaded:
+        """Wait for room: our own queue has it, and nothing went wrong."""
+        return replace(self, due_at=until, step=self.step + 1)
 
     def postpone(self, until: float) -> Uploaded:
         """Try later: the provider, or a quota, said not now."""

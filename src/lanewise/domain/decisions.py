@@ -18,9 +18,19 @@ class Decision:
     rule: str  # the name of the rule that fitted, "" for none
     policy: str  # the hash of the policy it was decided under, "" for none
     why: str  # one sentence for people
+    held: str = ""  # the hours in which held requests are sent, such as `16:00-00:30 @ UTC`
+    caching: bool = True  # whether requests that share a prefix travel together and may be primed
+
+    @property
+    def fixed(self) -> bool:
+        """Whether it stays as it is when slack shrinks: a rollout that only observes, or a single lane."""
+        return self.lane != self.wanted or len(self.lanes) == 1
 
     @property
     def key(self) -> str:
         """Sixteen hexadecimal digits of a hash of all of it."""
-        parts = (self.lane, self.wanted, ",".join(self.lanes), self.rule, self.policy, self.why)
+        parts = (
+            self.lane, self.wanted, ",".join(self.lanes), self.rule, self.policy, self.why,
+            self.held, str(self.caching),
+        )  # fmt: skip
         return hashlib.sha256("\x00".join(parts).encode()).hexdigest()[:16]

@@ -22,7 +22,7 @@ class Verdict(IntEnum):
     @property
     def final(self) -> bool:
         """Whether asking again in another batch cannot be right."""
-        return self in (Verdict.ANSWERED, Verdict.REFUSED)
+        return self in (Verdict.ANSWERED, Verdict.REFUSED, Verdict.SURPLUS)
 
 
 @dataclass(frozen=True, slots=True)

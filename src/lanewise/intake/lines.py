@@ -29,6 +29,9 @@ class Accepted(msgspec.Struct, frozen=True, gc=False):
     model: str
     body: bytes  # the JSON of the body as given, in one line; only a missing model is added
     units: int  # inputs of an embeddings request; 1 for any other
+    deadline: str = (
+        ""  # as its line says it, in the words of `--deadline`; "" where it says nothing
+    )
 
     def __repr__(self) -> str:
         """Without the body, which is the caller's own."""

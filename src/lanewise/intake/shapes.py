@@ -39,6 +39,7 @@ class _Line(msgspec.Struct, gc=False):
     url: str | None = None
     body: msgspec.Raw = _ABSENT
     params: msgspec.Raw = _ABSENT
+    deadline: str | None = None  # ours: providers never see it
 
 
 class _Body(msgspec.Struct, gc=False, kw_only=True):
@@ -135,6 +136,7 @@ class _Parts(msgspec.Struct, frozen=True, gc=False):
     url: str
     caller_id: str  # "" for a bare body
     body: bytes
+    deadline: str = ""
 
 
 class Recogniser:
@@ -195,7 +197,10 @@ class Recogniser:
         if model is msgspec.UNSET:
             text, model = self._filled(text)
         caller_id = parts.caller_id or f"request-{nth}"
-        return Accepted(number, source, caller_id, endpoint.dialect, parts.url, model, text, units)
+        return Accepted(
+            number, source, caller_id, endpoint.dialect, parts.url, model, text, units,
+            parts.deadline,
+        )  # fmt: skip
 
     def _filled(self, body: bytes) -> tuple[bytes, str]:
         if self._model is None:
@@ -217,7 +222,7 @@ def _parts(line: _Line, member: str, body: bytes) -> _Parts:
     if line.body is not _ABSENT and line.params is not _ABSENT:
         raise Unfit("it has both `body` (OpenAI) and `params` (Anthropic): keep one of them")
     url = _openai_url(line) if member == "body" else _MESSAGES
-    return _Parts(member, url, _checked_id(line), body)
+    return _Parts(member, url, _checked_id(line), body, line.deadline or "")
 
 
 def _openai_url(line: _Line) -> str:

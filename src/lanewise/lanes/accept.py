@@ -17,8 +17,9 @@ from lanewise.failpoints import reach
 from lanewise.intake import Accepted, Broken
 from lanewise.lanes.shift import Rules, narrowed
 from lanewise.providers import dialects, registry
-from lanewise.store.nouns import AccountRow, NewRun, Run
+from lanewise.store.nouns import UNDECIDED, AccountRow, NewRun, Route, Run
 from lanewise.store.protocol import Draft, Store
+from lanewise.tokens import prefix_of
 
 _KEPT_PROBLEMS: Final = 1_000
 _LOOK_EVERY: Final = 250  # requests between signs of progress
@@ -37,6 +38,21 @@ class Payers(Protocol):
 
     def __call__(self, provider: str) -> Payer:
         """The account for `provider`."""
+        ...
+
+
+class Router(Protocol):
+    """Decides which way each request goes."""
+
+    def renamed(self, request: Accepted) -> Accepted:
+        """The request as policy wants it asked."""
+        ...
+
+    def way(self, request: Accepted, key: PackingKey, named: str) -> tuple[Route, float | None]:
+        """Its route, and its deadline as `lanewise.domain.deadlines.kept` keeps it.
+
+        `named`: the model that the caller named.
+        """
         ...
 
 
@@ -69,6 +85,8 @@ class _Sorter:
 
     payers: Payers
     rules: Rules
+    gate: Gate | None
+    router: Router | None
     accounts: dict[str, AccountRow] = field(default_factory=dict)
     known: dict[tuple[str, str, str], tuple[PackingKey, Frame, Limits]] = field(
         default_factory=dict
@@ -80,6 +98,32 @@ class _Sorter:
         if place is None:
             place = self.known[(dialect, endpoint, model)] = self._new(dialect, endpoint, model)
         return place
+
+    def append(self, draft: Draft, line: Accepted, content: bytes) -> None:
+        """Put one request where it belongs; `content` is the SHA-256 of its body. A million pass here."""
+        named = line.model
+        if self.router is not None and (asked := self.router.renamed(line)) is not line:
+            line, content = asked, hashlib.sha256(asked.body).digest()
+        key, frame, limits = self.place(line.dialect, line.endpoint, line.model)
+        route, deadline, prefix = UNDECIDED, None, None
+        if self.router is not None:
+            route, deadline = self.router.way(line, key, named)
+            if route.decision.caching:
+                prefix = prefix_of(line.dialect, line.endpoint, line.model, line.body)
+        draft.append(
+            key,
+            frame,
+            limits,
+            line.body,
+            content,
+            number=line.number,
+            caller_id=line.caller_id,
+            units=line.units,
+            tokens=0 if self.gate is None else self.gate.add(line),
+            route=route,
+            deadline=deadline,
+            prefix=0 if prefix is None else prefix.hash,
+        )
 
     def _new(self, dialect: str, endpoint: str, model: str) -> tuple[PackingKey, Frame, Limits]:
         payer = self.payers(dialect)
@@ -100,6 +144,7 @@ def accept(
     skip_bad: bool = False,
     progress: Callable[[int], None] | None = None,
     gate: Gate | None = None,
+    router: Router | None = None,
 ) -> Received:
     """Write everything down and commit it as one run; `new_run` is given the content's digest.
 
@@ -108,8 +153,8 @@ def accept(
     """
     draft = store.draft()
     try:
-        sorter = _Sorter(payers, rules)
-        digest, broken, count = _write(draft, lines, sorter, progress, gate)
+        sorter = _Sorter(payers, rules, gate, router)
+        digest, broken, count = _write(draft, lines, sorter, progress)
         if (count and not skip_bad) or draft.requests == 0:
             draft.discard()
             return Received(None, False, draft.requests, broken, count)
@@ -148,34 +193,21 @@ def _write(
     lines: Iterator[Accepted | Broken],
     sorter: _Sorter,
     progress: Callable[[int], None] | None,
-    gate: Gate | None,
 ) -> tuple[str, list[Broken], int]:
     """Append every request; returns the content's digest, the first broken lines, and how many."""
     digest = hashlib.sha256()
     broken: list[Broken] = []
     count = 0
-    sha256, place, append = hashlib.sha256, sorter.place, draft.append  # a million lines pass here
+    sha256 = hashlib.sha256
     for line in lines:
         if isinstance(line, Broken):
             count += 1
             if len(broken) < _KEPT_PROBLEMS:
                 broken.append(line)
             continue
-        body, caller_id = line.body, line.caller_id
-        content = sha256(body).digest()
+        content = sha256(line.body).digest()
         digest.update(_identity(line, content))
-        key, frame, limits = place(line.dialect, line.endpoint, line.model)
-        append(
-            key,
-            frame,
-            limits,
-            body,
-            content,
-            number=line.number,
-            caller_id=caller_id,
-            units=line.units,
-            tokens=0 if gate is None else gate.add(line),
-        )
+        sorter.append(draft, line, content)
         if progress is not None and draft.requests % _LOOK_EVERY == 0:
             progress(draft.requests)
     return digest.hexdigest(), broken, count

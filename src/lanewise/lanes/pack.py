@@ -1,69 +1,252 @@
-"""Waiting requests become batches."""
+"""Waiting requests become batches: each on the way that is best with the slack it has now.
+
+What policy decided when a request came in holds while it is still right. Slack shrinks, lanes fill up,
+batches expire: a request that waits again is decided on again, among the lanes that were allowed then.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import groupby
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
+from lanewise.domain.deadlines import By, Deadline, was_kept
+from lanewise.domain.decisions import Decision
 from lanewise.domain.ids import BatchId, fresh_id
-from lanewise.domain.lanes import BATCH
+from lanewise.domain.lanes import BATCH, HELD, LaneName
 from lanewise.domain.ordinals import Ordinals
 from lanewise.domain.packing import Limits, PackingKey
 from lanewise.failpoints import reach
-from lanewise.lanes.shift import Shift
+from lanewise.lanes.draining import drain
+from lanewise.lanes.menus import Class, Menus, opening
+from lanewise.lanes.priming import Bundle, prefixed
+from lanewise.lanes.shift import Shift, tokens_of
+from lanewise.lanes.standing import loads_of
 from lanewise.policy import packing
-from lanewise.policy.packing import Stretch
+from lanewise.policy.packing import OpenBatch, Ripe, Stretch, batch_size, deadline_class
+from lanewise.policy.rescuing import Load, latest_starts
 from lanewise.store.nouns import NewBatch, Part, WaitingGroup
+
+_OWN_BATCH = 500  # requests that lanewise sends itself are settled in pieces of so many
+_PLENTY = (
+    0.05  # while less of an hour's creations is used up, waiting for more requests buys nothing
+)
+_HOUR = 3_600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Going:
+    """Waiting requests that may share batches: how they go, and when the first of them is due."""
+
+    key: PackingKey
+    decision: Decision
+    slack_class: int | None
+    deadline: float | None
 
 
 def pack(shift: Shift) -> int:
-    """Pack everything that waits for this account; returns how many batches were made."""
+    """Pack what waits for this account and is ripe; returns how many batches were made."""
     groups = shift.store.waiting(shift.account, shift.now())
-    groups.sort(key=lambda group: group.key.id)
+    if not groups:
+        return 0
+    gathered: dict[tuple[object, ...], list[tuple[WaitingGroup, Decision]]] = defaultdict(list)
+    crowds = _crowds(shift, groups)
+    for group in groups:
+        decision = _decide(shift.menus(), group, shift.now(), crowds[group.key.model])
+        slack_class = deadline_class(_slack(group.deadline, shift.now()))
+        gathered[group.key, decision.lane, decision.held, slack_class].append((group, decision))
     batches: list[NewBatch] = []
-    for _, same in groupby(groups, key=lambda group: group.key.id):
-        batches += _batches(shift, list(same))
+    used = _creations(shift)
+    for same in gathered.values():
+        batches += _batches(shift, same, used)
     if batches:
         reach("pack.commit")
         shift.store.pack(shift.lease, batches, shift.now())
     return len(batches)
 
 
-def _batches(shift: Shift, groups: list[WaitingGroup]) -> Iterator[NewBatch]:
-    key = groups[0].key
-    limits = shift.limits(key.endpoint, key.model)
+def _slack(deadline: float | None, now: float) -> float | None:
+    return None if deadline is None else deadline - now
+
+
+def _crowds(shift: Shift, groups: list[WaitingGroup]) -> dict[str, dict[str, float]]:
+    """By model and load: when its requests must be sent in real time if nothing else answers them.
+
+    Everything that is outstanding shares the real-time lane, so much work must leave earlier than little.
+    """
+    now, learned = shift.now(), shift.store.learned(shift.account)
+    found: dict[str, dict[str, float]] = {}
+    for model in {group.key.model for group in groups}:
+        loads = loads_of(shift.store, shift.account, model, now)
+        loads += [
+            _load(group, now)
+            for group in groups
+            if group.key.model == model and group.deadline is not None
+        ]
+        found[model] = latest_starts(loads, drain(learned, model))
+    return found
+
+
+def _load(group: WaitingGroup, now: float) -> Load:
+    waiting, (requests, size, _) = group.waiting, group.whole
+    count = len(waiting.ordinals)
+    deadline = max(group.deadline or now, now)
+    return Load(_name(group), deadline, count, tokens_of(size * count // requests))
+
+
+def _name(group: WaitingGroup) -> str:
+    return f"{group.waiting.segment}/{group.waiting.tries}"
+
+
+def _due(group: WaitingGroup, starts: Mapping[str, float], lead: float) -> Deadline:
+    """The deadline as it is for work that shares a lane: earlier by the time that the others take."""
+    wanted = was_kept(group.deadline)
+    if not isinstance(wanted, By):
+        return wanted
+    return By(min(wanted.at, starts[_name(group)] + lead))
+
+
+def _decide(menus: Menus, group: WaitingGroup, now: float, starts: Mapping[str, float]) -> Decision:
+    """As it was decided, or anew where that is no longer best."""
+    decided = group.decision
+    if decided.fixed:
+        return decided
+    key = group.key
+    of = Class(key.account, key.provider, key.endpoint, key.model, decided.lanes, decided.held)
+    due = _due(group, starts, menus.ladder(of).quickest.needs)
+    choice = menus.chooser.choose(of, due, now)
+    if choice.lane == decided.lane:
+        return decided
+    return replace(decided, lane=choice.lane, wanted=choice.lane, why=choice.why)
+
+
+def _creations(shift: Shift) -> float:
+    """The share of the creations that a provider allows in an hour that is used up."""
+    limit = shift.provider.limits("").creations_per_hour or 2_000
+    return len(shift.store.attempts(shift.account, shift.now() - _HOUR)) / limit
+
+
+def _batches(
+    shift: Shift, same: list[tuple[WaitingGroup, Decision]], used: float
+) -> Iterator[NewBatch]:
+    groups = [group for group, _ in same]
+    going = _going(same)
+    limits = _limits(shift, going)
+    if not _is_ripe(shift, groups, going, limits, used):
+        return
+    if going.decision.lane == BATCH and going.decision.caching and any(g.prefixes for g in groups):
+        bundles, groups = prefixed(shift, groups, going.deadline)
+        for bundle in bundles:
+            yield from _bundled(shift, going, bundle, limits)
     stretches = [stretch for group in groups for stretch in _stretches(shift, group, limits)]
     for chosen in packing.plan(stretches, limits):
-        yield _new_batch(key, chosen)
+        yield _new_batch(shift, going, chosen)
 
 
-def _new_batch(key: PackingKey, chosen: list[Stretch[Part]]) -> NewBatch:
+def _going(same: list[tuple[WaitingGroup, Decision]]) -> Going:
+    deadlines = [group.deadline for group, _ in same if group.deadline is not None]
+    return Going(same[0][0].key, same[0][1], None, min(deadlines, default=None))
+
+
+def _limits(shift: Shift, going: Going) -> Limits:
+    """What one batch of these may hold: the provider's limits, and no more than can be rescued."""
+    key, lane = going.key, going.decision.lane
+    limits = shift.limits(key.endpoint, key.model)
+    if lane != BATCH:
+        return replace(limits, batch_requests=min(limits.batch_requests, _OWN_BATCH))
+    due = was_kept(going.deadline)
+    if not isinstance(due, By):
+        return limits
+    able = drain(shift.store.learned(shift.account), key.model)
+    size = batch_size(max(due.at - shift.now(), 0.0), able, 1.0, limits)
+    tokens = (
+        able.tokens_per_second / able.requests_per_second
+    )  # of a request that fills both limits
+    most_bytes = max(round(size * tokens) * 4, limits.line_bytes)
+    return replace(
+        limits,
+        batch_requests=min(limits.batch_requests, size),
+        batch_bytes=min(limits.batch_bytes, most_bytes),
+    )
+
+
+def _is_ripe(
+    shift: Shift, groups: list[WaitingGroup], going: Going, limits: Limits, used: float
+) -> bool:
+    """Whether they leave now. Waiting for more saves creations, and is not done while those are plenty."""
+    if going.decision.lane != BATCH or used < _PLENTY:
+        return True
+    requests = sum(len(group.waiting.ordinals) for group in groups)
+    opened = min(max(group.since, group.waiting.not_before) for group in groups)
+    batch = OpenBatch(requests, opened, going.deadline)
+    return batch.ripe(limits.batch_requests, limits, shift.now(), used) is not Ripe.WAIT
+
+
+def _bundled(shift: Shift, going: Going, bundle: Bundle, limits: Limits) -> Iterator[NewBatch]:
+    """Requests that share a prefix travel together; where it pays, one goes ahead and warms the cache."""
+    primer: BatchId | None = None
+    if bundle.primer is not None:
+        first = _new_batch(shift, going, [bundle.primer], caching=bundle.caching)
+        primer = first.id
+        yield first
+    pieces = [piece for stretch in bundle.stretches for piece in _pieces(shift, stretch, limits)]
+    for chosen in packing.plan(pieces, limits):
+        yield _new_batch(
+            shift, going, chosen, caching=bundle.caching, after=primer, due_at=bundle.leave_by
+        )
+
+
+def _new_batch(
+    shift: Shift,
+    going: Going,
+    chosen: list[Stretch[Part]],
+    *,
+    caching: str = "",
+    after: BatchId | None = None,
+    due_at: float | None = None,
+) -> NewBatch:
+    lane: LaneName = going.decision.lane
+    if lane == HELD:
+        due_at = opening(going.decision.held, shift.now())
     return NewBatch(
         BatchId(fresh_id()),
-        key,
-        BATCH,
+        going.key,
+        lane,
         tuple(stretch.what for stretch in chosen),
         sum(stretch.requests for stretch in chosen),
         sum(stretch.bytes for stretch in chosen),
+        going.decision,
+        going.deadline,
+        caching,
+        after,
+        due_at if after is not None or lane == HELD else None,
     )
 
 
 def _stretches(shift: Shift, group: WaitingGroup, limits: Limits) -> Iterator[Stretch[Part]]:
     """The group's requests, cut where one batch could not hold them."""
+    part = Part(group.waiting.segment, group.waiting.ordinals, group.waiting.tries)
     if len(group.waiting.ordinals) == group.whole[0] and packing.fits(*group.whole, limits):
-        yield Stretch(_part(group, group.waiting.ordinals), *group.whole)
+        yield Stretch(part, *group.whole)
         return
-    sizes = list(shift.store.sizes(group.waiting.segment, group.waiting.ordinals))
-    rest = group.waiting.ordinals
+    yield from _cut(shift, part, limits)
+
+
+def _pieces(shift: Shift, stretch: Stretch[Part], limits: Limits) -> Iterator[Stretch[Part]]:
+    if packing.fits(stretch.requests, stretch.bytes, stretch.units, limits):
+        yield stretch
+    else:
+        yield from _cut(shift, stretch.what, limits)
+
+
+def _cut(shift: Shift, part: Part, limits: Limits) -> Iterator[Stretch[Part]]:
+    sizes = list(shift.store.sizes(part.segment, part.ordinals))
+    rest: Ordinals = part.ordinals
     for start, stop in packing.cuts(((item.bytes, item.units) for item in sizes), limits):
         taken, rest = rest.take(stop - start)
         yield Stretch(
-            _part(group, taken),
+            replace(part, ordinals=taken),
             stop - start,
             sum(item.bytes for item in sizes[start:stop]),
             sum(item.units for item in sizes[start:stop]),
         )
-
-
-def _part(group: WaitingGroup, ordinals: Ordinals) -> Part:
-    return Part(group.waiting.segment, ordinals, group.waiting.tries)

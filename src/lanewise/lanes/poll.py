@@ -19,6 +19,7 @@ from lanewise.providers.protocol import (
 )
 from lanewise.store.nouns import Contents, Observed
 
+_CANCEL_POLL = 5.0  # seconds: what is called back is waited for
 _ABSENCES_BEFORE_DOUBT = 8  # "no such batch" in a row; one or two are a known hiccup of providers
 
 
@@ -47,10 +48,11 @@ async def _working(shift: Shift, batch: Submitted, contents: Contents, progress:
     if contents.cancelled and not progress.cancelling:
         await _cancel(shift, batch)
     now = shift.now()
+    shift.store.progressed(batch.id, progress.done, now, finalizing=progress.finalizing)
     pause = next_poll(
-        now - contents.created_at,
+        0.0 if contents.cancelled else now - contents.created_at,
         fixed=shift.rules.poll_seconds,
-        retry_after=progress.retry_after,
+        retry_after=progress.retry_after or (_CANCEL_POLL if contents.cancelled else None),
     )
     shift.store.postpone(shift.lease, batch, batch.poll_again(now + pause, troubles=0))
 

@@ -34,7 +34,7 @@ def rejected(shift: Shift, batch: Submitted, contents: Contents, failed: Failed)
             _try_later(shift, batch, contents, first)
         case RejectionKind.BILLING:
             later = shift.now() + _QUOTA_WAIT
-            _requeue(shift, batch, contents, f"{first.code}: {first.message}", not_before=later)
+            requeue(shift, batch, contents, f"{first.code}: {first.message}", not_before=later)
             raise AccountHeld(shift.account, first.message)
         case _:
             assert_never(failed.kind)
@@ -68,7 +68,7 @@ def shrink(shift: Shift, batch: Refusable, contents: Contents, message: str) -> 
         return
     half = max(contents.size // 2, 1)
     shift.store.learn(shift.account, contents.key.model, "batch_bytes", half, shift.now())
-    _requeue(
+    requeue(
         shift, batch, contents, f"{message}; batches of this kind are now at most {half:,} bytes"
     )
 
@@ -128,7 +128,7 @@ def _wait_for_quota(
     rounds = shift.store.learned(account).get((key.model, "quota_refusals"), 0) + 1
     shift.store.learn(account, key.model, "quota_refusals", rounds, now)
     pause = policy.backoff(rounds, first=_quota_wait(shift), noise=shift.noise.random())
-    _requeue(shift, batch, contents, f"{first.code}: {first.message}", not_before=now + pause)
+    requeue(shift, batch, contents, f"{first.code}: {first.message}", not_before=now + pause)
 
 
 def _quota_wait(shift: Shift) -> float:
@@ -151,9 +151,10 @@ def _try_later(shift: Shift, batch: Submitted, contents: Contents, problem: Prob
     _record(shift, batch, outcomes, waiting, f"{problem.code}: {problem.message}")
 
 
-def _requeue(
+def requeue(
     shift: Shift, batch: Refusable, contents: Contents, detail: str, *, not_before: float = 0.0
 ) -> None:
+    """Back into the queue, as if never packed: nothing of it was executed."""
     waiting = [
         Waiting(part.segment, part.tries, part.ordinals, not_before) for part in contents.parts
     ]

@@ -38,6 +38,7 @@ _MOST_CALLS: Final = 256  # of one batch, waiting for an answer or for their nex
 _LONGEST_STEP: Final = 120.0  # seconds: a pass of a worker must come to the other batches as well
 _LOOK: Final = 1.0  # seconds between looks at what others may have changed
 _PAUSED_LOOK: Final = 5.0
+_FULL_SECONDS: Final = 900.0  # a lane that was left for want of capacity is not chosen for so long
 
 
 def begun(shift: Shift, batch: Batch) -> Batch:
@@ -241,8 +242,14 @@ class _Step:
         names = (f"{lane}_calls", f"{lane}_refusals")
         before = (learned.get((model, name), 0) for name in names)
         after = capacity.remembered(*before, more=calls.made, refused=calls.refusals)
+        now = self._shift.now()
         for name, value in zip(names, after, strict=True):
-            store.learn(account, model, name, value, self._shift.now())
+            store.learn(account, model, name, value, now)
+        if (
+            calls.halt is not None and calls.halt.at is None
+        ):  # left: whoever chooses now goes elsewhere
+            store.learn(account, model, f"{lane}_full_until", int(now + _FULL_SECONDS), now)
+            self._shift.menus().chooser.forget()
 
 
 def _names(contents: Contents, wanted: Iterable[int]) -> dict[int, str]:

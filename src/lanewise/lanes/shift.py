@@ -13,6 +13,7 @@ from lanewise.clock import Clock
 from lanewise.domain.batches import Batch
 from lanewise.domain.ids import AccountId
 from lanewise.domain.packing import Limits
+from lanewise.lanes.menus import Menus
 from lanewise.lanes.paces import Paces
 from lanewise.policy import waiting
 from lanewise.pricing import PriceBook
@@ -56,6 +57,7 @@ class Shift:
     clock: Clock
     book: PriceBook
     rules: Rules
+    menus: Callable[[], Menus]
     caller: Callable[[], CallProvider]  # connected when it is first asked for
     paces: Paces
     may_send: Callable[[], bool] = lambda: True  # no, while paused, refused or about to leave

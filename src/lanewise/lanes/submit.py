@@ -78,8 +78,10 @@ from typing import assert_never
 from lanewise.domain.batches import Creating, Packed, Unknown, Uploaded, Uploading
 from lanewise.domain.ids import AttemptId, fresh_id
 from lanewise.failpoints import reach
+from lanewise.lanes.marked import payload_of
+from lanewise.lanes.queueing import learn_queue
 from lanewise.lanes.reject import cancel_unsent, refuse_whole, shrink
-from lanewise.lanes.shift import Shift, tokens_of
+from lanewise.lanes.shift import Shift
 from lanewise.policy.reconcile import Absent, Adopt, LookAgain, judge
 from lanewise.providers.protocol import (
     Doubtful,
@@ -94,8 +96,6 @@ from lanewise.providers.protocol import (
 from lanewise.store.nouns import Contents, Stray
 
 _TRIES_PER_FILE = 5  # how often "no such file" is believed to be the provider's lag
-_HOUR = 3_600.0
-_QUEUE_LOOK = 5.0  # seconds until a batch that waits for room in the provider's queue looks again
 
 
 async def submit(shift: Shift, batch: Packed | Uploaded) -> None:
@@ -129,7 +129,7 @@ async def _upload(shift: Shift, batch: Packed, contents: Contents) -> None:
     shift.advance(batch, uploading)
     tag = Tag(uploading.attempt, batch.id, shift.store.home_id)
     try:
-        file_id = await shift.provider.upload(shift.store.payload(contents), tag)
+        file_id = await shift.provider.upload(payload_of(shift, contents), tag)
     except Refused as error:
         _upload_refused(shift, uploading, contents, error)
     except ProviderError as error:
@@ -153,9 +153,6 @@ def _upload_refused(shift: Shift, batch: Uploading, contents: Contents, error: R
 
 
 async def _create(shift: Shift, batch: Packed | Uploaded, contents: Contents) -> None:
-    if (until := _not_before(shift, contents)) is not None:
-        shift.advance(batch, batch.postpone(until), "waits for its turn to be created")
-        return
     timeout = shift.rules.create_timeout_seconds or shift.provider.create_timeout(contents.size)
     creating = _intend(batch, shift.now(), timeout)
     shift.advance(batch, creating, creating.attempt)
@@ -171,7 +168,7 @@ async def _create(shift: Shift, batch: Packed | Uploaded, contents: Contents) ->
             contents.key,
             tag,
             file_id=creating.file_id,
-            payload=shift.store.payload(contents),
+            payload=payload_of(shift, contents),
             timeout=left,
         )
     except Refused as error:
@@ -193,28 +190,6 @@ def _intend(batch: Packed | Uploaded, now: float, timeout: float) -> Creating:
     return batch.create(now=now, give_up_at=now + timeout)
 
 
-def _not_before(shift: Shift, contents: Contents) -> float | None:
-    """When a create may go out, if not now: providers limit queued work and creations an hour."""
-    now = shift.now()
-    if _queue_is_full(shift, contents):
-        return now + max(shift.rules.poll_seconds or 0.0, _QUEUE_LOOK)
-    rate = shift.provider.limits(contents.key.endpoint).creations_per_hour
-    if rate is None:
-        return None
-    recent = shift.store.attempts(shift.account, now - _HOUR)
-    if len(recent) < rate:
-        return None
-    return min(attempt.sent_at for attempt in recent) + _HOUR
-
-
-def _queue_is_full(shift: Shift, contents: Contents) -> bool:
-    """Whether this batch would exceed a queue limit that the provider let slip earlier."""
-    model = contents.key.model
-    limit = shift.store.learned(shift.account).get((model, "enqueued_tokens"))
-    held = shift.store.in_flight_bytes(shift.account, model)
-    return limit is not None and held > 0 and tokens_of(held + contents.size) > limit
-
-
 def _create_refused(shift: Shift, batch: Creating, contents: Contents, error: Refused) -> None:
     """The provider took nothing. What it says decides what happens to the batch."""
     if error.status == 413:
@@ -223,6 +198,8 @@ def _create_refused(shift: Shift, batch: Creating, contents: Contents, error: Re
     if error.kind is RefusalKind.INVALID:
         refuse_whole(shift, batch, contents, error.code or "invalid_batch", str(error))
         return
+    if error.status == 429 and "queue" in str(error).lower():
+        learn_queue(shift, contents.requests)
     before = batch.refused(shift.later(batch.troubles, error))
     shift.advance(batch, before, str(error))
     if isinstance(before, Uploaded) and _file_is_gone(error, before):

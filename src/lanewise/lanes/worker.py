@@ -32,9 +32,12 @@ from lanewise.domain.ids import AccountId, BatchId, WorkerId
 from lanewise.errors import LeaseLost, ProviderUnusable
 from lanewise.lanes.clean import clean
 from lanewise.lanes.collect import collect
+from lanewise.lanes.menus import Menus
 from lanewise.lanes.paces import Paces
 from lanewise.lanes.pack import pack
 from lanewise.lanes.poll import poll
+from lanewise.lanes.queueing import with_room
+from lanewise.lanes.rescue import rescue
 from lanewise.lanes.sending import begun, only_sends, send
 from lanewise.lanes.settle import settle
 from lanewise.lanes.shift import AccountHeld, Rules, Shift, logger
@@ -63,6 +66,7 @@ class Desk:
     running: dict[BatchId, asyncio.Task[None]] = field(default_factory=dict)
     chores: asyncio.Task[None] | None = None
     sweep_at: float = 0.0
+    review_at: float = 0.0  # when deadlines are looked at again
     held_until: float = 0.0
     trouble: str = ""
 
@@ -93,12 +97,14 @@ class Worker:
         *,
         call: Callable[[AccountRow], CallProvider],
         rules: Callable[[AccountRow], Rules],
+        menus: Callable[[], Menus],
         pace: Pace,
     ) -> None:
         self.id = worker
         self._store, self._clock, self._book = store, clock, book
         self._connect, self._call = connect, call
         self._rules, self._pace = rules, pace
+        self._menus = menus
         self._desks: dict[AccountId, Desk] = {}
         self._providers: dict[AccountId, BatchProvider | None] = {}
         self._callers: dict[AccountId, CallProvider] = {}
@@ -154,6 +160,7 @@ class Worker:
         for desk in list(self._desks.values()):
             try:
                 self._pack(desk)
+                self._review(desk)
                 self._start_due(desk)
                 self._start_chores(desk)
             except LeaseLost:
@@ -192,6 +199,7 @@ class Worker:
             self._clock,
             self._book,
             self._rules(row),
+            self._menus,
             caller=lambda: self._caller(row),
             paces=self.paces,
             may_send=lambda: self._may_send(row.id),
@@ -220,8 +228,13 @@ class Worker:
 
     # -- steps ------------------------------------------------------------------------------------
     def _pack(self, desk: Desk) -> None:
-        if not self._stopped(desk):
-            pack(desk.shift)
+        if not self._stopped(desk) and pack(desk.shift):
+            desk.review_at = 0.0
+
+    def _review(self, desk: Desk) -> None:
+        """See whether what is outstanding still arrives in time; a pause holds no rescue back."""
+        if self._clock.now() >= desk.review_at:
+            desk.review_at = rescue(desk.shift)
 
     def _stopped(self, desk: Desk) -> bool:
         """Whether nothing new may be sent: the kill switch, or an account the provider refuses."""
@@ -231,9 +244,12 @@ class Worker:
 
     def _start_due(self, desk: Desk) -> None:
         stopped = self._stopped(desk)
-        for due in self._store.due(desk.shift.account, self._clock.now()):
-            if due.id in desk.running or (stopped and only_sends(desk.shift, due)):
-                continue
+        wanting = [
+            batch
+            for batch in self._store.due(desk.shift.account, self._clock.now())
+            if batch.id not in desk.running and not (stopped and only_sends(desk.shift, batch))
+        ]
+        for due in with_room(desk.shift, wanting):
             batch = begun(desk.shift, due)
             if self._must_queue(desk, batch):
                 continue
@@ -353,6 +369,7 @@ class Worker:
             due = self._store.next_due(desk.shift.account, besides=list(desk.running))
             if due is not None and not self._stopped(desk):
                 found.append(due)
+            found.append(desk.review_at)
         return found
 
     async def _leave(self) -> None:

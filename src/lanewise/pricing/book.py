@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from lanewise.domain.lanes import LANES, REALTIME, LaneName
+from lanewise.domain.lanes import HELD, LANES, REALTIME, LaneName
 from lanewise.domain.usage import Usage
 from lanewise.pricing import overlay as overlays
 from lanewise.pricing.arithmetic import Rates, Vector, price
@@ -94,8 +94,12 @@ class PriceBook:
         """The prices of a model in a lane on the day of `at` in UTC (a naive `at` is UTC).
 
         `region`: where the provider is asked to process; None where it is free to choose.
+        A held request is one of real time at another hour: it costs the same where nobody says otherwise.
         """
-        return self._resolved(provider, model, _day(at), lane, region)
+        found = self._resolved(provider, model, _day(at), lane, region)
+        if lane == HELD and found.rates is None:
+            return self._resolved(provider, model, _day(at), REALTIME, region)
+        return found
 
     def pricer(
         self, provider: str, model: str, at: datetime, lane: LaneName, region: str | None = None

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, ClassVar, Final
 
-from lanewise.domain.lanes import LANES, REALTIME
+from lanewise.domain.lanes import HELD, LANES, REALTIME
 from lanewise.errors import BadInput
 from lanewise.pricing.arithmetic import Vector
 
 _MICRO_DIGITS: Final = 6  # USD per million tokens -> pico-USD per token
 _NOTES: Final = ("source", "verified")  # in any entry, for people
+_PRICED: Final = (*LANES, HELD)  # lanes that may have a price of their own
 
 
 def parse(raw: bytes, where: str) -> dict[str, Any]:
@@ -86,13 +87,13 @@ class Entry:
     def lane(self, key: str) -> str:
         """The name of a lane."""
         self.text(key)
-        return self.choice(key, tuple(LANES))
+        return self.choice(key, _PRICED)
 
     def lanes(self, key: str) -> tuple[str, ...]:
         """Names of lanes; real time where the key is not there."""
         for lane in self.texts(key):
-            if lane not in LANES:
-                raise self.wrong(f"unknown lane {lane!r}; accepted are {', '.join(LANES)}")
+            if lane not in _PRICED:
+                raise self.wrong(f"unknown lane {lane!r}; accepted are {', '.join(_PRICED)}")
         return self.texts(key) or (REALTIME,)
 
     def day(self, key: str, default: str) -> str:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Any
 
 from starlette.requests import Request
 
 from lanewise.sandbox import books
-from lanewise.sandbox.answers import Answer, Invalid, PromptCache
+from lanewise.sandbox.answers import Answer, Invalid
 from lanewise.sandbox.answers import answer as make_answer
+from lanewise.sandbox.caches import AccountCache
 from lanewise.sandbox.state import State
 from lanewise.sandbox.wire import Refusal, fresh, provider_of
-
-_CACHES: Final[dict[tuple[int, str], PromptCache]] = {}
 
 
 async def body_of(request: Request) -> dict[str, Any]:
@@ -45,7 +44,6 @@ def model_of(request: Request, body: dict[str, Any]) -> str:
 
 def answer(request: Request, state: State, account: str, body: dict[str, Any], lane: str) -> Answer:
     """The answer to a request, not billed."""
-    cache = _CACHES.setdefault((id(state), account), PromptCache())
     try:
         return make_answer(
             request.url.path,
@@ -53,7 +51,7 @@ def answer(request: Request, state: State, account: str, body: dict[str, Any], l
             id_seed=fresh(""),
             created=int(state.now()),
             lane=lane,
-            cache=cache,
+            cache=AccountCache(state, account),
         )
     except Invalid as invalid:
         raise Refusal(

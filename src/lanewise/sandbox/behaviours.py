@@ -66,7 +66,22 @@ BEHAVIOURS: Final = (
     Behaviour("both", "completion times of the profiles", "assumed"),
     Behaviour(
         "both",
-        "prompt caches: minimum prefixes and prices documented, hit rate in batches assumed",
+        "prompt caches of an account: least prefixes, lives, prices of writing and reading",
+        "documented",
+    ),
+    Behaviour(
+        "Anthropic batches",
+        "a batch reads what was cached before it began and nothing that its own requests write: cold, each "
+        "marked request pays for writing; after a batch of one, all read (`cache_hits`)",
+        "observed",
+    ),
+    Behaviour(
+        "Anthropic batches", "what a batch caches is found from the end of that batch on", "assumed"
+    ),
+    Behaviour(
+        "OpenAI batches",
+        "four in five requests find what was asked before them in the same batch; nothing "
+        "is shared with other batches or calls",
         "assumed",
     ),
     Behaviour("books", "completed requests are billed, others are free", "documented"),

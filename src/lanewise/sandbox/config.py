@@ -155,6 +155,7 @@ class SandboxConfig:
     output_tokens_per_minute: int = 2_000_000  # Anthropic
     creations_per_hour: int = 2_000  # batches, per account (OpenAI)
     flex_refusals: float = 0.0  # share of flex calls without capacity
+    cache_hits: float = 1.0  # share of a batch's requests that find what is cached (Anthropic)
     faults: tuple[Fault, ...] = ()
 
     def __post_init__(self) -> None:

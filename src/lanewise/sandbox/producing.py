@@ -17,6 +17,7 @@ import msgspec
 from lanewise.sandbox import books, lines
 from lanewise.sandbox.answers import Invalid, PromptCache
 from lanewise.sandbox.answers import answer as make_answer
+from lanewise.sandbox.caches import BatchCache, earlier, ended
 from lanewise.sandbox.config import Fault, fault_from
 from lanewise.sandbox.state import State
 
@@ -87,8 +88,9 @@ class Producer:
         self.share = share
         self.made = Produced()
         self.dice = random.Random(f"{state.config.seed}:{row['id']}")
-        self.cache = PromptCache()
         self.anthropic = row["provider"] == "anthropic"
+        # OpenAI's caches by itself, and within a batch too [assumed]
+        self.cache = BatchCache(state, row) if self.anthropic else PromptCache()
 
     def run(self) -> Produced:
         """Write the result files, the bills and the row; once, whoever calls."""
@@ -299,6 +301,9 @@ def results_of(state: State, row: sqlite3.Row, now: float) -> dict[str, Any]:
     """What the results of an ended batch come to; made now if nobody has made them yet."""
     if row["produced"] is not None:
         return dict(json.loads(row["produced"]))
+    if row["provider"] == "anthropic":
+        for before in earlier(state, row):
+            results_of(state, before, now)
     lock = (state.directory / "bills" / f"{row['id']}.lock").open("w")
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -307,18 +312,18 @@ def results_of(state: State, row: sqlite3.Row, now: float) -> dict[str, Any]:
         if fresh["produced"] is not None:
             return dict(json.loads(fresh["produced"]))
         at = standing(fresh, now)
-        made = Producer(state, fresh, at.share, at.ending).run()
-        return _record(state, fresh, made, now)
+        producer = Producer(state, fresh, at.share, at.ending)
+        return _record(producer, producer.run(), now)
 
 
 def _charged_at(state: State, row: sqlite3.Row) -> float:
     """When the batch ended; where sandbox time runs ahead of the world's, when that was seen there."""
-    ended: float = row["cancel_done"] or row["born_at"] + row["ended"]
-    return min(ended, state.clock.real_now())
+    return min(ended(row), state.clock.real_now())
 
 
-def _record(state: State, row: sqlite3.Row, made: Produced, now: float) -> dict[str, Any]:
-    """The bills and the row, in one transaction."""
+def _record(producer: Producer, made: Produced, now: float) -> dict[str, Any]:
+    """The bills, what was cached and the row, in one transaction."""
+    state, row = producer.state, producer.row
     result = {
         "output": made.output,
         "error": made.error,
@@ -340,5 +345,7 @@ def _record(state: State, row: sqlite3.Row, made: Produced, now: float) -> dict[
                 realtime,
                 _charged_at(state, row),
             )
+        if isinstance(producer.cache, BatchCache):
+            producer.cache.flush()
         state.run("UPDATE batches SET produced = ? WHERE id = ?", json.dumps(result), row["id"])
     return result

@@ -81,9 +81,13 @@ class Client:
         again: bool = False,
         tags: Mapping[str, str] | None = None,
         max_usd: Decimal | int | str | None = None,
+        deadline: str | None = None,
     ) -> Ticket:
         """Accept requests durably. The same requests again give the same run, unless `again`.
 
+        `deadline`: when the answers are needed, as `--deadline` says it (`8h`, `06:00`, an instant, `none`,
+        `now`); a request may have one of its own under `deadline`. What cannot be met even in real time is
+        refused with `lanewise.errors.TooSoon`, which says what can be promised.
         `tags` are kept with the run and savings can be shown by them. `max_usd`: what may cost more is
         refused with `lanewise.errors.OverBudget`, as is what a budget or the daily cap has no room for;
         nothing is accepted then.
@@ -97,6 +101,7 @@ class Client:
             name=run,
             again=again,
             tags=tags or {},
+            deadline=deadline,
         )
         most = None if max_usd is None else nano_usd(str(max_usd), "max_usd")
         received = self.engine.accept(read([items], options), wanted, max_nano=most)

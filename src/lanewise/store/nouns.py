@@ -181,6 +181,7 @@ class Contents:
     deadline: float | None = None
     rescued: bool = False  # what it has not answered was given to another batch
     caching: str = ""
+    after: BatchId | None = None  # the batch that warms the cache for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,6 +298,7 @@ class BatchRow:
     done: int | None = None  # how many the provider says are done
     progress_at: float | None = None  # when that last changed
     finalizing_since: float | None = None
+    workflow: str = ""  # of its first requests
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,9 @@ from lanewise.domain.decisions import Decision
 from lanewise.domain.ids import AccountId, AttemptId, BatchId, RunId, SegmentId, WorkerId
 from lanewise.domain.ordinals import Ordinals
 from lanewise.domain.packing import Frame, Limits, PackingKey
+from lanewise.domain.usage import Usage
 from lanewise.store.books import Cap, Entry, LedgerRow, Money, Observation, Standing
+from lanewise.store.forecasts import Duration
 from lanewise.store.nouns import (
     UNDECIDED,
     AccountRow,
@@ -276,12 +278,20 @@ class Store(Protocol):
         """What each of these requests counts, in order."""
         ...
 
+    def line(self, segment: SegmentId, ordinal: int) -> bytes:
+        """One request as it was accepted, in the provider's form for batches."""
+        ...
+
     def pack(self, lease: Lease, batches: Sequence[NewBatch], now: float) -> None:
         """Take the requests out of the queue and into batches."""
         ...
 
     def decisions(self) -> dict[int, Decision]:
         """What policy decided, by number."""
+        ...
+
+    def live(self, account: AccountId) -> list[BatchRow]:
+        """Batches of an account that have not come to their end."""
         ...
 
     def let_go(self, lease: Lease, primer: BatchId, now: float) -> None:
@@ -472,12 +482,24 @@ class Store(Protocol):
         """Batches whose results were read and are still kept, oldest first."""
         ...
 
+    def settled_at(self, batch: BatchId) -> float | None:
+        """When a batch was settled; None where it is not."""
+        ...
+
+    def marked_usage(self, workflow: str, model: str, *, since: float) -> tuple[int, int, Usage]:
+        """Answers of requests that were marked for the prompt cache, those that went ahead, and tokens."""
+        ...
+
     def records_of(self, batch: BatchId) -> Records:
         """The result records of a settled batch."""
         ...
 
     def observations(self, workflow: str, *, limit: int) -> Iterator[Observation]:
         """Answers of a workflow whose input was counted before, newest batches first."""
+        ...
+
+    def durations(self, *, since: float, now: float, limit: int) -> list[Duration]:
+        """Batches that providers took on since then, the newest `limit` of them, as they stand at `now`."""
         ...
 
     def standing(self, caps: Sequence[Cap]) -> list[Standing]:

@@ -167,4 +167,4 @@ class Records:
 
 
 _NOTHING: Final = Usage()
-_FINAL: Final = (int(Verdict.ANSWERED), int(Verdict.REFUSED), int(Verdict.SURPLUS))
+_FINAL: Final = tuple(int(verdict) for verdict in Verdict if verdict.final)

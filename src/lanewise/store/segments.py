@@ -281,8 +281,13 @@ _decode_model = msgspec.json.Decoder(_Model).decode
 
 def model_of(line: bytes) -> str:
     """The model that a request line asks; empty where it names none."""
+    return _decode_model(body_of(line)).model
+
+
+def body_of(line: bytes) -> bytes:
+    """The body of a request line, byte for byte."""
     parsed = _decode_line(line)
-    return _decode_model(bytes(parsed.body) or bytes(parsed.params)).model
+    return bytes(parsed.body) or bytes(parsed.params)
 
 
 class _Line(msgspec.Struct):
@@ -294,9 +299,7 @@ _decode_line = msgspec.json.Decoder(_Line).decode
 
 
 def _content(line: bytes) -> int:
-    parsed = _decode_line(line)
-    body = bytes(parsed.body) or bytes(parsed.params)
-    return int.from_bytes(hashlib.sha256(body).digest()[:8], "little")
+    return int.from_bytes(hashlib.sha256(body_of(line)).digest()[:8], "little")
 
 
 def _paths(directory: Path, segment: SegmentId) -> tuple[Path, Path, Path]:

@@ -14,6 +14,7 @@ from lanewise.tokens.estimating import Estimator, Place
 from lanewise.tokens.history import History, history_of
 from lanewise.tokens.measuring import measure_alone
 from lanewise.tokens.models import Method
+from lanewise.tokens.prefixes import prefix_of
 
 __all__ = [
     "Count",
@@ -25,4 +26,5 @@ __all__ = [
     "TokenCounter",
     "history_of",
     "measure_alone",
+    "prefix_of",
 ]

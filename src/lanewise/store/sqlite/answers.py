@@ -54,6 +54,8 @@ class Ledgered:
             if place is None:
                 continue
             record = records[place]
+            if record.verdict == Verdict.SURPLUS:  # another answer was first
+                continue
             if record.verdict == Verdict.ANSWERED:
                 return batch, record
             if best is None or record.verdict == Verdict.REFUSED or not _final(best[1]):

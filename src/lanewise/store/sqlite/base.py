@@ -78,7 +78,8 @@ class Operations:
             with self._db.transaction():
                 row = (
                     decision.key, decision.lane, decision.wanted, ",".join(decision.lanes),
-                    decision.rule, decision.policy, decision.why,
+                    decision.rule, decision.policy, decision.why, decision.held,
+                    int(decision.caching),
                 )  # fmt: skip
                 self._db.execute(self._runs["add_decision"], row)
                 found = self._db.one(self._runs["decision_number"], (decision.key,))

@@ -57,6 +57,16 @@ class BookOperations(Operations):
                 self._book(f"correction:{fresh_id()}", [row], now)
                 self._event(now, "ledger.corrected", row.run, f"row {row.corrects}: {row.note}")
 
+    def marked_usage(self, workflow: str, model: str, *, since: float) -> tuple[int, int, Usage]:
+        """Answers of requests that were marked for the prompt cache, those that went ahead, and tokens."""
+        row = self._db.one(self._books["marked_usage"], (workflow, model, since))
+        return row["requests"], row["primers"], _usage_of(row)
+
+    def settled_at(self, batch: BatchId) -> float | None:
+        """When a batch was settled; None where it is not."""
+        found: float | None = self._db.one(self._work["settled_at"], (batch,))[0]
+        return found
+
     def settled(self) -> list[BatchRow]:
         """Batches whose results were read and are still kept, oldest first."""
         decisions = self.decisions()

@@ -97,7 +97,10 @@ def decision_of(row: sqlite3.Row) -> Decision:
     """A row of `decisions`."""
     lanes = tuple(LaneName(name) for name in row["lanes"].split(",") if name)
     lane, wanted = LaneName(row["lane"]), LaneName(row["wanted"])
-    return Decision(lane, wanted, lanes, row["rule"], row["policy"], row["why"])
+    return Decision(
+        lane, wanted, lanes, row["rule"], row["policy"], row["why"], row["held"],
+        bool(row["caching"]),
+    )  # fmt: skip
 
 
 def event_of(row: sqlite3.Row) -> Event:
@@ -111,4 +114,5 @@ def batch_row_of(row: sqlite3.Row, decisions: Mapping[int, Decision]) -> BatchRo
         batch_of(row), key_of(row), LaneName(row["lane"]), row["requests"], row["bytes"],
         row["created_at"], decisions.get(row["decision"]), row["deadline"], row["rescued_at"],
         row["cancel_asked_at"], row["done"], row["progress_at"], row["finalizing_since"],
+        row["workflow"],
     )  # fmt: skip

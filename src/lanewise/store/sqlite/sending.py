@@ -6,15 +6,16 @@ from collections.abc import Iterator
 
 import msgspec
 
-from lanewise.domain.ids import BatchId, SegmentId, custom_id
+from lanewise.domain.ids import AccountId, BatchId, SegmentId, custom_id
 from lanewise.domain.ordinals import Ordinals
 from lanewise.domain.results import Verdict
-from lanewise.store.nouns import Ask, Contents, Lease, Waiting
+from lanewise.store.nouns import Ask, BatchRow, Contents, Lease, Waiting
 from lanewise.store.outbox import Calls, FileOutbox
 from lanewise.store.places import Places
 from lanewise.store.protocol import Outbox, Payload
 from lanewise.store.records import Records
 from lanewise.store.sqlite.answers import Spans
+from lanewise.store.sqlite.rows import batch_row_of
 from lanewise.store.sqlite.work import WorkOperations
 
 
@@ -67,6 +68,13 @@ class SendingOperations(WorkOperations):
         calls = self._calls(batch)
         known = calls.sent | calls.answered
         return frozenset(range(self.contents(batch).requests)) - known
+
+    def live(self, account: AccountId) -> list[BatchRow]:
+        """Batches of an account that have not come to their end."""
+        decisions = self.decisions()
+        return [
+            batch_row_of(row, decisions) for row in self._db.all(self._work["live"], (account,))
+        ]
 
     def let_go(self, lease: Lease, primer: BatchId, now: float) -> None:
         """Let the batches go that waited for this one."""

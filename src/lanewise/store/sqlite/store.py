@@ -7,6 +7,7 @@ from typing import Self
 
 from lanewise.store.sqlite.answers import AnswerOperations
 from lanewise.store.sqlite.connection import Database
+from lanewise.store.sqlite.durations import DurationOperations
 from lanewise.store.sqlite.keeping import KeepingOperations
 from lanewise.store.sqlite.leases import LeaseOperations
 from lanewise.store.sqlite.looking import LookingOperations
@@ -23,6 +24,7 @@ class SqliteStore(
     SettlingOperations,
     RecoveryOperations,
     LookingOperations,
+    DurationOperations,
     AnswerOperations,
     KeepingOperations,
 ):

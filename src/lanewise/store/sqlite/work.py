@@ -74,6 +74,10 @@ class WorkOperations(Operations):
         for entry in self._segment(self._run_of(segment), segment).entries(ordinals):
             yield Sized(entry.length, entry.units, entry.tokens, entry.prefix, entry.deadline)
 
+    def line(self, segment: SegmentId, ordinal: int) -> bytes:
+        """One request as it was accepted, in the provider's form for batches."""
+        return self._segment(self._run_of(segment), segment).line(ordinal)
+
     def pack(self, lease: Lease, batches: Sequence[NewBatch], now: float) -> None:
         """Take the requests out of the queue and into batches."""
         with self._db.transaction():
@@ -177,6 +181,7 @@ class WorkOperations(Operations):
             row["deadline"],
             row["rescued_at"] is not None,
             row["caching"] or "",
+            row["after_batch"],
         )
 
     def payload(self, contents: Contents) -> Payload:

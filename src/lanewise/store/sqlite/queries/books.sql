@@ -38,17 +38,26 @@ SELECT b.*, p.tries AS part_tries, p.ordinals,
 FROM batch_parts p JOIN batches b ON b.id = p.batch_id WHERE p.segment_id = ? ORDER BY b.created_at, b.rowid
 
 -- name: batches
-SELECT b.*, k.provider, k.endpoint, k.model, k.headers FROM batches b
+SELECT b.*, k.provider, k.endpoint, k.model, k.headers,
+    (SELECT r.workflow FROM batch_parts p JOIN segments s ON s.id = p.segment_id JOIN runs r ON r.id = s.run_id
+    WHERE p.batch_id = b.id ORDER BY p.place LIMIT 1) AS workflow
+FROM batches b
 JOIN packing_keys k ON k.id = b.key_id ORDER BY b.created_at, b.rowid
 
 -- name: batches_of_run
-SELECT b.*, k.provider, k.endpoint, k.model, k.headers FROM batches b
+SELECT b.*, k.provider, k.endpoint, k.model, k.headers,
+    (SELECT r.workflow FROM batch_parts p JOIN segments s ON s.id = p.segment_id JOIN runs r ON r.id = s.run_id
+    WHERE p.batch_id = b.id ORDER BY p.place LIMIT 1) AS workflow
+FROM batches b
 JOIN packing_keys k ON k.id = b.key_id
 WHERE b.id IN (SELECT p.batch_id FROM batch_parts p JOIN segments s ON s.id = p.segment_id WHERE s.run_id = ?)
 ORDER BY b.created_at, b.rowid
 
 -- name: batch
-SELECT b.*, k.provider, k.endpoint, k.model, k.headers FROM batches b
+SELECT b.*, k.provider, k.endpoint, k.model, k.headers,
+    (SELECT r.workflow FROM batch_parts p JOIN segments s ON s.id = p.segment_id JOIN runs r ON r.id = s.run_id
+    WHERE p.batch_id = b.id ORDER BY p.place LIMIT 1) AS workflow
+FROM batches b
 JOIN packing_keys k ON k.id = b.key_id WHERE b.id = ?
 
 -- name: ledger
@@ -66,6 +75,17 @@ SELECT p.segment_id, p.ordinals, s.run_id, b.id AS batch_id, b.fence, k.provider
 FROM batch_parts p JOIN batches b ON b.id = p.batch_id JOIN segments s ON s.id = p.segment_id
 JOIN runs r ON r.id = s.run_id JOIN packing_keys k ON k.id = b.key_id
 WHERE r.workflow = ? AND b.state = 'settled' AND s.state <> 'deleted' ORDER BY b.settled_at DESC, b.rowid DESC
+
+-- name: marked_usage
+SELECT coalesce(sum(l.n), 0) AS requests,
+    coalesce(sum(CASE WHEN EXISTS (SELECT 1 FROM batches f WHERE f.after_batch = b.id) THEN l.n ELSE 0 END), 0)
+        AS primers,
+    coalesce(sum(l.input), 0) AS input, coalesce(sum(l.cache_read), 0) AS cache_read,
+    coalesce(sum(l.cache_write_5m), 0) AS cache_write_5m, coalesce(sum(l.cache_write_1h), 0) AS cache_write_1h,
+    coalesce(sum(l.cache_write_other), 0) AS cache_write_other, coalesce(sum(l.output), 0) AS output,
+    coalesce(sum(l.reasoning), 0) AS reasoning
+FROM ledger l JOIN batches b ON b.id = l.commit_id
+WHERE l.workflow = ? AND l.model = ? AND l.at >= ? AND l.kind = 'answer' AND b.caching <> ''
 
 -- name: spent
 SELECT coalesce(sum(cost_nano), 0) FROM ledger WHERE at >= ?1 AND (?2 IS NULL OR workflow = ?2)

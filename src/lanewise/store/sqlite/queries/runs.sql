@@ -18,7 +18,8 @@ INSERT INTO segments (id, run_id, key_id, requests, bytes, units, first_sequence
 VALUES (?, ?, ?, ?, ?, ?, ?, 'sealed', ?, ?, ?)
 
 -- name: add_decision
-INSERT INTO decisions (key, lane, wanted, lanes, rule, policy, why) VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO decisions (key, lane, wanted, lanes, rule, policy, why, held, caching)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (key) DO NOTHING
 
 -- name: decision_number

@@ -84,7 +84,7 @@ WHERE b.account = ? AND k.model = ? AND b.state IN ('creating', 'unknown', 'subm
 
 -- name: contents
 SELECT b.lane, b.requests AS batch_requests, b.bytes, b.created_at, b.cancel_asked_at, b.deadline,
-    b.rescued_at, b.caching, k.*
+    b.rescued_at, b.caching, b.after_batch, k.*
 FROM batches b JOIN packing_keys k ON k.id = b.key_id WHERE b.id = ?
 
 -- name: parts
@@ -107,18 +107,28 @@ AND NOT EXISTS (
     SELECT 1 FROM batch_parts p JOIN segments s ON s.id = p.segment_id JOIN runs r ON r.id = s.run_id
     WHERE p.batch_id = batches.id AND r.state <> 'cancelling')
 
+-- name: live
+SELECT b.*, k.provider, k.endpoint, k.model, k.headers,
+    (SELECT r.workflow FROM batch_parts p JOIN segments s ON s.id = p.segment_id JOIN runs r ON r.id = s.run_id
+    WHERE p.batch_id = b.id ORDER BY p.place LIMIT 1) AS workflow
+FROM batches b JOIN packing_keys k ON k.id = b.key_id
+WHERE b.account = ? AND b.due_at IS NOT NULL AND b.state <> 'settled' ORDER BY b.created_at, b.rowid
+
 -- name: withdraw
 UPDATE batches SET cancel_asked_at = ?1, due_at = min(due_at, ?1)
-WHERE id = ?2 AND cancel_asked_at IS NULL AND state IN ('sending', 'submitted')
+WHERE id = ?2 AND cancel_asked_at IS NULL AND state IN ('submitted', 'sending')
 
 -- name: rescue
 UPDATE batches SET rescued_at = ? WHERE id = ? AND rescued_at IS NULL
-AND state IN ('creating', 'unknown', 'submitted', 'ended')
+AND state IN ('sending', 'creating', 'unknown', 'submitted', 'ended')
 
 -- name: races
 SELECT count(*) FROM batch_parts p JOIN batches b ON b.id = p.batch_id
 WHERE b.rescued_at IS NOT NULL
 AND p.segment_id IN (SELECT q.segment_id FROM batch_parts q WHERE q.batch_id = ?)
+
+-- name: settled_at
+SELECT settled_at FROM batches WHERE id = ?
 
 -- name: progress
 SELECT done, progress_at, finalizing_since FROM batches WHERE id = ?
@@ -127,7 +137,7 @@ SELECT done, progress_at, finalizing_since FROM batches WHERE id = ?
 UPDATE batches SET done = ?, progress_at = ?, finalizing_since = ? WHERE id = ?
 
 -- name: let_go
-UPDATE batches SET due_at = ?, after_batch = NULL WHERE after_batch = ? AND state = 'packed'
+UPDATE batches SET due_at = ?1 WHERE after_batch = ?2 AND state = 'packed' AND due_at > ?1
 
 -- name: add_attempt
 INSERT INTO attempts (id, batch_id, account, file_id, sent_at, give_up_at, outcome)

@@ -9,7 +9,9 @@ CREATE TABLE decisions (
     lanes TEXT NOT NULL,
     rule TEXT NOT NULL,
     policy TEXT NOT NULL,
-    why TEXT NOT NULL
+    why TEXT NOT NULL,
+    held TEXT NOT NULL,
+    caching INTEGER NOT NULL
 );
 
 -- `asked`: the deadline in the caller's words; `deadline`: the earliest of its requests, NULL for whenever.

@@ -1,0 +1,196 @@
+"""Which way requests go as they come in: the policy's word, the deadline, and the lane with its `why`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, tzinfo
+from typing import NamedTuple
+
+import msgspec
+
+from lanewise.app.policies import zone_named
+from lanewise.domain.deadlines import AtOnce, By, Deadline, kept
+from lanewise.domain.decisions import Decision
+from lanewise.domain.lanes import HELD, REALTIME, LaneName
+from lanewise.domain.packing import PackingKey
+from lanewise.errors import BadInput
+from lanewise.intake import Accepted
+from lanewise.lanes.menus import Class, Menus
+from lanewise.lanes.shift import tokens_of
+from lanewise.policy.choosing import Choice
+from lanewise.policy.packing import deadline_class
+from lanewise.policy.rules import Policy, Ruling, Traits
+from lanewise.store.books import Cap
+from lanewise.store.nouns import Route
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """What is known of all requests of a run."""
+
+    workflow: str
+    tags: tuple[str, ...] = ()  # such as `team=search`
+    key: str = ""
+    deadline: str | None = None  # in the caller's words; None: the policy's
+
+
+class Way(NamedTuple):
+    """How one request goes."""
+
+    route: Route
+    deadline: float | None  # as `lanewise.domain.deadlines.kept` keeps it
+
+
+@dataclass(slots=True)
+class Asked:
+    """What is asked of one model of one account: for whether its deadlines can be promised."""
+
+    requests: int = 0
+    tokens: int = 0
+    earliest: float | None = None  # of the deadlines that are instants
+
+
+@dataclass(slots=True)
+class Router:
+    """Decides for every request of one run; alike requests share a decision and cost a look-up."""
+
+    policy: Policy
+    menus: Menus
+    caller: Caller
+    now: float
+    zone: tzinfo
+    asked: dict[PackingKey, Asked] = field(default_factory=lambda: defaultdict(Asked))
+    _rulings: dict[tuple[str, str], Ruling] = field(default_factory=dict)
+    _dues: dict[tuple[str, str], Deadline] = field(default_factory=dict)
+    _routes: dict[tuple[object, ...], Route] = field(default_factory=dict)
+
+    @property
+    def asked_deadline(self) -> str:
+        """The deadline of the run in words: the caller's, or else the policy's where all rules agree."""
+        if self.caller.deadline is not None:
+            return self.caller.deadline
+        said = {ruling.deadline for ruling in self._rulings.values()}
+        return said.pop() if len(said) == 1 else ""
+
+    def caps(self) -> tuple[Cap, ...]:
+        """The monthly budgets of the rules that requests of this run came under."""
+        month = datetime.fromtimestamp(self.now, UTC).replace(
+            day=1, hour=0, minute=0, second=0, microsecond=0
+        )
+        return tuple(
+            Cap(
+                f"the monthly budget of rule {ruling.rule or '[default]'!r} for workflow "
+                f"{self.caller.workflow!r}",
+                self.caller.workflow,
+                month.timestamp(),
+                ruling.budget_nano,
+                "Raise `budget` in policy.toml, or wait for the next month (UTC).",
+            )
+            for ruling in dict.fromkeys(self._rulings.values())
+            if ruling.budget_nano is not None
+        )
+
+    def ruling(self, endpoint: str, model: str) -> Ruling:
+        """What policy says of such requests."""
+        found = self._rulings.get((endpoint, model))
+        if found is None:
+            traits = Traits(
+                self.caller.workflow, model, endpoint, self.caller.tags, self.caller.key
+            )
+            found = self._rulings[endpoint, model] = self.policy.ruling(traits, self.now)
+        return found
+
+    def renamed(self, request: Accepted) -> Accepted:
+        """The request as policy wants it asked: of another model, where a rule names one."""
+        ruling = self.ruling(request.endpoint, request.model)
+        if ruling.provider is not None and ruling.provider != request.dialect:
+            raise BadInput(
+                f"line {request.number}: rule {ruling.rule!r} chooses {ruling.provider}, and the request is "
+                f"in {request.dialect}'s form; a rule can choose another model of the same provider"
+            )
+        if ruling.model is None or ruling.model == request.model:
+            return request
+        members = msgspec.json.decode(request.body, type=dict[str, msgspec.Raw])
+        members["model"] = msgspec.Raw(msgspec.json.encode(ruling.model))
+        body = msgspec.json.encode(members)
+        return msgspec.structs.replace(request, model=ruling.model, body=body)
+
+    def way(self, request: Accepted, key: PackingKey, named: str) -> Way:
+        """How a request goes that the caller named a model `named` in. Raises `BadInput` with its line."""
+        ruling = self.ruling(request.endpoint, named)
+        due = self._due(request, ruling)
+        at = kept(due)
+        asked = self.asked[key]
+        asked.requests += 1
+        asked.tokens += tokens_of(len(request.body))
+        if isinstance(due, By) and (asked.earliest is None or due.at < asked.earliest):
+            asked.earliest = due.at
+        acts = ruling.percent == 100.0 or ruling.acts(request.caller_id)
+        class_of = self._class_of(due)
+        known = (key, request.model, ruling.rule, class_of, acts)
+        route = self._routes.get(known)
+        if route is None:
+            route = self._routes[known] = self._route(
+                request, key, ruling, due, acts=acts, class_of=class_of
+            )
+        return Way(route, at)
+
+    def _due(self, request: Accepted, ruling: Ruling) -> Deadline:
+        said = request.deadline or self.caller.deadline
+        known = self._dues.get((said or "", ruling.rule))
+        if known is None:
+            where = f"line {request.number}: deadline" if request.deadline else "--deadline"
+            if not self.policy.hash:
+                ruling = replace(ruling, zone=self.zone)  # without a policy, this machine's clocks
+            known = ruling.due(self.now, said, where=where, zones=zone_named)
+            self._dues[said or "", ruling.rule] = known
+        return known
+
+    def _class_of(self, due: Deadline) -> int:
+        """Requests of equal numbers are due about the same time: -1 for at once, -2 for whenever."""
+        if not isinstance(due, By):
+            return -1 if isinstance(due, AtOnce) else -2
+        found = deadline_class(due.at - self.now)
+        assert found is not None, "an instant has slack"
+        return found
+
+    def _route(
+        self,
+        request: Accepted,
+        key: PackingKey,
+        ruling: Ruling,
+        due: Deadline,
+        *,
+        acts: bool,
+        class_of: int,
+    ) -> Route:
+        lanes = self._lanes(request, ruling)
+        of = Class(key.account, key.provider, key.endpoint, request.model, lanes, _held(ruling))
+        choice = self.menus.chooser.choose(of, due, self.now)
+        return Route(_decision(choice, ruling, lanes, of.held, acts=acts), class_of)
+
+    def _lanes(self, request: Accepted, ruling: Ruling) -> tuple[LaneName, ...]:
+        sold = self.menus.offers(request.dialect, request.endpoint)
+        allowed = tuple(offer.lane for offer in ruling.allowed(sold))
+        if not self.policy.hash and HELD in allowed:
+            return tuple(lane for lane in allowed if lane != HELD)
+        return allowed
+
+
+def _decision(
+    choice: Choice, ruling: Ruling, lanes: tuple[LaneName, ...], held: str, *, acts: bool
+) -> Decision:
+    order = (*choice.order, *(lane for lane in lanes if lane not in choice.order))
+    if acts:
+        lane, why = choice.lane, choice.why
+    else:
+        part = "only observed" if ruling.percent == 0.0 else f"outside the {ruling.percent:g} %"
+        lane, why = REALTIME, f"real time: {part}; would be {choice.why}"
+    return Decision(
+        lane, choice.lane, order, ruling.rule, ruling.policy, why, held, ruling.cache == "auto"
+    )
+
+
+def _held(ruling: Ruling) -> str:
+    return "" if ruling.held is None else f"{ruling.held.text} @ {ruling.held.zone}"

@@ -1,0 +1,178 @@
+"""What may be chosen from: the lanes that requests may take, with prices and outlooks as they are known now.
+
+Intake, packer and rescue all choose from here, so that they cannot disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+from lanewise.domain.ids import AccountId
+from lanewise.domain.lanes import (
+    BATCH,
+    FLEX,
+    HELD,
+    REALTIME,
+    LaneName,
+    Offer,
+)
+from lanewise.domain.usage import Usage
+from lanewise.policy.choosing import Chooser, Ladder, Option, Outlook
+from lanewise.policy.completion import Completion
+from lanewise.policy.hours import hours
+from lanewise.pricing import PriceBook
+from lanewise.providers import registry
+from lanewise.providers.offers import offers
+
+# What a request is taken to use where only the ratio of prices matters: as `why` says, "such a request".
+TYPICAL: Final = Usage(input=1_000, output=300)
+# Of a model without a price, lanes are taken to stand to each other as providers' lanes do.
+_USUAL_SHARE: Final[Mapping[str, float]] = {
+    "realtime": 1.0,
+    "held": 1.0,
+    "flex": 0.5,
+    "background_2h": 0.7,
+    "background_8h": 0.6,
+    "batch": 0.5,
+}
+_NOMINAL_NANO: Final = 1_000_000
+SANDBOX: Final = "sandbox"  # the built-in one's times are nobody else's
+_EVERY_MODEL: Final = (REALTIME, HELD, BATCH)
+_CALL_NEEDS: Final = 90.0  # a call at a high quantile, and a margin before the deadline
+_FLEX_NEEDS: Final = 900.0  # OpenAI's guide: give it 15 minutes
+_WINDOW_MARGIN: Final = 120.0  # to see that a background response has ended
+_REFUSALS_PRIOR: Final = (1, 5)  # refused of asked, before anything was seen [assumed]
+
+
+class Class(NamedTuple):
+    """Requests that choose alike."""
+
+    account: AccountId
+    provider: str
+    endpoint: str
+    model: str  # "" where several share a batch: then the typical one's prices
+    lanes: tuple[LaneName, ...]  # allowed
+    held: str = ""  # the hours of held requests, as a decision has them
+
+
+@dataclass(slots=True)
+class Menus:
+    """Options and ladders, remembered until what is known changes."""
+
+    book: PriceBook
+    completion: Completion
+    learned: Callable[[AccountId], Mapping[tuple[str, str], int]]  # (model, name) -> value
+    at: float
+    chooser: Chooser[Class] = field(init=False)  # lane choice over these options
+
+    def __post_init__(self) -> None:
+        self.chooser = Chooser(self.options)
+
+    def ladder(self, of: Class) -> Ladder:
+        """Every way that requests of a class may take."""
+        return self.chooser.ladder(of)
+
+    def faster(self, of: Class, than: float) -> Ladder:
+        """The ways that are left to what waits in a lane that takes `than` seconds or more."""
+        quicker = [o for o in self.options(of) if o.needs < than]
+        return Ladder(quicker or [min(self.options(of), key=lambda option: option.needs)])
+
+    def options(self, of: Class) -> Sequence[Option]:
+        """The lanes of a class that are sold for its endpoint and have a price."""
+        sold = [offer for offer in self.offers(of.provider, of.endpoint) if offer.lane in of.lanes]
+        priced = [(offer, self._nano(of, offer.lane)) for offer in sold]
+        known = [(offer, nano) for offer, nano in priced if nano is not None]
+        if not known:
+            known = [
+                (offer, round(_NOMINAL_NANO * _USUAL_SHARE[offer.lane]))
+                for offer, _ in priced
+                if offer.lane in _EVERY_MODEL  # which models have the others, their prices tell
+            ]
+        found = [self._option(of, offer, nano) for offer, nano in known]
+        return [option for option in found if option.refuses < 1.0] or found
+
+    def offers(self, provider: str, endpoint: str) -> tuple[Offer, ...]:
+        """The lanes that a provider sells for an endpoint."""
+        sold = registry.lanes(provider, endpoint)
+        return tuple(
+            offer for offer in offers(provider) if offer.lane in sold or offer.lane == HELD
+        )
+
+    def option(self, of: Class, lane: LaneName, requests: int = 1) -> Option:
+        """One lane of a class, as of a batch of so many requests; for what is there already."""
+        offer = next(o for o in self.offers(of.provider, of.endpoint) if o.lane == lane)
+        nano = self._nano(of, lane)
+        if nano is None:
+            nano = round(_NOMINAL_NANO * _USUAL_SHARE[lane])
+        return self._option(of, offer, nano, requests)
+
+    def _option(self, of: Class, offer: Offer, nano: int, requests: int = 1_000) -> Option:
+        provider = SANDBOX if of.account.endswith(f"-{SANDBOX}") else of.provider
+        model = of.model if registry.one_model_a_batch(of.provider) else ""
+        outlook: Outlook = self.completion.curve(provider, offer.lane, model, requests, self.at)
+        if offer.lane == HELD:
+            outlook = Held(max(opening(of.held, self.at) - self.at, 0.0), outlook)
+        return Option(offer, nano, outlook, _needs(offer), self._refuses(of, offer))
+
+    def _nano(self, of: Class, lane: LaneName) -> int | None:
+        when = datetime.fromtimestamp(self.at, UTC)
+        pricer = self.book.pricer(of.provider, of.model, when, lane)
+        return None if pricer is None else pricer.cost(TYPICAL)
+
+    def _refuses(self, of: Class, offer: Offer) -> float:
+        if not offer.may_refuse:
+            return 0.0
+        learned = self.learned(of.account)
+        if learned.get((of.model, f"{offer.lane}_full_until"), 0) > self.at:
+            return 1.0
+        refused, asked = _REFUSALS_PRIOR
+        refused += learned.get((of.model, f"{offer.lane}_refusals"), 0)
+        asked += learned.get((of.model, f"{offer.lane}_calls"), 0)
+        return min(refused / asked, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The outlook of what is sent in real time, `wait` seconds from now."""
+
+    wait: float
+    call: Outlook
+
+    def done_within(self, seconds: float) -> float:
+        """Nothing before it is sent."""
+        return self.call.done_within(seconds - self.wait)
+
+    def given(self, elapsed: float) -> Outlook:
+        """The same, later."""
+        if elapsed <= self.wait:
+            return Held(self.wait - elapsed, self.call)
+        return self.call.given(elapsed - self.wait)
+
+
+def opening(held: str, now: float) -> float:
+    """When held requests may go, from the hours that a decision names; at once where it names none.
+
+    >>> opening("16:00-00:30 @ UTC", 15 * 3_600.0) / 3_600.0
+    16.0
+    """
+    if not held:
+        return now
+    texts, _, zone = held.rpartition(" @ ")
+    return hours(tuple(texts.split("; ")), _zone(zone), _zone).opens(now)
+
+
+def _zone(name: str) -> tzinfo:
+    return UTC if name == "UTC" else ZoneInfo(name)
+
+
+def _needs(offer: Offer) -> float:
+    """Seconds that a lane is given where another waited before it."""
+    if offer.lane == FLEX:
+        return _FLEX_NEEDS
+    if offer.window_seconds is None:
+        return 86_400.0 if offer.lane == BATCH else _CALL_NEEDS
+    return offer.window_seconds + _WINDOW_MARGIN

@@ -1,0 +1,34 @@
+"""What is outstanding: batches that are not answered, as rescue, promises and status see them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lanewise.domain.ids import AccountId
+from lanewise.domain.lanes import REALTIME
+from lanewise.lanes.shift import tokens_of
+from lanewise.policy.rescuing import Load
+from lanewise.store.nouns import BatchRow
+from lanewise.store.protocol import Store
+
+
+def load_of(row: BatchRow, now: float) -> Load:
+    """A batch as work that is due; at once is now."""
+    assert row.deadline is not None, "whoever has no deadline is no load"
+    missing = max(row.requests - (row.done or 0), 1) if row.lane == REALTIME else row.requests
+    deadline = max(row.deadline, now)
+    return Load(row.batch.id, deadline, missing, tokens_of(row.bytes * missing // row.requests))
+
+
+def loads_of(store: Store, account: AccountId, model: str, now: float) -> list[Load]:
+    """Everything of a model that has a deadline and no answer yet."""
+    return [load_of(row, now) for row in due_rows(store.live(account), model)]
+
+
+def due_rows(rows: Iterable[BatchRow], model: str) -> list[BatchRow]:
+    """Batches of a model with a deadline, that nothing was done about yet."""
+    return [
+        row
+        for row in rows
+        if row.deadline is not None and row.rescued_at is None and row.key.model == model
+    ]

@@ -1,0 +1,359 @@
+"""One window of arrivals through the lanes, decided by the policy as the live lanes decide."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import inf
+from typing import Final
+
+from lanewise.domain.deadlines import By, Deadline, Whenever
+from lanewise.domain.lanes import BATCH, FLEX, REALTIME, LaneName
+from lanewise.domain.packing import Limits
+from lanewise.policy.choosing import Chooser, Ladder, Option
+from lanewise.policy.packing import (
+    OpenBatch,
+    Queued,
+    Ripe,
+    batch_size,
+    deadline_class,
+    linger,
+    order,
+)
+from lanewise.policy.rescuing import Load, fits, next_try
+from lanewise.replay.agenda import Agenda
+from lanewise.replay.beliefs import Belief
+from lanewise.replay.books import Books
+from lanewise.replay.calls import FLEX_CALL, FLEX_NEEDS, Calls
+from lanewise.replay.flights import Flight, Flights
+from lanewise.replay.nouns import Arrivals, Menu, Outcome, Sold
+from lanewise.replay.worlds import World
+
+_HOUR: Final = 3_600.0
+_ROOM_LOOK: Final = 30.0  # seconds between looks for room in the provider's queue
+_GOLDEN: Final = 0.6180339887498949  # its multiples spread evenly over 0 to 1
+NOWHERE: Final = LaneName("")
+
+
+@dataclass(slots=True)
+class _Pack:
+    """Requests that gather for one lane."""
+
+    name: str
+    order: tuple[LaneName, ...]
+    opened_at: float
+    deadline: float
+    size: int
+    which: list[int] = field(default_factory=list)
+
+    def open_batch(self) -> OpenBatch:
+        """As the policy sees it."""
+        deadline = None if self.deadline == inf else self.deadline
+        return OpenBatch(len(self.which), self.opened_at, deadline)
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """Requests for which flex is asked until it has capacity, or time is up."""
+
+    name: str
+    after: tuple[LaneName, ...]
+    deadline: float
+    until: float
+
+
+class Replay:
+    """All arrivals of one model in one world."""
+
+    def __init__(
+        self,
+        arrivals: Arrivals,
+        menu: Menu,
+        world: World,
+        belief: Belief,
+        *,
+        allowed: frozenset[LaneName] | None = None,
+    ) -> None:
+        """`allowed`: the lanes that the rules allow, None for all on the menu."""
+        self._arrivals, self._menu, self._world, self._belief = arrivals, menu, world, belief
+        self._allowed = menu.names if allowed is None else allowed
+        self._agenda = Agenda()
+        self._books = Books(arrivals, menu)
+        self._calls = Calls(arrivals, menu, self._agenda, self._books)
+        self._chooser: Chooser[LaneName] = Chooser(self._options)
+        self._flights = Flights(
+            self._agenda, self._books, self._calls, belief, self._faster,
+            self._send_rescue, self._waiting_loads, self._left,
+        )  # fmt: skip
+        self._mean = _mean(arrivals)
+        self._limits = Limits(
+            menu.batch_requests,
+            batch_bytes=1 << 62,
+            line_bytes=1 << 62,
+            creations_per_hour=menu.creations_per_hour,
+            min_batch_requests=_floor(menu),
+        )
+        self._packs: dict[tuple[LaneName, int | None], _Pack] = {}
+        self._trying: dict[str, Load] = {}  # asked of flex, refused so far
+        self._held: list[Flight] = []
+        self._created: deque[float] = deque()
+        self._queued_tokens = 0
+        self._numbers: dict[str, int] = {}
+        self._asked = 0
+
+    @property
+    def flights(self) -> list[Flight]:
+        """Everything that was handed over as a batch or parcel, in order."""
+        return self._flights.log
+
+    def run(self) -> Outcome:
+        """To the last answer."""
+        agenda, arrivals = self._agenda, self._arrivals
+        for one in range(len(arrivals)):
+            agenda.until(arrivals.at[one])
+            self._arrive(one, arrivals.at[one], arrivals.deadline[one])
+        agenda.until(inf)
+        return self._books.outcome
+
+    def _arrive(self, one: int, now: float, at: float) -> None:
+        choice = self._chooser.choose(NOWHERE, _deadline(at - self._flights.crowd), now)
+        if choice.lane in (REALTIME, FLEX) and not self._calls.idle:
+            self._check_room((one,), at)
+        self._send(choice.order, (one,), at)
+
+    def _options(self, lane: LaneName) -> list[Option]:
+        """What a request may use that is in `lane` now, or is `NOWHERE` yet."""
+        now = None if lane == NOWHERE else self._menu.sold(lane)
+        return [
+            self._option(found)
+            for found in self._menu.lanes
+            if found.offer.lane in self._allowed and (now is None or _quicker(found, now))
+        ]
+
+    def _faster(self, lane: LaneName) -> Ladder | None:
+        return self._chooser.ladder(lane) if self._options(lane) else None
+
+    def _option(self, sold: Sold) -> Option:
+        lane = sold.offer.lane
+        needs = {REALTIME: self._calls.drain().lead, FLEX: FLEX_NEEDS}.get(lane)
+        return Option(
+            sold.offer,
+            sold.nano(self._mean),
+            self._belief.outlook(lane),
+            needs if needs is not None else sold.offer.window_seconds or 24 * _HOUR,
+            self._belief.refuses(lane),
+        )
+
+    # -- sending -----------------------------------------------------------------------------------
+    def _send(self, lanes: tuple[LaneName, ...], which: Sequence[int], deadline: float) -> None:
+        """To the first of these lanes; what it refuses to the next."""
+        lane = lanes[0] if lanes else REALTIME
+        if lane == REALTIME:
+            self._call(which, deadline)
+        elif lane == FLEX:
+            self._send_flex(lanes, which, deadline)
+        else:
+            self._gather(lanes, which, deadline)
+
+    def _send_rescue(self, lanes: tuple[LaneName, ...], which: Sequence[int], at: float) -> None:
+        """Without waiting for company."""
+        now = self._agenda.now
+        if not lanes:  # what the provider let expire is asked again, like new
+            lanes = self._chooser.choose(NOWHERE, _deadline(at), now).order
+        if lanes[0] == FLEX:
+            self._try_flex(self._trial(lanes[1:], at), which, now)
+        elif lanes[0] == REALTIME:
+            self._call(which, at)
+        else:
+            self._launch(_Pack(lanes[0], lanes, now, at, len(which), list(which)))
+
+    def _call(self, which: Sequence[int], deadline: float) -> None:
+        self._calls.send(REALTIME, which, deadline)
+
+    def _send_flex(self, lanes: tuple[LaneName, ...], which: Sequence[int], at: float) -> None:
+        """Asked once where a lane that waits comes next, and again and again where real time does."""
+        if lanes[1:] == (REALTIME,):
+            self._try_flex(self._trial(lanes[1:], at), which, self._agenda.now)
+            return
+        refused = self._ask_flex(which, at)
+        if refused:
+            self._send(lanes[1:], refused, at)
+
+    def _trial(self, after: tuple[LaneName, ...], deadline: float) -> _Trial:
+        until = inf if after == (REALTIME,) else self._agenda.now + FLEX_NEEDS
+        return _Trial(self._name("flex"), after, deadline, until)
+
+    def _ask_flex(self, which: Sequence[int], deadline: float) -> Sequence[int]:
+        """What flex refuses."""
+        self._asked += 1
+        dice = (self._asked * _GOLDEN) % 1.0
+        taken = self._world.accepts(self._agenda.now, len(which), dice)
+        if taken:
+            self._calls.send(FLEX, which[:taken], deadline)
+        return which[taken:]
+
+    def _try_flex(self, trial: _Trial, which: Sequence[int], now: float) -> None:
+        refused = self._ask_flex(which, trial.deadline)
+        self._trying.pop(trial.name, None)
+        if not refused:
+            return
+        self._trying[trial.name] = self._load(trial.name, refused, trial.deadline)
+        start = self._flights.starts().get(trial.name, now)
+        again = next_try(now, min(start, trial.until), FLEX_CALL)
+        if again is not None:
+            self._agenda.at(again, lambda at: self._try_flex(trial, refused, at))
+        else:
+            del self._trying[trial.name]
+            self._send_rescue(trial.after, refused, trial.deadline)
+
+    def _check_room(self, which: Sequence[int], deadline: float) -> None:
+        """Whether a deadline can be promised: real time alone must have room for all there is."""
+        load = self._load("new", which, deadline)
+        flying = [flight.load for flight in self._flights.live.values()]
+        loads = [one for one in (*flying, *self._waiting_loads(), load) if one.deadline < inf]
+        drain = self._calls.drain()
+        if deadline < inf and not fits(loads, drain, self._agenda.now - drain.margin):
+            self._books.unpromised(which)
+
+    # -- gathering ---------------------------------------------------------------------------------
+    def _gather(self, lanes: tuple[LaneName, ...], which: Sequence[int], deadline: float) -> None:
+        now = self._agenda.now
+        slack = None if deadline == inf else deadline - now
+        kind = deadline_class(slack)
+        pack = self._packs.get((lanes[0], kind))
+        if pack is None:
+            name = f"{lanes[0]}:{kind}"
+            size = batch_size(slack, self._calls.drain(), sum(self._mean), self._limits)
+            pack = _Pack(name, lanes, now, deadline, size)
+            self._packs[lanes[0], kind] = pack
+            wait = linger(slack, self._creations(now))
+            self._agenda.at(now + wait, lambda at: self._close(pack, (lanes[0], kind), at))
+        pack.which.extend(which)
+        pack.deadline = min(pack.deadline, deadline)
+        if len(pack.which) >= pack.size:
+            self._close(pack, (lanes[0], kind), now)
+
+    def _close(self, pack: _Pack, key: tuple[LaneName, int | None], now: float) -> None:
+        if self._packs.get(key) is not pack:  # it left before, full
+            return
+        limits = self._limits if key[0] == BATCH else Limits(1 << 40, 1 << 62, 1 << 62)
+        ripe = pack.open_batch().ripe(pack.size, limits, now, self._creations(now))
+        if ripe is Ripe.WAIT:
+            self._agenda.at(now + 60.0, lambda at: self._close(pack, key, at))
+            return
+        del self._packs[key]
+        self._check_room(pack.which, pack.deadline)
+        if ripe is Ripe.SPILL:
+            rest = tuple(lane for lane in pack.order[1:] if lane != BATCH)
+            self._send(rest, pack.which, pack.deadline)
+            return
+        self._launch(pack)
+
+    def _launch(self, pack: _Pack) -> None:
+        name = self._name(pack.name)
+        sold = self._menu.sold(pack.order[0])
+        load = self._load(name, pack.which, pack.deadline)
+        flight = Flight(load, sold, self._option(sold), pack.which, self._agenda.now)
+        if sold.offer.lane == BATCH and not self._has_room(flight):
+            self._hold(flight)
+        else:
+            self._depart(flight)
+
+    def _hold(self, flight: Flight) -> None:
+        if not self._held:
+            self._agenda.at(self._agenda.now + _ROOM_LOOK, self._release)
+        self._held.append(flight)
+        self._flights.launch(flight, None)
+        outcome = self._books.outcome
+        outcome.most_held = max(outcome.most_held, len(self._held))
+
+    def _depart(self, flight: Flight) -> None:
+        if flight.sold.offer.lane == BATCH:
+            self._note_created(self._agenda.now)
+            self._queued_tokens += self._arrivals.tokens(flight.which)[0]
+        self._flights.launch(flight, self._world.timing(flight.sold, flight.load.id))
+
+    # -- quotas ------------------------------------------------------------------------------------
+    def _has_room(self, flight: Flight) -> bool:
+        quota = self._menu.queued_tokens
+        tokens = self._arrivals.tokens(flight.which)[0]
+        room = quota is None or self._queued_tokens + tokens <= quota
+        return room and self._creations(self._agenda.now) < 1.0
+
+    def _left(self, flight: Flight) -> None:
+        """A batch ended or was left, here or at the provider."""
+        if flight in self._held:
+            self._held.remove(flight)
+        elif flight.sold.offer.lane == BATCH:
+            self._queued_tokens -= self._arrivals.tokens(flight.which)[0]
+
+    def _release(self, now: float) -> None:
+        """Batches that wait for room go on, by slack and in turn."""
+        queue = [
+            Queued(one, self._workflow(one), _slack(one.load.deadline, now), one.load.tokens)
+            for one in self._held
+        ]
+        for queued in order(queue):
+            if not self._has_room(queued.what):
+                break
+            self._held.remove(queued.what)
+            self._depart(queued.what)
+        if self._held:
+            self._agenda.at(now + _ROOM_LOOK, self._release)
+
+    def _workflow(self, flight: Flight) -> str:
+        return self._arrivals.workflows[self._arrivals.workflow[flight.which[0]]]
+
+    def _creations(self, now: float) -> float:
+        """The share of the provider's creations per hour that is used up."""
+        while self._created and self._created[0] <= now - _HOUR:
+            self._created.popleft()
+        return len(self._created) / self._menu.creations_per_hour
+
+    def _note_created(self, now: float) -> None:
+        self._created.append(now)
+        self._creations(now)
+        outcome = self._books.outcome
+        outcome.batches += 1
+        outcome.most_created = max(outcome.most_created, len(self._created))
+
+    # -- what waits here ---------------------------------------------------------------------------
+    def _waiting_loads(self) -> list[Load]:
+        packs = [
+            self._load(pack.name, pack.which, pack.deadline)
+            for pack in self._packs.values()
+            if pack.deadline < inf and pack.which
+        ]
+        return [*packs, *self._trying.values()]
+
+    def _load(self, name: str, which: Sequence[int], deadline: float) -> Load:
+        return Load(name, deadline, len(which), sum(self._arrivals.tokens(which)))
+
+    def _name(self, kind: str) -> str:
+        number = self._numbers[kind] = self._numbers.get(kind, 0) + 1
+        return f"{kind}:{number:07}"
+
+
+def _mean(arrivals: Arrivals) -> tuple[int, int]:
+    count = max(len(arrivals), 1)
+    return sum(arrivals.input) // count, sum(arrivals.output) // count
+
+
+def _floor(menu: Menu) -> int:
+    return max((found.offer.floor for found in menu.lanes), default=1)
+
+
+def _quicker(sold: Sold, than: Sold) -> bool:
+    """Whether work may move from one lane to the other: to a call, or to a shorter window."""
+    if sold.offer.window_seconds is None and sold.offer.one_by_one:
+        return True
+    return (sold.offer.window_seconds or inf) < (than.offer.window_seconds or inf)
+
+
+def _deadline(at: float) -> Deadline:
+    return Whenever() if at == inf else By(at)
+
+
+def _slack(deadline: float, now: float) -> float | None:
+    return None if deadline == inf else deadline - now
