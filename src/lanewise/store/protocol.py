@@ -30,6 +30,7 @@ from lanewise.store.nouns import (
     Contents,
     Event,
     Lease,
+    Lesson,
     NewBatch,
     NewRun,
     Observed,
@@ -405,6 +406,14 @@ class Store(Protocol):
 
     def learned(self, account: AccountId) -> dict[tuple[str, str], int]:
         """(subject, name) -> value."""
+        ...
+
+    def lessons(self, account: AccountId) -> list[Lesson]:
+        """The same, with when each was learned."""
+        ...
+
+    def stored_bytes(self, account: AccountId) -> int:
+        """Bytes of the input files of this home that the provider still keeps."""
         ...
 
     # -- recovery ---------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from lanewise.store.nouns import (
     AccountRow,
     Contents,
     Lease,
+    Lesson,
     NewBatch,
     Outcome,
     Part,
@@ -276,6 +277,16 @@ class WorkOperations(Operations):
         """(subject, name) -> value."""
         rows = self._db.all(self._work["learned"], (account,))
         return {(row["subject"], row["name"]): row["value"] for row in rows}
+
+    def lessons(self, account: AccountId) -> list[Lesson]:
+        """What was learned, with when."""
+        rows = self._db.all(self._work["learned"], (account,))
+        return [Lesson(row["subject"], row["name"], row["value"], row["at"]) for row in rows]
+
+    def stored_bytes(self, account: AccountId) -> int:
+        """Bytes of the input files of this home that the provider still keeps."""
+        size: int = self._db.one(self._work["stored_bytes"], (account,))[0]
+        return size
 
     def pause(self, scope: str, now: float) -> None:
         """Stop packing and sending for `scope` ("all", or an account)."""

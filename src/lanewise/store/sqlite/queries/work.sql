@@ -186,7 +186,11 @@ INSERT INTO learned (account, subject, name, value, at) VALUES (?1, ?2, ?3, ?4, 
 ON CONFLICT (account, subject, name) DO UPDATE SET value = ?4, at = ?5
 
 -- name: learned
-SELECT subject, name, value FROM learned WHERE account = ?
+SELECT subject, name, value, at FROM learned WHERE account = ? ORDER BY subject, name
+
+-- name: stored_bytes
+SELECT coalesce(sum(bytes), 0) FROM batches
+WHERE account = ? AND due_at IS NOT NULL AND file_id IS NOT NULL
 
 -- name: observe
 UPDATE batches SET observed = ?, charged_at = ? WHERE id = ?
