@@ -16,6 +16,7 @@ from typing import Final, assert_never
 from lanewise.domain.batches import Batch, Packed, Uploaded
 from lanewise.domain.ids import AccountId, BatchId
 from lanewise.domain.lanes import BATCH
+from lanewise.lanes.clean import make_room
 from lanewise.lanes.shift import BYTES_PER_TOKEN, Shift, tokens_of
 from lanewise.policy.quotas import ALL_MODELS, Quota, Unit, Wanting, admit, doubted
 from lanewise.store.nouns import BatchRow, Lesson
@@ -105,6 +106,7 @@ def with_room(shift: Shift, due: Sequence[Batch]) -> list[Batch]:
     held = [row for row in rows if row.batch.id in asking and row.batch.id not in rank]
     for row in held:
         _hold(shift, row, len(held))
+    _free_storage(shift, rows, held)
     kept_back = {row.batch.id for row in held}
     ranked = sorted(due, key=lambda batch: rank.get(batch.id, -1))
     return [batch for batch in ranked if batch.id not in kept_back]
@@ -153,6 +155,17 @@ def _hold(shift: Shift, row: BatchRow, held: int) -> None:
     look = min(max(held / _LOOKS_A_SECOND, QUEUE_LOOK), LONGEST_LOOK)
     until = shift.now() + max(shift.rules.poll_seconds or 0.0, look)
     shift.store.postpone(shift.lease, batch, batch.hold(until))
+
+
+def _free_storage(shift: Shift, rows: Sequence[BatchRow], held: Sequence[BatchRow]) -> None:
+    """Where uploads may wait for storage, files that are only kept for a while are deleted now."""
+    learned = shift.store.learned(shift.account)
+    if (ALL_MODELS, NAMES[Unit.BYTES]) not in learned:
+        return
+    needed = sum(row.bytes for row in rows if getattr(row.batch, "file_id", None))
+    size = sum(row.bytes for row in held if isinstance(row.batch, Packed))
+    if size and shift.store.stored_bytes(shift.account) > needed:
+        make_room(shift, size)
 
 
 # -- what is learned --------------------------------------------------------------------------------

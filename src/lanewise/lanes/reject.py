@@ -119,7 +119,10 @@ def _positions(part: PlacedPart, wanted: Iterable[int]) -> list[tuple[int, int]]
 def _wait_for_quota(
     shift: Shift, batch: Submitted, contents: Contents, failed: Failed, first: Problem
 ) -> None:
-    """Too much is queued at the provider. The batch is fine; it is offered again, later and later."""
+    """Too much is queued at the provider. The batch is fine; it is offered again when there is room.
+
+    Where nothing of ours is queued, others fill it, and it is offered again later and later.
+    """
     key = contents.key
     account, now = shift.account, shift.now()
     asked = tokens_of(contents.size)
@@ -131,11 +134,11 @@ def _wait_for_quota(
     ):  # it alone is too much: two of the next fit
         half = max(failed.limit * BYTES_PER_TOKEN // 2, 1)
         shift.store.learn(account, key.model, BATCH_BYTES, half, now)
-    rounds = 1  # of waiting for others; our own batches end, and the queue here knows when
+    pause = 0.0  # our own batches end, and the queue here knows when there is room
     if not had:
-        rounds += shift.store.learned(account).get((key.model, "quota_refusals"), 0)
+        rounds = shift.store.learned(account).get((key.model, "quota_refusals"), 0) + 1
         shift.store.learn(account, key.model, "quota_refusals", rounds, now)
-    pause = policy.backoff(rounds, first=_quota_wait(shift), noise=shift.noise.random())
+        pause = policy.backoff(rounds, first=_quota_wait(shift), noise=shift.noise.random())
     requeue(shift, batch, contents, f"{first.code}: {first.message}", not_before=now + pause)
 
 
