@@ -267,6 +267,10 @@ class Store(Protocol):
         ...
 
     # -- work -------------------------------------------------------------------------------------
+    def accounts(self) -> list[AccountRow]:
+        """Everyone that requests were ever accepted for."""
+        ...
+
     def accounts_with_work(self) -> list[AccountRow]:
         """Those with anything waiting, live or to be cleaned."""
         ...

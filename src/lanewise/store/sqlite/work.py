@@ -42,6 +42,11 @@ from lanewise.store.sqlite.rows import batch_of, key_of
 class WorkOperations(Operations):
     """From the queue into batches, and from state to state."""
 
+    def accounts(self) -> list[AccountRow]:
+        """Everyone that requests were ever accepted for."""
+        rows = self._db.all(self._work["accounts"])
+        return [AccountRow(AccountId(r["id"]), r["provider"], r["base_url"]) for r in rows]
+
     def accounts_with_work(self) -> list[AccountRow]:
         """Those with anything waiting, live or to be cleaned."""
         rows = self._db.all(self._work["accounts_with_work"])

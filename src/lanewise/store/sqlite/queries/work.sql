@@ -1,5 +1,8 @@
 -- The work that is open: who acts, what waits, which batches want a step.
 
+-- name: accounts
+SELECT * FROM accounts ORDER BY id
+
 -- name: accounts_with_work
 SELECT a.* FROM accounts a WHERE
     EXISTS (SELECT 1 FROM batches b WHERE b.account = a.id AND b.due_at IS NOT NULL)
