@@ -454,7 +454,7 @@ def test_an_uploaded_file_counts_as_stored_while_a_batch_has_it(desk: Any) -> No
     desk.accept(3)
     [batch] = desk.pack()
     [packed] = desk.store.due(ACCOUNT, 1e9)
-    uploading = packed.upload(AttemptId(fresh_id()), 3.0)
+    uploading = packed.upload(AttemptId("a" * 16), 3.0)
     uploaded = uploading.uploaded("file-1", 4.0)
     stored = []
     for before, after in (
