@@ -14,7 +14,15 @@ from lanewise.domain.results import Verdict
 from lanewise.domain.usage import Usage
 from lanewise.errors import BadInput, LeaseLost
 from lanewise.store.books import LedgerRow
-from lanewise.store.nouns import AccountRow, ConflictingReceipt, Observed, Outcome, Stray, Waiting
+from lanewise.store.nouns import (
+    AccountRow,
+    ConflictingReceipt,
+    Lesson,
+    Observed,
+    Outcome,
+    Stray,
+    Waiting,
+)
 
 ACCOUNT = AccountId("openai-test")
 A, R, M = Verdict.ANSWERED, Verdict.REFUSED, Verdict.MISSING
@@ -442,6 +450,24 @@ def test_a_backup_made_while_the_home_is_in_use_is_a_home(desk: Any, tmp_path: A
         desk.store.backup(target)
 
 
+def test_an_uploaded_file_counts_as_stored_while_a_batch_has_it(desk: Any) -> None:
+    desk.accept(3)
+    [batch] = desk.pack()
+    [packed] = desk.store.due(ACCOUNT, 1e9)
+    uploading = packed.upload(AttemptId("a" * 16), 3.0)
+    uploaded = uploading.uploaded("file-1", 4.0)
+    stored = []
+    for before, after in (
+        (packed, uploading),
+        (uploading, uploaded),
+        (uploaded, uploaded.again(5.0)),
+    ):
+        desk.store.advance(desk.lease, before, after, 4.0)
+        stored.append(desk.store.stored_bytes(ACCOUNT))
+    assert stored == [0, desk.store.contents(batch).size, 0]
+    assert [row.id for row in desk.store.accounts()] == [ACCOUNT]
+
+
 def test_switches_and_lessons_are_remembered(desk: Any) -> None:
     desk.store.pause("all", 1.0)
     desk.store.learn(ACCOUNT, "m", "enqueued_tokens", 5, 1.0)
@@ -449,6 +475,7 @@ def test_switches_and_lessons_are_remembered(desk: Any) -> None:
     again = desk.open()
     assert again.paused() == {"all"}
     assert again.learned(ACCOUNT) == {("m", "enqueued_tokens"): 3}
+    assert again.lessons(ACCOUNT) == [Lesson("m", "enqueued_tokens", 3, at=2.0)]
     again.resume("all")
     assert desk.store.paused() == frozenset()
 

@@ -8,9 +8,11 @@ from typing import TypeAlias, assert_never
 from lanewise.domain.batches import Creating, Packed, Submitted, Uploaded, Uploading
 from lanewise.domain.ordinals import Ordinals
 from lanewise.domain.results import Verdict
+from lanewise.lanes.queueing import BATCH_BYTES, learn_limit
 from lanewise.lanes.shift import BYTES_PER_TOKEN, AccountHeld, Shift, tokens_of
 from lanewise.policy import waiting as policy
 from lanewise.policy.asking import ask_again
+from lanewise.policy.quotas import Unit
 from lanewise.providers.protocol import Failed, Problem, RejectionKind
 from lanewise.store.nouns import Contents, Outcome, PlacedPart, Waiting
 
@@ -67,7 +69,7 @@ def shrink(shift: Shift, batch: Refusable, contents: Contents, message: str) -> 
         refuse_whole(shift, batch, contents, "request_too_large", message)
         return
     half = max(contents.size // 2, 1)
-    shift.store.learn(shift.account, contents.key.model, "batch_bytes", half, shift.now())
+    shift.store.learn(shift.account, contents.key.model, BATCH_BYTES, half, shift.now())
     requeue(
         shift, batch, contents, f"{message}; batches of this kind are now at most {half:,} bytes"
     )
@@ -117,17 +119,26 @@ def _positions(part: PlacedPart, wanted: Iterable[int]) -> list[tuple[int, int]]
 def _wait_for_quota(
     shift: Shift, batch: Submitted, contents: Contents, failed: Failed, first: Problem
 ) -> None:
-    """Too much is queued at the provider. The batch is fine; it is offered again, later and later."""
+    """Too much is queued at the provider. The batch is fine; it is offered again when there is room.
+
+    Where nothing of ours is queued, others fill it, and it is offered again later and later.
+    """
     key = contents.key
     account, now = shift.account, shift.now()
-    if failed.limit is not None:
-        shift.store.learn(account, key.model, "enqueued_tokens", failed.limit, now)
-        if tokens_of(contents.size) > failed.limit:  # it alone is too much: two of the next fit
-            half = max(failed.limit * BYTES_PER_TOKEN // 2, 1)
-            shift.store.learn(account, key.model, "batch_bytes", half, now)
-    rounds = shift.store.learned(account).get((key.model, "quota_refusals"), 0) + 1
-    shift.store.learn(account, key.model, "quota_refusals", rounds, now)
-    pause = policy.backoff(rounds, first=_quota_wait(shift), noise=shift.noise.random())
+    asked = tokens_of(contents.size)
+    had = learn_limit(
+        shift, Unit.TOKENS, asked, besides=batch.id, model=key.model, stated=failed.limit or 0
+    )
+    if (
+        failed.limit is not None and asked > failed.limit
+    ):  # it alone is too much: two of the next fit
+        half = max(failed.limit * BYTES_PER_TOKEN // 2, 1)
+        shift.store.learn(account, key.model, BATCH_BYTES, half, now)
+    pause = 0.0  # our own batches end, and the queue here knows when there is room
+    if not had:
+        rounds = shift.store.learned(account).get((key.model, "quota_refusals"), 0) + 1
+        shift.store.learn(account, key.model, "quota_refusals", rounds, now)
+        pause = policy.backoff(rounds, first=_quota_wait(shift), noise=shift.noise.random())
     requeue(shift, batch, contents, f"{first.code}: {first.message}", not_before=now + pause)
 
 

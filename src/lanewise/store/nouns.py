@@ -93,6 +93,16 @@ class AccountRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Lesson:
+    """A limit that the provider let slip."""
+
+    subject: str  # a model, or "*"
+    name: str
+    value: int
+    at: float  # when it last said so
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """Requests of one segment that wait to be packed, all asked equally often before."""
 

@@ -30,6 +30,7 @@ from lanewise.store.nouns import (
     Contents,
     Event,
     Lease,
+    Lesson,
     NewBatch,
     NewRun,
     Observed,
@@ -266,6 +267,10 @@ class Store(Protocol):
         ...
 
     # -- work -------------------------------------------------------------------------------------
+    def accounts(self) -> list[AccountRow]:
+        """Everyone that requests were ever accepted for."""
+        ...
+
     def accounts_with_work(self) -> list[AccountRow]:
         """Those with anything waiting, live or to be cleaned."""
         ...
@@ -405,6 +410,14 @@ class Store(Protocol):
 
     def learned(self, account: AccountId) -> dict[tuple[str, str], int]:
         """(subject, name) -> value."""
+        ...
+
+    def lessons(self, account: AccountId) -> list[Lesson]:
+        """The same, with when each was learned."""
+        ...
+
+    def stored_bytes(self, account: AccountId) -> int:
+        """Bytes of the input files of this home that the provider still keeps."""
         ...
 
     # -- recovery ---------------------------------------------------------------------------------

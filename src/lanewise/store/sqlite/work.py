@@ -24,6 +24,7 @@ from lanewise.store.nouns import (
     AccountRow,
     Contents,
     Lease,
+    Lesson,
     NewBatch,
     Outcome,
     Part,
@@ -40,6 +41,11 @@ from lanewise.store.sqlite.rows import batch_of, key_of
 
 class WorkOperations(Operations):
     """From the queue into batches, and from state to state."""
+
+    def accounts(self) -> list[AccountRow]:
+        """Everyone that requests were ever accepted for."""
+        rows = self._db.all(self._work["accounts"])
+        return [AccountRow(AccountId(r["id"]), r["provider"], r["base_url"]) for r in rows]
 
     def accounts_with_work(self) -> list[AccountRow]:
         """Those with anything waiting, live or to be cleaned."""
@@ -276,6 +282,16 @@ class WorkOperations(Operations):
         """(subject, name) -> value."""
         rows = self._db.all(self._work["learned"], (account,))
         return {(row["subject"], row["name"]): row["value"] for row in rows}
+
+    def lessons(self, account: AccountId) -> list[Lesson]:
+        """What was learned, with when."""
+        rows = self._db.all(self._work["learned"], (account,))
+        return [Lesson(row["subject"], row["name"], row["value"], row["at"]) for row in rows]
+
+    def stored_bytes(self, account: AccountId) -> int:
+        """Bytes of the input files of this home that the provider still keeps."""
+        size: int = self._db.one(self._work["stored_bytes"], (account,))[0]
+        return size
 
     def pause(self, scope: str, now: float) -> None:
         """Stop packing and sending for `scope` ("all", or an account)."""

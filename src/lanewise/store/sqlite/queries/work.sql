@@ -1,5 +1,8 @@
 -- The work that is open: who acts, what waits, which batches want a step.
 
+-- name: accounts
+SELECT * FROM accounts ORDER BY id
+
 -- name: accounts_with_work
 SELECT a.* FROM accounts a WHERE
     EXISTS (SELECT 1 FROM batches b WHERE b.account = a.id AND b.due_at IS NOT NULL)
@@ -186,7 +189,11 @@ INSERT INTO learned (account, subject, name, value, at) VALUES (?1, ?2, ?3, ?4, 
 ON CONFLICT (account, subject, name) DO UPDATE SET value = ?4, at = ?5
 
 -- name: learned
-SELECT subject, name, value FROM learned WHERE account = ?
+SELECT subject, name, value, at FROM learned WHERE account = ? ORDER BY subject, name
+
+-- name: stored_bytes
+SELECT coalesce(sum(bytes), 0) FROM batches
+WHERE account = ? AND due_at IS NOT NULL AND file_id IS NOT NULL
 
 -- name: observe
 UPDATE batches SET observed = ?, charged_at = ? WHERE id = ?
