@@ -24,7 +24,10 @@ START = 1_790_000_000.0  # an instant in September 2026
 
 
 class HandClock:
-    """Time that a test moves, and sleeping: it takes no real time at all."""
+    """Time that a test moves, and sleeping: a second of it is a hundredth of a real one, at the most.
+
+    No less, for what is under way over real connections has to keep up with it.
+    """
 
     def __init__(self) -> None:
         self.at = START
@@ -34,7 +37,7 @@ class HandClock:
 
     async def sleep(self, seconds: float) -> None:
         until = self.at + seconds
-        await asyncio.sleep(0)
+        await asyncio.sleep(min(seconds, 1.0) / 100.0)
         self.at = max(self.at, until)
 
 

@@ -68,7 +68,7 @@ class Round:
         """That says nothing about the response; where it concerns all of them, the round is over."""
         if isinstance(error, Refused) and error.kind in _HOPELESS:
             self._over = True
-            self._calls.stop(Halt(str(error), self._shift.now(), refused=error))
+            self._calls.stop(Halt(str(error), self._shift.later(0, error), refused=error))
         elif isinstance(error, NotSent) or (
             isinstance(error, Refused) and error.kind is RefusalKind.BUSY
         ):

@@ -27,7 +27,8 @@ from lanewise.policy.packing import OpenBatch, Ripe, Stretch, batch_size, deadli
 from lanewise.policy.rescuing import Load, latest_starts
 from lanewise.store.nouns import NewBatch, Part, WaitingGroup
 
-_OWN_BATCH = 500  # requests that lanewise sends itself are settled in pieces of so many
+_OWN_SECONDS = 120.0  # what lanewise sends itself is seen when it is settled: in pieces of minutes
+_LEAST_OWN, _MOST_OWN = 50, 500  # requests
 _PLENTY = (
     0.05  # while less of an hour's creations is used up, waiting for more requests buys nothing
 )
@@ -152,12 +153,13 @@ def _limits(shift: Shift, going: Going) -> Limits:
     """What one batch of these may hold: the provider's limits, and no more than can be rescued."""
     key, lane = going.key, going.decision.lane
     limits = shift.limits(key.endpoint, key.model)
+    able = drain(shift.store.learned(shift.account), key.model)
     if lane != BATCH:
-        return replace(limits, batch_requests=min(limits.batch_requests, _OWN_BATCH))
+        soon = max(int(able.requests_per_second * _OWN_SECONDS), _LEAST_OWN)
+        return replace(limits, batch_requests=min(limits.batch_requests, soon, _MOST_OWN))
     due = was_kept(going.deadline)
     if not isinstance(due, By):
         return limits
-    able = drain(shift.store.learned(shift.account), key.model)
     size = batch_size(max(due.at - shift.now(), 0.0), able, 1.0, limits)
     tokens = (
         able.tokens_per_second / able.requests_per_second

@@ -38,14 +38,13 @@ from lanewise.lanes.pack import pack
 from lanewise.lanes.poll import poll
 from lanewise.lanes.queueing import with_room
 from lanewise.lanes.rescue import rescue
-from lanewise.lanes.sending import begin, one_by_one, send
+from lanewise.lanes.sending import begun, only_sends, send
 from lanewise.lanes.settle import settle
 from lanewise.lanes.shift import AccountHeld, Rules, Shift, logger
 from lanewise.lanes.submit import abandon_upload, doubt, look, must_wait_for_doubt, submit
 from lanewise.lanes.sweep import attend, sweep
 from lanewise.pricing import PriceBook
 from lanewise.providers.calling import CallProvider
-from lanewise.providers.offers import offer
 from lanewise.providers.protocol import BatchProvider, ProviderError
 from lanewise.store.nouns import AccountRow, Lease, Stray
 from lanewise.store.protocol import Store
@@ -248,30 +247,14 @@ class Worker:
         wanting = [
             batch
             for batch in self._store.due(desk.shift.account, self._clock.now())
-            if batch.id not in desk.running and not (stopped and self._only_sends(batch))
+            if batch.id not in desk.running and not (stopped and only_sends(desk.shift, batch))
         ]
         for due in with_room(desk.shift, wanting):
-            batch = self._begun(desk, due)
+            batch = begun(desk.shift, due)
             if self._must_queue(desk, batch):
                 continue
             step = self._guarded(desk, batch, self._step(desk, batch))
             desk.running[batch.id] = asyncio.create_task(step, name=batch.state)
-
-    def _only_sends(self, batch: Batch) -> bool:
-        """Whether its next step would do nothing but send."""
-        if not isinstance(batch, Sending):
-            return isinstance(batch, Packed | Uploaded)
-        contents = self._store.contents(batch.id)
-        sold = offer(contents.key.provider, contents.lane)
-        return sold is None or sold.window_seconds is None  # else there is something to ask after
-
-    def _begun(self, desk: Desk, batch: Batch) -> Batch:
-        """What is packed for a lane without batches needs no provider to begin."""
-        if not isinstance(batch, Packed):
-            return batch
-        contents = self._store.contents(batch.id)
-        ours = one_by_one(contents.key.provider, contents.lane)
-        return begin(desk.shift, batch) if ours else batch
 
     def _must_queue(self, desk: Desk, batch: Batch) -> bool:
         """Providers without tags get their creates one at a time, and none while one is in doubt."""

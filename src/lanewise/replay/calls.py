@@ -56,6 +56,12 @@ class Calls:
         """Whether nothing waits."""
         return not self._busy
 
+    def wait(self) -> float:
+        """Seconds of sending that are queued."""
+        requests = sum(group.requests for group in self._groups.values())
+        tokens = sum(group.tokens for group in self._groups.values())
+        return self._seconds(requests, tokens)
+
     def send(self, lane: LaneName, which: Sequence[int], deadline: float) -> None:
         """Send these one by one."""
         self._made += 1

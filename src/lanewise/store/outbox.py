@@ -32,6 +32,9 @@ from lanewise.store.disk import explained, make_private, open_private, replace_d
 ANSWERS: Final = "answers"  # the name of the one result file
 
 
+_PIECE: Final = 64 * 1024
+
+
 class _Named(msgspec.Struct):
     custom_id: str = ""
 
@@ -188,9 +191,7 @@ class _Appended:
         self._guard = threading.Lock()
         self._held: list[bytes] = []
         self._failure: OSError | None = None
-        size = os.fstat(self._fd).st_size
-        if size and os.pread(self._fd, 1, size - 1) != b"\n":
-            self._held.append(b"\n")  # what a crash cut off must not run into what follows
+        os.ftruncate(self._fd, _whole(self._fd))  # what was cut off must not run into what follows
 
     def add(self, data: bytes) -> None:
         """Hold it until the next `sync`."""
@@ -217,6 +218,18 @@ class _Appended:
         fd, self._fd = self._fd, None
         if fd is not None:
             os.close(fd)
+
+
+def _whole(fd: int) -> int:
+    """Bytes up to the end of the last whole line."""
+    end = os.fstat(fd).st_size
+    while end > 0:
+        start = max(end - _PIECE, 0)
+        found = os.pread(fd, end - start, start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
+    return 0
 
 
 def whole_lines(path: Path) -> Iterator[bytes]:
