@@ -17,7 +17,6 @@ from lanewise.intake import ReadOptions, read
 from lanewise.lanes.verify import verify
 from lanewise.providers import registry
 from lanewise.sandbox import Fault, RunningSandbox, SandboxConfig, start_in_thread
-from lanewise.sandbox.state import State
 from lanewise.settings import load
 from lanewise.store.nouns import Run
 
@@ -49,8 +48,9 @@ class World:
         self.clock = HandClock()
         self.folder = folder
         settings = {"batch_seconds": 30.0, "validation_seconds": 5.0} | config
-        state = State(folder / "provider", SandboxConfig(**settings), real=self.clock.now)
-        self.sandbox: RunningSandbox = start_in_thread(folder / "provider", state=state)
+        self.sandbox: RunningSandbox = start_in_thread(
+            folder / "provider", config=SandboxConfig(**settings), now=self.clock.now
+        )
         self.environ = {
             "LANEWISE_HOME": str(folder / "home"),
             "OPENAI_API_KEY": "sk-test",
