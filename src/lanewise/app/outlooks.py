@@ -28,6 +28,7 @@ from lanewise.store.protocol import Store
 _LEARN_EVERY: Final = 60.0  # seconds: forecasts change slowly
 _BY_RATE: Final = (REALTIME, FLEX)  # lanes whose end the rate limits decide
 _NOBODY_WAITS: Final = math.inf
+ROOM: Final = "waits for room in the provider's queue"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +169,8 @@ def _standing(run: Run, rows: list[BatchRow], accounts: list[_Account], now: flo
     calls += [by_account[group.key.account].last_call_of(group) for group in groups]
     batches.sort(key=lambda item: item.last_call or _NOBODY_WAITS)
     asked = [row for row in rows if row.rescued_at is None]  # of others, another batch decides
-    works = [by_account[row.key.account].work(row) for row in asked]
+    stuck = {item.row.batch.id for item in batches if item.stuck}
+    works = [by_account[row.key.account].work(row, stuck=row.batch.id in stuck) for row in asked]
     works += [by_account[group.key.account].work_of(group) for group in groups]
     due, last_call = _first(dues), _first(calls)
     movable = all(may_move(row) or row.lane == REALTIME for row in asked)
@@ -267,8 +269,10 @@ class _Account:
         able = self._drain(model)
         return able.call_seconds + sum(able.seconds(load) for load in loads)
 
-    def work(self, row: BatchRow) -> tuple[Outlook, str]:
+    def work(self, row: BatchRow, *, stuck: bool) -> tuple[Outlook, str]:
         """When a batch is done, from now, and what that rests on."""
+        if stuck:
+            return Steady(math.inf), "a batch is stuck"
         elapsed = 0.0 if _is_here(row) else self._now - row.created_at
         wait = (_due_at(row) or self._now) - self._now if row.lane == HELD else 0.0
         key = (row.key, row.lane, row.requests, round(elapsed / 60.0), round(wait / 60.0))
@@ -302,6 +306,7 @@ class _Account:
 
 
 def _stuck(row: BatchRow, outlook: Outlook, now: float) -> str | None:
+    """As `lanewise.lanes.rescue` notices it."""
     sold: Offer | None = offer(row.key.provider, row.lane)
     if sold is None or sold.one_by_one:
         return None
@@ -314,15 +319,16 @@ def _stuck(row: BatchRow, outlook: Outlook, now: float) -> str | None:
 def _waits(row: BatchRow, now: float) -> str:
     """What a batch waits for that has not left this machine."""
     batch, due_at = row.batch, _due_at(row)
-    if not isinstance(batch, Packed | Uploaded) or due_at is None or due_at <= now:
+    if not isinstance(batch, Packed | Uploaded):
         return ""
-    if row.lane == HELD:
-        return "waits for its hours"
     if batch.troubles:
         return "the provider said not now"
-    if row.lane == BATCH and batch.step == 0:
-        return "waits for the batch that warms the prompt cache"
-    return "waits for room in the provider's queue"
+    later = due_at is not None and due_at > now
+    if row.lane == BATCH and (later or isinstance(batch, Packed)) and batch.step:
+        return ROOM
+    if not later:
+        return ""
+    return "waits for its hours" if row.lane == HELD else "waits for the batch that warms the cache"
 
 
 def _is_here(row: BatchRow) -> bool:

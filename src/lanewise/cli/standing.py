@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
 
-from lanewise.app.outlooks import BatchStanding, Finish, Standing, provider_id
+from lanewise.app.outlooks import ROOM, BatchStanding, Finish, Standing, provider_id
 from lanewise.cli.show import when
 from lanewise.policy.saying import percent, span
 from lanewise.store.nouns import Run
@@ -75,6 +75,9 @@ def _prospects(item: Standing, *, whole: bool) -> Iterator[str]:
     yield from _due(item)
     if found is not None:
         yield from _finish(item, found)
+        full = sum(batch.waits == ROOM for batch in item.batches)
+        if full:
+            yield f"{full:,} batches wait for room in the provider's queue: it may take longer"
         if whole:
             basis = f"basis: {found.basis}"
             yield from textwrap.wrap(basis, _WIDTH, subsequent_indent="  ")
@@ -136,8 +139,8 @@ def _notes(item: BatchStanding, now: float) -> Iterator[str]:
     if reason:
         yield reason
     if item.waits:
-        again = "" if row.batch.due_at is None else f", until {clock(row.batch.due_at, now)}"
-        yield f"{item.waits}{again}"
+        timed = item.waits != ROOM and row.batch.due_at is not None and row.batch.due_at > now
+        yield f"{item.waits}{f', until {clock(row.batch.due_at or now, now)}' if timed else ''}"
     if item.stuck:
         yield f"stuck: {item.stuck}"
     if row.rescued_at is not None:

@@ -8,10 +8,11 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
+from lanewise.app.outlooks import provider_id
 from lanewise.app.story import Otherwise, Story, Try
 from lanewise.cli.show import when
 from lanewise.domain.decisions import Decision
-from lanewise.domain.lanes import BATCH
+from lanewise.domain.lanes import BATCH, HELD
 from lanewise.domain.results import Verdict
 from lanewise.policy.saying import lane_said, percent, span
 from lanewise.pricing.dollars import dollars
@@ -29,7 +30,7 @@ _HAPPENED: Final = {
     "batch.stuck": "noticed that it is stuck",
     "batch.withdrawn": "called back",
     "batch.cancel_failed": "calling it back failed",
-    "batch.rescued": "asked elsewhere beside it, the first answer counts",
+    "batch.rescued": "from here on the first answer counts",
     "batch.ended": "the provider is done with the batch",
     "batch.rejected": "taken out of the batch",
     "batch.cancelled": "given up before it was sent",
@@ -53,6 +54,7 @@ _RESULTS: Final = {
     Verdict.MISSING: "no result came back for it",
 }
 _CALLS: Final = {
+    "sent": "sent",
     "accepted": "accepted by the provider, which works on it in the background",
     "not_taken": "not taken by the provider, and not charged",
     "lost": "no answer, and nobody knows whether there was one: the most it may cost is booked",
@@ -76,7 +78,7 @@ def lines(story: Story) -> Iterator[str]:
 def _told(story: Story) -> Iterator[tuple[str, str]]:
     yield from ((text, "") for text in _head(story))
     yield "", ""
-    for at, text in _folded(_timeline(story)):
+    for at, text in _timeline(story):
         yield f"{when(at)}  {text}", ""
     yield "", ""
     yield from _ending(story)
@@ -103,7 +105,7 @@ def _timeline(story: Story) -> list[tuple[float, str]]:
     told = [(story.trace.run.created_at, text) for text in _accepted(story)]
     decision = story.trace.decision
     for item in story.tries:
-        told += _try(item, decision, again=item is not story.tries[0])
+        told += _folded(list(_try(item, decision, again=item is not story.tries[0])))
         decision = item.trace.batch.decision or decision
     ends = max((at for at, _ in told), default=0.0) if story.state != "waiting" else float("inf")
     told += [
@@ -112,11 +114,11 @@ def _timeline(story: Story) -> list[tuple[float, str]]:
     if story.trace.outcome is not None and story.trace.outcome_at is not None:
         found = story.trace.outcome
         told.append((story.trace.outcome_at, f"ended without an answer: {found.message}"))
-    return sorted(told, key=lambda entry: entry[0])
+    return sorted(told, key=lambda entry: round(entry[0], 3))  # calls are kept to the millisecond
 
 
 def _folded(told: list[tuple[float, str]]) -> Iterator[tuple[float, str]]:
-    """What happened again and again is told once, where it began."""
+    """What happened to one try again and again is told once, where it began."""
     counted = Counter(text for _, text in told)
     last = {text: at for at, text in told}
     for at, text in told:
@@ -153,7 +155,7 @@ def _try(item: Try, before: Decision | None, *, again: bool) -> Iterator[tuple[f
     what = "packed again" if again else "packed"
     text = f"{what} into batch {row.batch.id} of {row.requests:,} {_plural(row.requests)}"
     if row.lane != BATCH:
-        text += f", to go in {lane_said(row.lane)}"
+        text += ", held for its hours" if row.lane == HELD else f", to go in {lane_said(row.lane)}"
     if now is not None and before is not None and now.why != before.why:
         text += f", decided anew on {_why(now)}"
     yield row.created_at, text
@@ -174,19 +176,16 @@ def _said(event: Event) -> str:
     if event.kind in _UNTOLD:
         return ""
     begins = _HAPPENED.get(event.kind, event.kind.replace(".", " "))
-    return f"{begins}: {event.detail}" if event.detail else begins
+    joint = " " if event.kind == "batch.waits" else ": "
+    return f"{begins}{joint}{event.detail}" if event.detail else begins
 
 
 def _calls(item: Try) -> Iterator[tuple[float, str]]:
     """Calls that lanewise made itself; of how most of them ended no time is kept."""
     at = item.trace.batch.created_at
-    times = 0
     for call in item.trace.calls:
         at = call.at or at
-        if call.what == "sent":
-            times += 1
-            yield at, "sent" if times == 1 else f"sent, for the {_nth(times)} time"
-        elif call.what != "result":
+        if call.what != "result":
             yield at, _call(call)
 
 
@@ -199,25 +198,31 @@ def _plural(requests: int) -> str:
     return "request" if requests == 1 else "requests"
 
 
-def _nth(number: int) -> str:
-    ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}{'th' if 10 < number % 100 < 14 else ending}"
-
-
 def _result(item: Try) -> str:
     verdict, record = item.verdict, item.trace.record
     if verdict is None or record is None:
         return "its results were read, and are no longer kept"
-    row = item.trace.batch
-    if row.rescued_at is not None and not verdict.final:
-        return "the batch ended without an answer for it"
-    if verdict is Verdict.MISSING and not item.trace.calls and item.called_back_at is not None:
-        return "never sent from this batch"
+    if (text := _without_result(item, verdict)) is not None:
+        return text
     text = _RESULTS[verdict]
     if item.waste_nano is not None:
         text += f" of {dollars(item.waste_nano)}"
     status = record.status if verdict in (Verdict.REFUSED, Verdict.FAILED) else 0
     return f"{text} (HTTP {status})" if status else text
+
+
+def _without_result(item: Try, verdict: Verdict) -> str | None:
+    """How it ended here, where that is not what the verdict alone says."""
+    row, calls = item.trace.batch, item.trace.calls
+    if row.rescued_at is not None and not verdict.final:
+        return "the batch ended without an answer for it"
+    if verdict is Verdict.CANCELLED and item.called_back_at is None:
+        return "cancelled before it was answered, and not charged"
+    if verdict is not Verdict.MISSING:
+        return None
+    if calls and calls[-1].what == "not_taken":
+        return f"{lane_said(row.lane)} was left without an answer, and nothing was charged"
+    return "never sent from this batch" if not calls and provider_id(row) is None else None
 
 
 # -- what came of it ------------------------------------------------------------------------------
@@ -233,7 +238,7 @@ def _ending(story: Story) -> Iterator[tuple[str, str]]:
         states = {
             "sent": "under way: no result yet",
             "waiting": "waits to be packed",
-            "refused": "refused: the provider said no, and would say so again",
+            "refused": "refused: the provider said no; its words are in the results",
         }
         yield states.get(story.state, story.state), ""
     wasted = [item.waste_nano for item in story.tries if item.waste_nano is not None]
@@ -276,8 +281,9 @@ def _otherwise(item: Otherwise, story: Story) -> str:
         case "other_lane":
             decision = story.trace.decision
             observed = decision is not None and decision.wanted != decision.lane
-            begin = "policy would have chosen" if observed else "not chosen:"
-            return f"{begin} {lane_said(item.lane)}: {_expected(item)}"
+            lane = lane_said(item.lane)
+            begin = f"policy would have chosen {lane}" if observed else f"by {lane}, not chosen"
+            return f"{begin}: {_expected(item)}"
 
 
 def _left_alone(item: Otherwise) -> str:
@@ -290,16 +296,15 @@ def _left_alone(item: Otherwise) -> str:
             else f", {span(abs(late))} {'after' if late > 0 else 'before'} the deadline"
         )
         return f"{begin}it ended {when(item.at)}{punctual}"
-    latest = "" if item.at is None else f"; it would have expired {when(item.at)}"
+    latest = "" if item.at is None else f"; it expires {when(item.at)}"
     return f"{begin}{_expected(item)}{latest}"
 
 
 def _expected(item: Otherwise) -> str:
-    parts = [] if item.cost_nano is None else [f"{_cost(item)} expected"]
+    parts = [] if item.cost_nano is None else [_cost(item)]
     if item.chance is not None:
         parts.append(f"{percent(item.chance)} to be done by the deadline")
-    parts.append(f"expected from: {item.basis}")
-    return ", ".join(parts)
+    return f"{' and '.join(parts) or 'not known'} (expected; basis: {item.basis})"
 
 
 def _cost(item: Otherwise) -> str:
