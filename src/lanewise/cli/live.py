@@ -13,6 +13,7 @@ from lanewise.app import Engine
 from lanewise.app.outlooks import Standing, Standings
 from lanewise.cli.show import when
 from lanewise.cli.standing import counts, lines, slack_and_finish
+from lanewise.cli.workers import START
 from lanewise.store.nouns import Run
 
 _EVERY: Final = 1.0  # seconds
@@ -25,7 +26,8 @@ def watch(engine: Engine, name: str | None) -> None:
     try:
         with show:
             for items in _looks(engine, name):
-                show(items, engine.clock.now())
+                now = engine.clock.now()
+                show(items, now, alive=bool(engine.store.workers(now)))
     except KeyboardInterrupt:
         return
 
@@ -64,13 +66,15 @@ class _Terminal:
     def __exit__(self, *error: object) -> None:
         self._live.stop()
 
-    def __call__(self, items: Sequence[Standing], now: float) -> None:
+    def __call__(self, items: Sequence[Standing], now: float, *, alive: bool) -> None:
         """Draw."""
         from rich.text import Text
 
+        head = f"{when(now)}; Ctrl-C ends this, the work goes on"
+        if not alive:
+            head += f"\nno worker is alive: nothing happens until `{START}`"
         said = [line for item in items for line in lines(item)] or ["no run is open"]
-        text = "\n".join([*said, f"{when(now)}; Ctrl-C ends this, the work goes on"])
-        self._live.update(Text(text), refresh=True)
+        self._live.update(Text("\n".join([head, "", *said])), refresh=True)
 
 
 class _Lines:
@@ -85,7 +89,7 @@ class _Lines:
     def __exit__(self, *error: object) -> None:
         return None
 
-    def __call__(self, items: Sequence[Standing], now: float) -> None:
+    def __call__(self, items: Sequence[Standing], now: float, *, alive: bool) -> None:
         """Say what is new."""
         for item in items:
             news = f"{item.run.name}: {item.run.state}, {counts(item.run)}"

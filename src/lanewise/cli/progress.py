@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 _EVERY = 0.2  # seconds between looks at the batches
+_WIDE = 110  # columns: a bar, slack, finish and the states of batches fit beside each other
 _PLAIN_EVERY = 10.0  # seconds between plain lines without news
 
 
@@ -150,9 +151,14 @@ class Bar(Silent):
         now = time.monotonic()
         if now - self._looked_at >= _EVERY:
             self._looked_at = now
-            item = look()
-            states = "; ".join(filter(None, (slack_and_finish(item), _states(item))))
-            self._update(run.name, run.requests - run.remaining, run.requests, states)
+            done = run.requests - run.remaining
+            self._update(run.name, done, run.requests, self._standing(look()))
+
+    def _standing(self, item: Standing) -> str:
+        """On a narrow terminal, when it is done matters more than what its batches do."""
+        due, states = slack_and_finish(item), _states(item)
+        narrow = self._shown is not None and self._shown.console.width < _WIDE
+        return due if due and narrow else "; ".join(filter(None, (due, states)))
 
     def _update(self, what: str, done: int, total: int | None, states: str) -> None:
         if self._shown is None:
