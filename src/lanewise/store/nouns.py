@@ -340,12 +340,23 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """What happened to a request that lanewise sent itself; `at` is None where no time is kept of it."""
+
+    what: Literal["sent", "accepted", "not_taken", "lost", "result"]
+    at: float | None = None
+    provider_id: str = ""  # of what was accepted in the background
+
+
+@dataclass(frozen=True, slots=True)
 class Trace:
     """One try of a request: where it went and what became of it."""
 
     batch: BatchRow
     tries: int
     record: Record | None
+    calls: tuple[Call, ...] = ()  # where lanewise sent it itself
+    ended_at: float | None = None  # of its batch, where the provider says so
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,3 +374,4 @@ class RequestTrace:
     outcome: Outcome | None
     deadline: float | None = None
     decision: Decision | None = None
+    outcome_at: float | None = None

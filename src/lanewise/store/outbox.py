@@ -28,6 +28,7 @@ from typing import Final
 import msgspec
 
 from lanewise.store.disk import explained, make_private, open_private, replace_durably, write_all
+from lanewise.store.nouns import Call
 
 ANSWERS: Final = "answers"  # the name of the one result file
 
@@ -77,6 +78,26 @@ class Calls:
     def open(self) -> set[int]:
         """Sent, and nothing known of what became of them."""
         return self.sent - self.answered - self.lost - self.took.keys()
+
+
+def calls_of(directory: Path, position: int, custom_id: str) -> Iterator[Call]:
+    """What happened to one request of a batch, in order; nothing where a provider executed it."""
+    own = str(position)
+    for path in _files(directory, ".calls"):
+        for line in whole_lines(path):
+            match line.decode().split():
+                case ["sent", at, *positions] if own in positions:
+                    yield Call("sent", float(at))
+                case ["took", at, place, provider_id] if place == own:
+                    yield Call("accepted", float(at), provider_id)
+                case ["back", place] if place == own:
+                    yield Call("not_taken")
+                case ["lost", place] if place == own:
+                    yield Call("lost")
+    for path in _files(directory, ".answers"):
+        if any(_decode(line).custom_id == custom_id for line in whole_lines(path)):
+            yield Call("result")
+            return
 
 
 class FileOutbox:
