@@ -99,9 +99,9 @@ def test_the_same_seed_gives_the_same_to_the_bit_whatever_the_order_of_the_input
     st.sampled_from(WORLDS),
     st.sampled_from([HARD, ALL, menu("gemini"), menu("bedrock")]),
     st.sampled_from([None, 100_000]),
-    st.sampled_from([2_000_000 / 60, 20_000 / 60]),
+    st.sampled_from([2_000_000 / 60, 200_000 / 60]),
 )
-def test_nothing_is_lost_answered_twice_or_late_for_want_of_a_rescue(
+def test_nothing_is_lost_and_no_promise_is_broken(
     work: list[tuple[float, float, int]], world: str, sold: Menu, quota: int | None, tokens: float
 ) -> None:
     scarce = replace(sold, queued_tokens=quota, tokens_per_second=tokens)
@@ -110,9 +110,7 @@ def test_nothing_is_lost_answered_twice_or_late_for_want_of_a_rescue(
     assert found.answered == len(work)
     own = sum(scarce.sold(REALTIME).nano((size, 10)) for _, _, size in work)
     assert found.baseline_nano == pytest.approx(own, abs=len(work))
-    assert all(late.seconds < HOUR or not late.promised for late in found.late if late.promised)
-    too_short = [one for one in arrivals if one.deadline - one.at < 200]
-    assert found.broken <= len(too_short)
+    assert found.broken == 0
 
 
 def test_what_is_not_kept_on_cancelling_is_let_run_and_booked_as_waste_when_it_comes_late() -> None:

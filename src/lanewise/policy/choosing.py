@@ -160,10 +160,15 @@ class Way:
         return slack - self.leave
 
     def able(self, slack: float) -> bool:
-        """Whether there is time for it, a call that was taken and then failed included."""
-        calls = sum(option.needs for option in self.asked)
+        """Whether there is time for it, a call that was taken and then failed included.
+
+        A call that was taken cannot be taken back, so none is made that could not be waited for.
+        """
         last = (self.waits, *self.tail.options)[-1]
-        return self.patience(slack) > 0 and (not calls or slack > calls + last.needs)
+        calls = sum(option.needs for option in self.asked)
+        if self.waits.offer.may_refuse and last is not self.waits:
+            calls += self.waits.needs
+        return self.patience(slack) > 0 and (not calls or slack >= calls + last.needs)
 
     def worth(self, slack: float) -> bool:
         """Whether the lane that waits has a chance worth the trouble of calling it back."""

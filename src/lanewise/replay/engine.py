@@ -113,7 +113,8 @@ class Replay:
 
     def _arrive(self, one: int, now: float, at: float) -> None:
         choice = self._chooser.choose(NOWHERE, _deadline(at - self._flights.crowd), now)
-        if choice.lane in (REALTIME, FLEX) and not self._calls.idle:
+        tight = at - now < 2 * self._calls.lead
+        if tight or (choice.lane in (REALTIME, FLEX) and not self._calls.idle):
             at = self._promise((one,), at)
         self._send(choice.order, (one,), at)
 
@@ -131,7 +132,7 @@ class Replay:
 
     def _option(self, sold: Sold) -> Option:
         lane = sold.offer.lane
-        needs = {REALTIME: self._calls.drain().lead, FLEX: FLEX_NEEDS}.get(lane)
+        needs = {REALTIME: self._calls.lead, FLEX: FLEX_NEEDS}.get(lane)
         return Option(
             sold.offer,
             sold.nano(self._mean),
