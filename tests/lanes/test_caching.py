@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from lanewise.app.savings import savings
 from lanewise.domain.lanes import REALTIME
 from lanewise.domain.usage import Usage
 from lanewise.policy.caching import OFF_SECONDS
@@ -49,8 +50,11 @@ def test_one_goes_ahead_and_all_others_read_what_it_wrote(make_world: Any) -> No
     assert ahead.cache_write_1h > PREFIX
     assert others.cache_read == 59 * ahead.cache_write_1h, world.story()
     assert written(others) == 0
+    saved = savings(world.engine.store.ledger(), by="workflow", since=None, until=0.0).total
     cost, usual = (w.engine.store.money(r.id).cost_nano for w, r in ((world, run), (plain, before)))
     assert cost < 0.65 * usual, (cost, usual)
+    assert saved.cached_nano == 0
+    assert abs(cost + saved.marked_nano - usual) <= 60  # each request is rounded to a nano-USD
     assert sizes(plain) == [60]
     assert {usage.cache_read + written(usage) for usage in usages(plain)} == {0}
     assert world.engine.run(run.id).late == 0
@@ -79,6 +83,7 @@ def test_where_the_one_ahead_is_refused_the_others_go_as_they_are(world: Any) ->
 
 def test_where_the_one_ahead_is_late_the_others_leave_without_it(make_world: Any) -> None:
     world = make_world()
+    world.reopen(poll_seconds=600.0)
     world.fault("stuck_finalizing", seconds=9 * HOUR)
     began = world.clock.at
     run = world.finish(world.submit(messages(60), deadline="24h"))

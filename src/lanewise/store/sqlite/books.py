@@ -185,7 +185,13 @@ def _entry_of(row: sqlite3.Row, kept: dict[str, KeptPrice]) -> Entry:
         note=row["note"],
     )
     return Entry(
-        row["id"], row["commit_id"], row["at"], booked, row["run_name"], json.loads(row["tags"])
+        row["id"],
+        row["commit_id"],
+        row["at"],
+        booked,
+        row["run_name"],
+        json.loads(row["tags"]),
+        bool(row["marked"]),
     )
 
 

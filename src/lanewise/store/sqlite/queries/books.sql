@@ -64,8 +64,10 @@ JOIN packing_keys k ON k.id = b.key_id WHERE b.id = ?
 SELECT * FROM ledger WHERE (?1 IS NULL OR run_id = ?1) AND (?2 IS NULL OR workflow = ?2) ORDER BY id
 
 -- name: entries
-SELECT l.*, coalesce(r.name, l.run_id) AS run_name, coalesce(r.tags, '{}') AS tags
-FROM ledger l LEFT JOIN runs r ON r.id = l.run_id
+SELECT l.*, coalesce(r.name, l.run_id) AS run_name, coalesce(r.tags, '{}') AS tags,
+    json_extract(nullif(b.caching, ''), '$.ttl') IS NOT NULL AS marked
+FROM ledger l LEFT JOIN runs r ON r.id = l.run_id LEFT JOIN ledger o ON o.id = l.corrects
+LEFT JOIN batches b ON b.id = coalesce(o.commit_id, l.commit_id)
 WHERE (?1 IS NULL OR l.at >= ?1) AND (?2 IS NULL OR l.at < ?2) ORDER BY l.id
 
 -- name: settled_parts_of_workflow
