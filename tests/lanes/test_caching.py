@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from lanewise.app.savings import savings
 from lanewise.domain.lanes import REALTIME
 from lanewise.domain.usage import Usage
+from lanewise.lanes.marked import marked_body, read_caching
 from lanewise.policy.caching import OFF_SECONDS
 
 HOUR = 3_600.0
@@ -243,6 +245,21 @@ def test_requests_of_a_prefix_travel_in_one_batch_where_the_provider_caches_by_i
         world.check_books()
     read, otherwise = (sum(u.cache_read for u in usages(world)) for world in (together, apart))
     assert read > 3 * otherwise, (read, otherwise)
+
+
+def test_a_model_that_wants_a_key_is_given_the_same_for_all_that_share_a_prefix(world: Any) -> None:
+    asked = [item | {"body": item["body"] | {"model": "gpt-5.6-sol"}} for item in round_robin(2, 3)]
+    run = world.submit(asked, deadline="24h")
+    world.passes(1)
+    [batch] = world.engine.store.batches(run.id)
+    contents = world.engine.store.contents(batch.batch.id)
+    caching = read_caching(contents.caching)
+    keys = [
+        json.loads(marked_body(contents, caching, json.dumps(item["body"]).encode(), ""))
+        for item in asked
+    ]
+    assert len({body["prompt_cache_key"] for body in keys[::2]}) == 1
+    assert len({body["prompt_cache_key"] for body in keys}) == 2
 
 
 def test_segments_whose_groups_lie_side_by_side_are_packed_whole(world: Any) -> None:

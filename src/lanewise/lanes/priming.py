@@ -21,11 +21,14 @@ from lanewise.lanes.menus import Class
 from lanewise.lanes.shift import Shift
 from lanewise.policy.caching import Ahead, Group, Grouped, Tally, plan_group, verdict
 from lanewise.pricing import Rates
+from lanewise.pricing.arithmetic import Vector
 from lanewise.store.nouns import WaitingGroup
 
 _DAY: Final = 86_400.0
 _SURE: Final = 0.9  # the quantile by which the one that goes ahead is taken to have landed
 _OFF_UNTIL: Final = "caching_off_until"
+_FREE: Final = Rates(Vector(0, 0, 0, 0, 0, 0))  # where no price decides anything
+_NOBODY: Final = Ahead(landing=math.inf, alive={})  # nor who goes ahead
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,11 @@ class Priming:
 
     def plan(self, waiting: WaitingGroup, prefix: Prefix, model: str, requests: int) -> Planned:
         """The cheapest way for so many requests of this prefix."""
-        rates, now = self._rates(waiting.key.provider, model), self.shift.now()
+        now = self.shift.now()
+        if prefix.own or not prefix.at.marked:
+            group = Group(prefix, requests, batched=True, rates=_FREE, slack=0.0)
+            return Planned(plan_group(group, _NOBODY), None, now)
+        rates = self._rates(waiting.key.provider, model)
         if rates is None:
             return Planned(Grouped(prefix.at, why="not marked: the model has no price"), None, now)
         slack = _DAY if self.leave_by is None else max(self.leave_by - now, 0.0) / 2
