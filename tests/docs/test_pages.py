@@ -14,7 +14,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-NAMES = ("calculate", "budgets", "savings", "finops", "forecast", "policy", "deadlines")
+NAMES = (
+    "calculate",
+    "budgets",
+    "savings",
+    "finops",
+    "forecast",
+    "policy",
+    "deadlines",
+    "caching",
+)
 PAGES = (*(f"how-to/{name}" for name in NAMES), "explanation/which-lane")
 STEP = re.compile(
     r"<!-- file: (?P<file>\S+) -->\n```\w+\n(?P<text>.*?)```"

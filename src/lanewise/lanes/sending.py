@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 from lanewise.domain.allowances import Load
@@ -27,6 +28,7 @@ from lanewise.domain.ids import AttemptId, custom_id, fresh_id
 from lanewise.domain.lanes import Offer
 from lanewise.lanes.background import Round
 from lanewise.lanes.calls import Calls, Halt, Journal, model_and_load
+from lanewise.lanes.marked import Caching, caching_now, marked_body, unmark
 from lanewise.lanes.shift import Shift, tokens_of
 from lanewise.policy import capacity
 from lanewise.providers.offers import offer
@@ -109,11 +111,22 @@ class _Step:
         """Start a call for each request that was not asked, as the gate lets them in."""
         if not self._goes_on():
             return
+        caching = self._caching()
         for ask in self._shift.store.asks(self._contents, self._outbox.asked | self._elsewhere):
             if ask.position in self._elsewhere:
                 continue
-            if not await self._start(ask):
+            if not await self._start(ask if caching is None else self._marked(ask, caching)):
                 return
+
+    def _caching(self) -> Caching | None:
+        """How what is sent in this step is marked for the prompt cache."""
+        caching = caching_now(self._shift, self._contents)
+        if caching is None and self._contents.caching and not self._outbox.asked:
+            unmark(self._shift, self._contents)
+        return caching
+
+    def _marked(self, ask: Ask, caching: Caching) -> Ask:
+        return replace(ask, body=marked_body(self._contents, caching, ask.body, self._model))
 
     async def _start(self, ask: Ask) -> bool:
         """Wait for the request's turn and call; whether to go on to the next."""

@@ -15,6 +15,7 @@ from typing import Protocol
 from lanewise.domain.batches import Batch, Collected, Settled
 from lanewise.domain.decisions import Decision
 from lanewise.domain.ids import AccountId, AttemptId, BatchId, RunId, SegmentId, WorkerId
+from lanewise.domain.lanes import LaneName
 from lanewise.domain.ordinals import Ordinals
 from lanewise.domain.packing import Frame, Limits, PackingKey
 from lanewise.domain.usage import Usage
@@ -303,6 +304,10 @@ class Store(Protocol):
         """Let the batches go that waited for this one."""
         ...
 
+    def unmark(self, lease: Lease, batch: BatchId, now: float, why: str) -> None:
+        """A batch is sent without the marks that were planned."""
+        ...
+
     def rescue(self, lease: Lease, batch: BatchId, now: float, why: str) -> int:
         """Give what a batch has not answered to the queue while it goes on; returns how many requests.
 
@@ -495,12 +500,21 @@ class Store(Protocol):
         """Batches whose results were read and are still kept, oldest first."""
         ...
 
-    def settled_at(self, batch: BatchId) -> float | None:
-        """When a batch was settled; None where it is not."""
+    def landed_at(self, batch: BatchId) -> float | None:
+        """When a batch ended that wrote or read the prompt cache, as its usage shows; else None."""
+        ...
+
+    def warmed(
+        self, account: AccountId, lane: LaneName, since: float
+    ) -> list[tuple[BatchId, str, float]]:
+        """Marked batches that wrote or read the prompt cache, how they were marked, and when they ended."""
         ...
 
     def marked_usage(self, workflow: str, model: str, *, since: float) -> tuple[int, int, Usage]:
-        """Answers of requests that were marked for the prompt cache, those that went ahead, and tokens."""
+        """Answers of requests that were marked for the prompt cache, those that went ahead, and tokens.
+
+        Of groups that are over: those that went ahead only write.
+        """
         ...
 
     def records_of(self, batch: BatchId) -> Records:

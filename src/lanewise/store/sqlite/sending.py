@@ -82,6 +82,13 @@ class SendingOperations(WorkOperations):
             self._require(lease)
             self._db.execute(self._work["let_go"], (now, primer))
 
+    def unmark(self, lease: Lease, batch: BatchId, now: float, why: str) -> None:
+        """A batch is sent without the marks that were planned."""
+        with self._db.transaction():
+            self._require(lease)
+            self._db.execute(self._work["unmark"], (batch,))
+            self._event(now, "batch.unmarked", batch, why)
+
     def withdraw(self, lease: Lease, batch: BatchId, now: float, why: str) -> None:
         """Ask for its cancellation: the poller tells the provider, and what was done is collected."""
         with self._db.transaction():

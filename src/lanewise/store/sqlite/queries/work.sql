@@ -130,8 +130,21 @@ SELECT count(*) FROM batch_parts p JOIN batches b ON b.id = p.batch_id
 WHERE b.rescued_at IS NOT NULL
 AND p.segment_id IN (SELECT q.segment_id FROM batch_parts q WHERE q.batch_id = ?)
 
--- name: settled_at
-SELECT settled_at FROM batches WHERE id = ?
+-- name: landed_at
+SELECT min(coalesce(b.charged_at, b.settled_at), b.settled_at) AS landed_at -- the provider's clock may be ahead
+FROM batches b WHERE b.id = ? AND b.state = 'settled' AND EXISTS (
+    SELECT 1 FROM ledger l WHERE l.commit_id = b.id
+    AND l.cache_read + l.cache_write_5m + l.cache_write_1h + l.cache_write_other > 0)
+
+-- name: warmed
+SELECT b.id, b.caching, min(coalesce(b.charged_at, b.settled_at), b.settled_at) AS landed_at
+FROM batches b WHERE b.account = ? AND b.lane = ? AND b.state = 'settled' AND b.settled_at >= ? AND b.caching <> ''
+AND EXISTS (
+    SELECT 1 FROM ledger l WHERE l.commit_id = b.id
+    AND l.cache_read + l.cache_write_5m + l.cache_write_1h + l.cache_write_other > 0)
+
+-- name: unmark
+UPDATE batches SET caching = '' WHERE id = ?
 
 -- name: progress
 SELECT done, progress_at, finalizing_since FROM batches WHERE id = ?
