@@ -34,11 +34,11 @@ from lanewise.store.nouns import (
 )
 from lanewise.store.protocol import Payload
 from lanewise.store.segments import Segment
-from lanewise.store.sqlite.base import Operations
+from lanewise.store.sqlite.races import RaceOperations
 from lanewise.store.sqlite.rows import batch_of, key_of
 
 
-class WorkOperations(Operations):
+class WorkOperations(RaceOperations):
     """From the queue into batches, and from state to state."""
 
     def accounts_with_work(self) -> list[AccountRow]:
@@ -252,20 +252,8 @@ class WorkOperations(Operations):
             self._step(before, after)
             self._keep_attempts(lease.account, before, after)
             self._event(now, f"batch.{after.state}", after.id, detail)
-            for outcome in outcomes:
-                self._put_outcome(outcome, after.id, now)
-                refused = outcome.verdict.final
-                count = len(outcome.ordinals)
-                self._count(
-                    self._run_of(outcome.segment),
-                    now,
-                    answered=0,
-                    refused=count if refused else 0,
-                    unanswered=0 if refused else count,
-                )
-            owned = [(self._run_of(entry.segment), entry) for entry in waiting]
-            for run, ended in self._wait_or_end(owned, after.id, now).items():
-                self._count(run, now, answered=0, refused=0, unanswered=ended)
+            rescued = self._db.one(self._work["contents"], (after.id,))["rescued_at"] is not None
+            self._conclude(after.id, outcomes, waiting, now, rescued=rescued)
 
     def learn(self, account: AccountId, subject: str, name: str, value: int, now: float) -> None:
         """Remember a limit the provider let slip; the newest value counts."""
