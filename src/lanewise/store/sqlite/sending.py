@@ -36,6 +36,7 @@ class SendingOperations(WorkOperations):
             places.position,
             self.home,
             still_held=lambda: self._require(lease),
+            alone=self._db.transaction,
         )
 
     def asks(self, contents: Contents, skip: frozenset[int]) -> Iterator[Ask]:
