@@ -11,7 +11,7 @@ from lanewise.domain.batches import Batch
 from lanewise.domain.decisions import Decision
 from lanewise.domain.ids import BatchId, RunId, SegmentId
 from lanewise.domain.ordinals import Ordinals
-from lanewise.errors import LeaseLost
+from lanewise.errors import LeaseLost, Overtaken
 from lanewise.pricing.kept import KeptPrice, rates_text
 from lanewise.store.books import LedgerRow
 from lanewise.store.disk import explained, make_private
@@ -69,7 +69,7 @@ class Operations:
                 f"batch {after.id}: {values['provider_id']} belongs to another batch already"
             ) from error
         if changed != 1:
-            raise LeaseLost(f"batch {before.id} is no longer {before.state} (step {before.step})")
+            raise Overtaken(f"batch {before.id} is no longer {before.state} (step {before.step})")
 
     def number_of(self, decision: Decision) -> int:
         """The number under which equal decisions are kept."""

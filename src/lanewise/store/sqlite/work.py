@@ -18,7 +18,7 @@ from lanewise.domain.batches import (
 from lanewise.domain.ids import AccountId, BatchId, RunId, SegmentId
 from lanewise.domain.lanes import LaneName
 from lanewise.domain.ordinals import Ordinals
-from lanewise.errors import LeaseLost
+from lanewise.errors import Overtaken
 from lanewise.store.nouns import (
     UNDECIDED,
     AccountRow,
@@ -113,7 +113,7 @@ class WorkOperations(RaceOperations):
         held = Ordinals() if row is None else Ordinals.decode(row["ordinals"])
         rest = held - part.ordinals
         if row is None or len(rest) != len(held) - len(part.ordinals):
-            raise LeaseLost(f"requests of segment {part.segment} are no longer waiting")
+            raise Overtaken(f"requests of segment {part.segment} are no longer waiting")
         if rest:
             self._db.execute(
                 self._work["put_waiting"], (*key, row["not_before"], len(rest), rest.encode())
