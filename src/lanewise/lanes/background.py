@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from typing import Final
 
 from lanewise.lanes.calls import Calls, Halt
-from lanewise.lanes.shift import Shift
+from lanewise.lanes.shift import Shift, logger
 from lanewise.policy.waiting import next_poll
 from lanewise.providers.calling import Answered, Lost
 from lanewise.providers.protocol import NotSent, ProviderError, RefusalKind, Refused
@@ -53,7 +53,7 @@ class Round:
     async def _ask(self, position: int, receipt: str, since: float, custom_id: str) -> None:
         caller = self._shift.caller()
         if position in self._unwanted:
-            await caller.cancel(receipt)
+            await self._stop(receipt)
         found = await caller.check(receipt, tag=self._calls.tag(custom_id))
         match found:
             case Answered():
@@ -63,6 +63,13 @@ class Round:
                 self._outbox.lost(position)
             case _:
                 pass
+
+    async def _stop(self, receipt: str) -> None:
+        """Ask for its end; where that fails, it may have ended all the same, and is asked after."""
+        try:
+            await self._shift.caller().cancel(receipt)
+        except ProviderError as error:
+            logger.warning("stopping response %s failed: %s", receipt, error)
 
     def _troubled(self, error: ProviderError) -> None:
         """That says nothing about the response; where it concerns all of them, the round is over."""

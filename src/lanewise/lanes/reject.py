@@ -52,17 +52,6 @@ def refuse_whole(
     _record(shift, batch, outcomes, [], f"{code}: {message}")
 
 
-def cancel_unsent(shift: Shift, batch: Packed | Uploaded, contents: Contents) -> None:
-    """Its runs were cancelled before it was created."""
-    outcomes = [
-        _outcome(
-            part, part.ordinals, Verdict.CANCELLED, "cancelled", "cancelled before it was sent"
-        )
-        for part in contents.parts
-    ]
-    _record(shift, batch, outcomes, [], "cancelled before it was sent")
-
-
 def shrink(shift: Shift, batch: Refusable, contents: Contents, message: str) -> None:
     """Too large for the provider, whatever its documentation says: learn it and pack smaller."""
     if contents.requests == 1:
@@ -165,7 +154,10 @@ def _try_later(shift: Shift, batch: Submitted, contents: Contents, problem: Prob
 def requeue(
     shift: Shift, batch: Refusable, contents: Contents, detail: str, *, not_before: float = 0.0
 ) -> None:
-    """Back into the queue, as if never packed: nothing of it was executed."""
+    """Back into the queue, as if never packed: nothing of it was executed.
+
+    What belongs to a cancelled run ends there, and what a rescue gave elsewhere stays elsewhere.
+    """
     waiting = [
         Waiting(part.segment, part.tries, part.ordinals, not_before) for part in contents.parts
     ]

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import Final
 
-from lanewise.domain.batches import Creating, Packed, Submitted, Unknown, Uploaded
-from lanewise.domain.lanes import REALTIME
+from lanewise.domain.batches import Creating, Packed, Sending, Submitted, Unknown, Uploaded
+from lanewise.failpoints import reach
 from lanewise.lanes.draining import drain
 from lanewise.lanes.menus import Class, Menus
 from lanewise.lanes.reject import requeue
@@ -25,7 +26,8 @@ from lanewise.policy.choosing import Ladder, Option
 from lanewise.policy.rescuing import Drain, Live, Move, Stay, decide, stuck
 from lanewise.store.nouns import BatchRow
 
-_LOOK = 600.0  # seconds: what is stuck is noticed by then, whatever the deadlines
+_LOOK: Final = 600.0  # seconds: what is stuck is noticed by then, whatever the deadlines
+_AFTER_MOVE: Final = 1.0  # seconds: what was told to stop has a last moment of its own
 
 
 def rescue(shift: Shift) -> float:
@@ -55,13 +57,14 @@ def _rescue(shift: Shift, rows: list[BatchRow], now: float) -> float:
                 again = min(again, verdict.until)
             case Move():
                 _move(shift, row, verdict, now)
+                again = min(again, now + _AFTER_MOVE)
     return max(again, now)
 
 
 def _able(shift: Shift, rows: Iterable[BatchRow], now: float) -> Drain:
     """The real-time lane, and what is in it already."""
     committed = [
-        load_of(row, now) for row in rows if row.lane == REALTIME and row.deadline is not None
+        load_of(row, now) for row in rows if in_real_time(row) and row.deadline is not None
     ]
     model = next(iter(rows)).key.model
     return drain(shift.store.learned(shift.account), model, committed)
@@ -111,11 +114,11 @@ def _move(shift: Shift, row: BatchRow, move: Move, now: float) -> None:
     if isinstance(batch, Packed | Uploaded):
         requeue(shift, batch, contents, f"called back before it was sent: {move.why}")
         return
-    if move.cancel and isinstance(batch, Creating | Unknown):
-        move = Move(
-            move.order, cancel=False, waits=False, why=move.why
-        )  # there is no id to cancel by
-    if move.cancel or batch.state == "sending":
+    by_hand = isinstance(batch, Sending)  # what lanewise sends itself, it can always stop
+    if move.cancel or by_hand:  # where nobody knows the batch's id, this does nothing
         shift.store.withdraw(shift.lease, batch.id, now, move.why)
-    if not move.waits and batch.state != "sending":
+        reach("rescue.withdrawn")
+    stopping = by_hand and row.cancel_asked_at is None  # seconds, mostly: looked at again
+    if not (move.waits or stopping) or isinstance(batch, Creating | Unknown):
         shift.store.rescue(shift.lease, batch.id, now, move.why)
+        reach("rescue.raced")

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 
 from lanewise.domain.batches import GONE, Collected
 from lanewise.domain.deadlines import AT_ONCE
@@ -27,7 +28,7 @@ from lanewise.lanes.prices import Prices
 from lanewise.lanes.shift import Shift
 from lanewise.policy import asking
 from lanewise.store.nouns import Contents, Observed, Outcome, PlacedPart, Settlement, Tally, Waiting
-from lanewise.store.places import Places
+from lanewise.store.places import Places, positions
 from lanewise.store.records import RecordTable
 
 
@@ -124,36 +125,30 @@ def delivered_by(asked: LaneName, tier: str) -> LaneName:
 
 def settle(shift: Shift, batch: Collected, *, hold_seconds: float) -> None:
     """Read, price, book. Runs in a thread: a large batch takes seconds."""
+    contents = shift.store.contents(batch.id)
     with shift.settling:  # batches that race must see each other's results
-        contents = shift.store.contents(batch.id)
-        prices = Prices(shift.book, contents, region=shift.provider.region)
-        reading = Reading(contents, prices, shift.provider.unwrap, _elsewhere(shift, contents))
-        for index, name in enumerate(batch.files):
-            if name != GONE:
-                reading.read(index, shift.store.result_lines(batch.id, index))
-        reach("settle.read")
-        now = shift.now()
-        lost = _lost(shift, batch, contents, reading, prices)
-        settlement = _settlement(shift, batch, contents, reading, lost)
-        reach("settle.commit")
-        settled = batch.settled(now, clean_at=now + hold_seconds)
-        shift.store.settle(shift.lease, batch, settled, settlement, now)
+        while not _settle(shift, batch, contents, hold_seconds):
+            pass  # a request of it had its final result from elsewhere meanwhile
+    now = shift.now()
     shift.store.let_go(shift.lease, batch.id, now)
     if batch.receipt is not None:
         shift.store.learn(shift.account, contents.key.model, "quota_refusals", 0, now)
 
 
-def _elsewhere(shift: Shift, contents: Contents) -> frozenset[int]:
-    """Positions of requests that have their final result already."""
-    final = shift.store.final_elsewhere(contents)
-    if not final:
-        return frozenset()
-    found: list[int] = []
-    for part in contents.parts:
-        done = final.get(part.segment, Ordinals())
-        wanted = set(done & part.ordinals)
-        found += [part.start + n for n, ordinal in enumerate(part.ordinals) if ordinal in wanted]
-    return frozenset(found)
+def _settle(shift: Shift, batch: Collected, contents: Contents, hold_seconds: float) -> bool:
+    prices = Prices(shift.book, contents, region=shift.provider.region)
+    elsewhere = shift.store.final_elsewhere(contents)
+    reading = Reading(contents, prices, shift.provider.unwrap, positions(contents, elsewhere))
+    for index, name in enumerate(batch.files):
+        if name != GONE:
+            reading.read(index, shift.store.result_lines(batch.id, index))
+    reach("settle.read")
+    now = shift.now()
+    lost = _lost(shift, batch, contents, reading, prices)
+    settlement = replace(_settlement(shift, batch, contents, reading, lost), elsewhere=elsewhere)
+    reach("settle.commit")
+    settled = batch.settled(now, clean_at=now + hold_seconds)
+    return shift.store.settle(shift.lease, batch, settled, settlement, now)
 
 
 def _lost(
@@ -203,7 +198,7 @@ class _Sorting:
         self._contents, self._records = contents, reading.records
         self._elsewhere = reading.elsewhere
         self._unasked = shift.store.unasked(batch.id) if batch.receipt is None else None
-        self.tallies: dict[RunId, list[int]] = defaultdict(lambda: [0, 0, 0])
+        self.tallies: dict[RunId, list[int]] = defaultdict(lambda: [0, 0])
         self.waiting: list[Waiting] = []
         self.outcomes: list[Outcome] = []
 
@@ -220,7 +215,6 @@ class _Sorting:
             else:
                 code, message = asking.reason(verdict, tries=part.tries, results_gone=self._gone)
                 self.outcomes.append(Outcome(part.segment, chosen, verdict, code, message))
-                self.tallies[part.run][2] += len(ordinals)
 
     def _left(self, part: PlacedPart) -> dict[tuple[Verdict, bool], list[int]]:
         """Count answered and refused; the ordinals of the others by verdict, and whether they were asked."""
@@ -234,7 +228,7 @@ class _Sorting:
                 counts[0] += 1
             elif verdict is Verdict.REFUSED:
                 counts[1] += 1
-            elif not self._contents.rescued:  # else it waits, or is asked, in another batch
+            else:
                 left[(verdict, self._was_asked(verdict, position))].append(ordinal)
         return left
 

@@ -81,7 +81,7 @@ from lanewise.failpoints import reach
 from lanewise.lanes.clean import make_room
 from lanewise.lanes.marked import payload_of
 from lanewise.lanes.queueing import learn_limit
-from lanewise.lanes.reject import cancel_unsent, refuse_whole, shrink
+from lanewise.lanes.reject import refuse_whole, requeue, shrink
 from lanewise.lanes.shift import Shift
 from lanewise.policy.quotas import Unit
 from lanewise.policy.reconcile import Absent, Adopt, LookAgain, judge
@@ -104,8 +104,8 @@ _TRIES_PER_FILE = 5  # how often "no such file" is believed to be the provider's
 async def submit(shift: Shift, batch: Packed | Uploaded) -> None:
     """Take a batch one step nearer to the provider."""
     contents = shift.store.contents(batch.id)
-    if contents.cancelled:
-        cancel_unsent(shift, batch, contents)
+    if contents.cancelled or contents.rescued:
+        requeue(shift, batch, contents, "called back before it was sent")
     elif isinstance(batch, Packed) and shift.provider.uploads:
         await _upload(shift, batch, contents)
     else:

@@ -29,7 +29,7 @@ from lanewise.domain.batches import (
     Uploading,
 )
 from lanewise.domain.ids import AccountId, BatchId, WorkerId
-from lanewise.errors import LeaseLost, ProviderUnusable
+from lanewise.errors import LeaseLost, Overtaken, ProviderUnusable
 from lanewise.lanes.clean import clean
 from lanewise.lanes.collect import collect
 from lanewise.lanes.menus import Menus
@@ -159,10 +159,12 @@ class Worker:
         self._hold_accounts()
         for desk in list(self._desks.values()):
             try:
-                self._pack(desk)
                 self._review(desk)
+                self._pack(desk)
                 self._start_due(desk)
                 self._start_chores(desk)
+            except Overtaken as overtaken:
+                logger.info("%s; looked at again", overtaken)
             except LeaseLost:
                 self._drop(desk.shift.account)
 
@@ -232,7 +234,10 @@ class Worker:
             desk.review_at = 0.0
 
     def _review(self, desk: Desk) -> None:
-        """See whether what is outstanding still arrives in time; a pause holds no rescue back."""
+        """See whether what is outstanding still arrives in time; a pause holds no rescue back.
+
+        Before packing, so that what is called back leaves in the same turn: cron's pass may have no other.
+        """
         if self._clock.now() >= desk.review_at:
             desk.review_at = rescue(desk.shift)
 
@@ -324,7 +329,9 @@ class Worker:
             desk.chores = None if desk.chores in done else desk.chores
             for task in done:
                 error = None if task.cancelled() else task.exception()
-                if isinstance(error, LeaseLost):
+                if isinstance(error, Overtaken):
+                    logger.info("%s; looked at again", error)
+                elif isinstance(error, LeaseLost):
                     self._drop(account)
                 elif error is not None:
                     raise error

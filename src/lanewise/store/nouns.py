@@ -227,11 +227,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many requests of a run got their final result in one commit."""
+    """How many requests of a run got their final result from lines, in one commit."""
 
     answered: int = 0
     refused: int = 0
-    unanswered: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +244,8 @@ class Settlement:
     outcomes: tuple[Outcome, ...] = ()
     notes: tuple[str, ...] = ()  # oddities a person should be able to read
     late: Mapping[RunId, int] = field(default_factory=dict)  # of the answered: after their deadline
+    # what had its final result from elsewhere when this was made
+    elsewhere: Mapping[SegmentId, Ordinals] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
@@ -111,8 +112,10 @@ class FileOutbox:
         home: Path,
         *,
         still_held: Callable[[], None],
+        alone: Callable[[], AbstractContextManager[None]],
     ) -> None:
-        self._directory, self._home, self._still_held = directory, home, still_held
+        self._directory, self._home, self._fence = directory, home, fence
+        self._still_held, self._alone = still_held, alone
         self._keeping = threading.Lock()
         with explained("writing down calls", home):
             make_private(directory)
@@ -178,10 +181,14 @@ class FileOutbox:
             self._log.sync()
 
     def finish(self) -> tuple[str, ...]:
-        """Make the answers of every holder the result file of the batch."""
+        """Make the answers of every holder the result file of the batch; raises `LeaseLost`.
+
+        A holder that was frozen while it wrote must not put its file over that of the next: nobody can
+        take the lease between the last look at it and the new name.
+        """
         self._keep()
         with explained("storing results", self._home):
-            temporary = self._directory / "0.jsonl.new"
+            temporary = self._directory / f"{self._fence}.jsonl.new"
             fd = open_private(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             try:
                 for path in _files(self._directory, ".answers"):
@@ -190,7 +197,9 @@ class FileOutbox:
                 os.fdatasync(fd)
             finally:
                 os.close(fd)
-            replace_durably(temporary, self._directory / "0.jsonl")
+            with self._alone():
+                self._still_held()
+                replace_durably(temporary, self._directory / "0.jsonl")
         return (ANSWERS,)
 
     def close(self) -> None:

@@ -405,8 +405,12 @@ class Store(Protocol):
 
     def settle(
         self, lease: Lease, before: Collected, after: Settled, settlement: Settlement, now: float
-    ) -> None:
-        """Results, ledger, queue and state in one commit."""
+    ) -> bool:
+        """Results, ledger, queue and state in one commit; outcomes and waiting where nobody else has them.
+
+        False, and nothing is changed, where by now more has its final result elsewhere than the
+        settlement says: it is to be made again.
+        """
         ...
 
     def learn(self, account: AccountId, subject: str, name: str, value: int, now: float) -> None:

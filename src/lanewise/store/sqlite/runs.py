@@ -24,14 +24,16 @@ from lanewise.store.nouns import UNDECIDED, AccountRow, NewRun, Outcome, Route, 
 from lanewise.store.protocol import Draft
 from lanewise.store.segments import SegmentWriter
 from lanewise.store.sqlite.books import BookOperations
+from lanewise.store.sqlite.races import RaceOperations
 from lanewise.store.sqlite.rows import batch_of, run_of
 
 WRITING: Final = ".writing"
 _BUFFER_ALL: Final = 8 * 1024 * 1024
+_NO_BATCH: Final = BatchId("")
 _LOOK_EVERY: Final = 250  # requests between two places where a crash test may strike
 
 
-class RunOperations(BookOperations):
+class RunOperations(BookOperations, RaceOperations):
     """Everything about runs but their results."""
 
     def draft(self) -> Draft:
@@ -157,13 +159,11 @@ class RunOperations(BookOperations):
             return run_of(self._db.one(self._runs["run"], (run,)))
 
     def _end_waiting(self, run: RunId, now: float) -> None:
-        ended = 0
-        for row in self._db.all(self._runs["waiting_of_run"], (run,)):
-            ordinals = Ordinals.decode(row["ordinals"])
-            self._end(SegmentId(row["segment_id"]), ordinals, None, now)
-            ended += len(ordinals)
+        """What waits ends, but for what a batch that was rescued may answer yet."""
+        rows = self._db.all(self._runs["waiting_of_run"], (run,))
         self._db.execute(self._runs["clear_waiting_of_run"], (run,))
-        self._count(run, now, answered=0, refused=0, unanswered=ended)
+        ends = [_unsent(row["segment_id"], Ordinals.decode(row["ordinals"])) for row in rows]
+        self._end(self._undecided(_NO_BATCH, False, ends, [])[0], None, now)
 
     def _end_packed(self, now: float) -> None:
         """Batches of cancelled runs that have not left this machine never will."""
@@ -172,20 +172,11 @@ class RunOperations(BookOperations):
             assert isinstance(batch, Packed), "the query selects packed batches"
             self._step(batch, batch.cancel())
             self._event(now, "batch.cancelled", batch.id, "its runs were cancelled")
-            for part in self._db.all(self._work["parts"], (batch.id,)):
-                ordinals = Ordinals.decode(part["ordinals"])
-                self._end(SegmentId(part["segment_id"]), ordinals, batch.id, now)
-                self._count(
-                    RunId(part["run_id"]), now, answered=0, refused=0, unanswered=len(ordinals)
-                )
-
-    def _end(
-        self, segment: SegmentId, ordinals: Ordinals, batch: BatchId | None, now: float
-    ) -> None:
-        message = "the run was cancelled before it was sent"
-        self._put_outcome(
-            Outcome(segment, ordinals, Verdict.CANCELLED, "cancelled", message), batch, now
-        )
+            ends = [
+                _unsent(part["segment_id"], Ordinals.decode(part["ordinals"]))
+                for part in self._db.all(self._work["parts"], (batch.id,))
+            ]
+            self._end(self._undecided(batch.id, False, ends, [])[0], batch.id, now)
 
     def retry_run(self, run: RunId, now: float, *, refused: bool, caps: Sequence[Cap] = ()) -> int:
         """Ask again what ended without an answer (and what was refused); returns how many."""
@@ -194,8 +185,10 @@ class RunOperations(BookOperations):
             again = [unanswered]
             if refused:
                 # a refusal that was asked about again counts by what came of that
-                records = self._refused_records(run, besides=unanswered)
-                again += [self._take_back(run, refused=True), records]
+                outcomes = self._take_back(run, refused=True)
+                records = self._refused_records(run, besides=[unanswered, outcomes])
+                self._db.execute(self._runs["retried"], (now, run))
+                again += [outcomes, records]
             counts = [sum(len(ordinals) for ordinals in found.values()) for found in again]
             if sum(counts) == 0:
                 return 0
@@ -218,7 +211,7 @@ class RunOperations(BookOperations):
         return found
 
     def _refused_records(
-        self, run: RunId, *, besides: dict[SegmentId, Ordinals]
+        self, run: RunId, *, besides: Sequence[dict[SegmentId, Ordinals]]
     ) -> dict[SegmentId, Ordinals]:
         """Requests whose newest record says refused, but for those given."""
         from lanewise.store.sqlite.answers import Ledgered
@@ -227,7 +220,7 @@ class RunOperations(BookOperations):
         for row in self._db.all(self._runs["segments_of_run"], (run,)):
             segment = SegmentId(row["id"])
             known = Ledgered(self, segment)
-            others = set(besides.get(segment, ()))
+            others = {ordinal for taken in besides for ordinal in taken.get(segment, ())}
             refused = [
                 ordinal
                 for ordinal in range(row["requests"])
@@ -238,6 +231,11 @@ class RunOperations(BookOperations):
             if refused:
                 found[segment] = Ordinals.of(refused)
         return found
+
+
+def _unsent(segment: str, ordinals: Ordinals) -> Outcome:
+    message = "the run was cancelled before it was sent"
+    return Outcome(SegmentId(segment), ordinals, Verdict.CANCELLED, "cancelled", message)
 
 
 class Sealed:

@@ -18,7 +18,7 @@ from lanewise.domain.batches import (
 from lanewise.domain.ids import AccountId, BatchId, RunId, SegmentId
 from lanewise.domain.lanes import LaneName
 from lanewise.domain.ordinals import Ordinals
-from lanewise.errors import LeaseLost
+from lanewise.errors import Overtaken
 from lanewise.store.nouns import (
     UNDECIDED,
     AccountRow,
@@ -35,11 +35,11 @@ from lanewise.store.nouns import (
 )
 from lanewise.store.protocol import Payload
 from lanewise.store.segments import Segment
-from lanewise.store.sqlite.base import Operations
+from lanewise.store.sqlite.races import RaceOperations
 from lanewise.store.sqlite.rows import batch_of, key_of
 
 
-class WorkOperations(Operations):
+class WorkOperations(RaceOperations):
     """From the queue into batches, and from state to state."""
 
     def accounts(self) -> list[AccountRow]:
@@ -119,7 +119,7 @@ class WorkOperations(Operations):
         held = Ordinals() if row is None else Ordinals.decode(row["ordinals"])
         rest = held - part.ordinals
         if row is None or len(rest) != len(held) - len(part.ordinals):
-            raise LeaseLost(f"requests of segment {part.segment} are no longer waiting")
+            raise Overtaken(f"requests of segment {part.segment} are no longer waiting")
         if rest:
             self._db.execute(
                 self._work["put_waiting"], (*key, row["not_before"], len(rest), rest.encode())
@@ -258,20 +258,8 @@ class WorkOperations(Operations):
             self._step(before, after)
             self._keep_attempts(lease.account, before, after)
             self._event(now, f"batch.{after.state}", after.id, detail)
-            for outcome in outcomes:
-                self._put_outcome(outcome, after.id, now)
-                refused = outcome.verdict.final
-                count = len(outcome.ordinals)
-                self._count(
-                    self._run_of(outcome.segment),
-                    now,
-                    answered=0,
-                    refused=count if refused else 0,
-                    unanswered=0 if refused else count,
-                )
-            owned = [(self._run_of(entry.segment), entry) for entry in waiting]
-            for run, ended in self._wait_or_end(owned, after.id, now).items():
-                self._count(run, now, answered=0, refused=0, unanswered=ended)
+            rescued = self._db.one(self._work["contents"], (after.id,))["rescued_at"] is not None
+            self._conclude(after.id, outcomes, waiting, now, rescued=rescued)
 
     def learn(self, account: AccountId, subject: str, name: str, value: int, now: float) -> None:
         """Remember a limit the provider let slip; the newest value counts."""

@@ -116,6 +116,11 @@ SELECT id FROM runs
 -- name: batch_files
 SELECT id, state, fence FROM batches
 
+-- name: live_of_run
+SELECT count(DISTINCT b.id) FROM batches b JOIN batch_parts p ON p.batch_id = b.id
+JOIN segments s ON s.id = p.segment_id
+WHERE s.run_id = ? AND b.state NOT IN ('settled', 'rejected', 'cancelled')
+
 -- name: unneeded_batches
 SELECT DISTINCT p.batch_id FROM batch_parts p JOIN segments s ON s.id = p.segment_id WHERE s.run_id = ?1
 AND NOT EXISTS (SELECT 1 FROM batch_parts q JOIN segments t ON t.id = q.segment_id

@@ -125,10 +125,16 @@ WHERE id = ?2 AND cancel_asked_at IS NULL AND state IN ('submitted', 'sending')
 UPDATE batches SET rescued_at = ? WHERE id = ? AND rescued_at IS NULL
 AND state IN ('sending', 'creating', 'unknown', 'submitted', 'ended')
 
--- name: races
-SELECT count(*) FROM batch_parts p JOIN batches b ON b.id = p.batch_id
-WHERE b.rescued_at IS NOT NULL
-AND p.segment_id IN (SELECT q.segment_id FROM batch_parts q WHERE q.batch_id = ?)
+-- name: raced
+SELECT 1 FROM batch_parts p JOIN batches b ON b.id = p.batch_id
+WHERE p.segment_id = ? AND b.rescued_at IS NOT NULL LIMIT 1
+
+-- name: live_parts
+SELECT p.ordinals FROM batch_parts p JOIN batches b ON b.id = p.batch_id
+WHERE p.segment_id = ? AND p.batch_id <> ? AND b.state NOT IN ('settled', 'rejected', 'cancelled')
+
+-- name: retried_at
+SELECT r.retried_at FROM runs r JOIN segments s ON s.run_id = r.id WHERE s.id = ?
 
 -- name: landed_at
 SELECT min(coalesce(b.charged_at, b.settled_at), b.settled_at) AS landed_at -- the provider's clock may be ahead

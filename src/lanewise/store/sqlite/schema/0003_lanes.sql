@@ -20,6 +20,8 @@ ALTER TABLE runs ADD COLUMN deadline REAL;
 ALTER TABLE runs ADD COLUMN late INTEGER NOT NULL DEFAULT 0;
 -- Requests that are asked once for several askers: how many askers are answered by another's request.
 ALTER TABLE runs ADD COLUMN copies INTEGER NOT NULL DEFAULT 0;
+-- When refusals were last asked about again: those of before count no more.
+ALTER TABLE runs ADD COLUMN retried_at REAL;
 
 ALTER TABLE segments ADD COLUMN deadline REAL;
 ALTER TABLE segments ADD COLUMN decision INTEGER REFERENCES decisions (id);
