@@ -21,7 +21,7 @@ from lanewise.lanes.draining import drain
 from lanewise.lanes.menus import Class, Menus
 from lanewise.lanes.reject import requeue
 from lanewise.lanes.shift import Shift, logger
-from lanewise.lanes.standing import load_of, may_move
+from lanewise.lanes.standing import in_real_time, load_of, may_move
 from lanewise.policy.choosing import Ladder, Option
 from lanewise.policy.rescuing import Drain, Live, Move, Stay, decide, stuck
 from lanewise.store.nouns import BatchRow
