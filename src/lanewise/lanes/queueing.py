@@ -30,8 +30,9 @@ def with_room(shift: Shift, due: Sequence[Batch]) -> list[Batch]:
         return list(due)
     room = _admitted(shift, rows)
     held = [row for row in by_batch if row.batch.id not in room]
-    for row in held:
-        _hold(shift, row)
+    with shift.store.alone():  # thousands may wait: one commit for all of them
+        for row in held:
+            _hold(shift, row)
     kept_back = {row.batch.id for row in held}
     ranked = sorted(due, key=lambda batch: room.get(batch.id, -1))
     return [batch for batch in ranked if batch.id not in kept_back]

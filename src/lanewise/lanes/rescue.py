@@ -12,7 +12,8 @@ first final outcome of each request counts, and a later answer is booked as wast
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Final
 
 from lanewise.domain.batches import Creating, Packed, Sending, Submitted, Unknown, Uploaded
@@ -24,7 +25,7 @@ from lanewise.lanes.menus import Class, Menus
 from lanewise.lanes.reject import requeue
 from lanewise.lanes.shift import Shift, logger
 from lanewise.lanes.standing import load_of
-from lanewise.policy.choosing import Ladder, Option
+from lanewise.policy.choosing import Ladder
 from lanewise.policy.rescuing import Drain, Live, Move, Stay, decide, stuck
 from lanewise.store.nouns import BatchRow
 
@@ -49,9 +50,7 @@ def _rescue(shift: Shift, rows: list[BatchRow], now: float) -> float:
         return again
     menus, able = shift.menus(), _able(shift, rows, now)
     live: dict[str, Live] = {row.batch.id: _live(shift, menus, row, now) for row in due}
-    faster: dict[str, Ladder] = {
-        row.batch.id: _faster(menus, row, live[row.batch.id].option) for row in due
-    }
+    faster = _faster(menus, due, live)
     verdicts = decide(list(live.values()), faster, able, now)
     for row in due:
         verdict = verdicts[row.batch.id]
@@ -124,8 +123,10 @@ def _note_once(shift: Shift, row: BatchRow, why: str, now: float) -> None:
     logger.warning("batch %s is stuck: %s", row.batch.id, why, extra={"batch": row.batch.id})
 
 
-def _faster(menus: Menus, row: BatchRow, option: Option) -> Ladder:
-    return menus.faster(_class(row), option.needs)
+def _faster(menus: Menus, rows: Iterable[BatchRow], live: Mapping[str, Live]) -> dict[str, Ladder]:
+    """The lanes that each may move to; thousands of batches share a few ladders."""
+    ladder = cache(menus.faster)
+    return {row.batch.id: ladder(_class(row), live[row.batch.id].option.needs) for row in rows}
 
 
 def _move(shift: Shift, row: BatchRow, move: Move, now: float) -> None:
