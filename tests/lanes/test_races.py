@@ -152,6 +152,23 @@ def test_a_full_queue_holds_nothing_back_beyond_a_tenth_of_its_slack(make_world:
     assert finished.late == 0, world.story()
 
 
+def test_a_batch_whose_requests_others_have_answered_is_stopped_when_it_turns_up(
+    make_world: Any,
+) -> None:
+    world = make_world(batch_seconds=20 * HOUR, validation_seconds=0.0)
+    world.reopen(poll_seconds=60.0)
+    world.fault("accept_then_504")
+    world.fault("http_error", operation="batches.list", times=30, status=500)
+    run = world.finish(world.submit(chats(10), deadline="1h"))
+    assert (run.answered, run.late) == (10, 0), world.story()
+    for _ in range(60):
+        world.passes(seconds=180.0)
+    assert not world.engine.store.batches(live_only=True), world.story()
+    money = world.engine.store.money(run.id)
+    assert 0 < money.waste_nano < money.cost_nano // 5
+    world.check_books()
+
+
 def chats(count: int, model: str = "gpt-4o-mini") -> list[dict[str, Any]]:
     return [
         {
