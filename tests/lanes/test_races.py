@@ -124,6 +124,51 @@ def test_an_account_is_not_reviewed_and_packed_in_circles(make_world: Any) -> No
     assert world.kinds().count("batch.packed") <= 4, world.story()
 
 
+def test_where_no_quicker_lane_is_allowed_nothing_is_called_back_and_packed_for_ever(
+    world: Any,
+) -> None:
+    text = '[default]\nlanes = ["held", "batch"]\nheld = "02:00-03:00 UTC"\n'
+    (world.folder / "home" / "policy.toml").write_text(text, encoding="utf-8")
+    run = world.submit(chats(3), deadline="10h")
+    world.engine.store.pause("all", world.clock.at)
+    world.passes()
+    world.clock.at = run.deadline - 60.0
+    world.engine.store.resume("all")
+    world.passes()
+    assert world.kinds().count("batch.packed") == 1, world.story()
+
+
+def test_a_full_queue_holds_nothing_back_beyond_a_tenth_of_its_slack(make_world: Any) -> None:
+    world = make_world(batch_seconds=2 * HOUR, validation_seconds=1.0)
+    world.reopen(poll_seconds=None)
+    world.fault("token_limit_exceeded", limit=1_000_000)
+    run = world.submit(chats(3), deadline="12m")
+    for _ in range(8):
+        world.passes(seconds=1.0)
+    waiting = world.engine.store.next_due(account(world))
+    assert waiting is None or waiting - world.clock.at <= 72.0
+    finished = world.finish(run)
+    assert finished.answered == 3
+    assert finished.late == 0, world.story()
+
+
+def test_a_batch_whose_requests_others_have_answered_is_stopped_when_it_turns_up(
+    make_world: Any,
+) -> None:
+    world = make_world(batch_seconds=20 * HOUR, validation_seconds=0.0)
+    world.reopen(poll_seconds=60.0)
+    world.fault("accept_then_504")
+    world.fault("http_error", operation="batches.list", times=30, status=500)
+    run = world.finish(world.submit(chats(10), deadline="1h"))
+    assert (run.answered, run.late) == (10, 0), world.story()
+    for _ in range(60):
+        world.passes(seconds=180.0)
+    assert not world.engine.store.batches(live_only=True), world.story()
+    money = world.engine.store.money(run.id)
+    assert 0 < money.waste_nano < money.cost_nano // 5
+    world.check_books()
+
+
 def chats(count: int, model: str = "gpt-4o-mini") -> list[dict[str, Any]]:
     return [
         {
@@ -137,3 +182,7 @@ def chats(count: int, model: str = "gpt-4o-mini") -> list[dict[str, Any]]:
         }
         for number in range(count)
     ]
+
+
+def account(world: Any) -> Any:
+    return world.engine.accounts.payer("openai", chosen=None).row.id

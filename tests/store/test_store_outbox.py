@@ -160,16 +160,14 @@ def test_a_batch_that_a_provider_executes_has_no_unasked_requests(desk: Any) -> 
     assert desk.store.unasked(batch) is None
 
 
-def test_finishing_needs_the_lease_no_more_than_reading_does(desk: Any) -> None:
+def test_a_holder_that_was_overtaken_does_not_finish(desk: Any) -> None:
     batch = packed(desk)
     (due,) = desk.store.due(ACCOUNT, 1e9)
-    sending = due.send(AttemptId(fresh_id()), 3.0)
-    desk.store.advance(desk.lease, due, sending, 3.0)
+    desk.store.advance(desk.lease, due, due.send(AttemptId(fresh_id()), 3.0), 3.0)
     outbox = desk.store.outbox(desk.lease, batch)
     taken_over(desk)
-    files = outbox.finish()
     with pytest.raises(LeaseLost):
-        desk.store.advance(desk.lease, sending, sending.sent(4.0, files), 4.0)
+        outbox.finish()
     outbox.close()
 
 

@@ -139,6 +139,14 @@ def test_what_is_sent_one_by_one_gives_away_only_what_it_has_no_answer_for(desk:
     assert desk.store.rescue(desk.lease, name, 5.0, "late") == 3
 
 
+def test_no_request_is_asked_in_three_batches_at_once(desk: Any) -> None:
+    raced(desk)
+    [second] = desk.pack()
+    desk.create(second)
+    assert desk.store.rescue(desk.lease, second, 6.0, "late too") == 0
+    assert waiting(desk) == 0
+
+
 def test_a_holder_that_was_frozen_while_it_wrote_results_does_not_touch_those_of_the_next(
     desk: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -104,8 +104,9 @@ def with_room(shift: Shift, due: Sequence[Batch]) -> list[Batch]:
         return list(due)
     rank = _admitted(shift, rows, asking)
     held = [row for row in rows if row.batch.id in asking and row.batch.id not in rank]
-    for row in held:
-        _hold(shift, row, len(held))
+    with shift.store.alone():  # thousands may wait: one commit for all of them
+        for row in held:
+            _hold(shift, row, len(held))
     _free_storage(shift, rows, held)
     kept_back = {row.batch.id for row in held}
     ranked = sorted(due, key=lambda batch: rank.get(batch.id, -1))

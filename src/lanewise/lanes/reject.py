@@ -128,7 +128,15 @@ def _wait_for_quota(
         rounds = shift.store.learned(account).get((key.model, "quota_refusals"), 0) + 1
         shift.store.learn(account, key.model, "quota_refusals", rounds, now)
         pause = policy.backoff(rounds, first=_quota_wait(shift), noise=shift.noise.random())
-    requeue(shift, batch, contents, f"{first.code}: {first.message}", not_before=now + pause)
+    until = now + _affordable(pause, contents, now)
+    requeue(shift, batch, contents, f"{first.code}: {first.message}", not_before=until)
+
+
+def _affordable(pause: float, contents: Contents, now: float) -> float:
+    """No wait takes more than a tenth of the slack: what waits so is looked at by no rescue."""
+    if contents.deadline is None:
+        return pause
+    return min(pause, max(contents.deadline - now, 0.0) / 10)
 
 
 def _quota_wait(shift: Shift) -> float:
@@ -140,7 +148,8 @@ def _try_later(shift: Shift, batch: Submitted, contents: Contents, problem: Prob
     """No fault of the requests, as far as one can tell; asked again a bounded number of times."""
     outcomes: list[Outcome] = []
     waiting: list[Waiting] = []
-    again_at = shift.later(0, first=30.0)
+    now = shift.now()
+    again_at = now + _affordable(shift.later(0, first=30.0) - now, contents, now)
     for part in contents.parts:
         if ask_again(Verdict.FAILED, tries=part.tries, max_tries=shift.rules.max_tries):
             waiting.append(Waiting(part.segment, part.tries + 1, part.ordinals, again_at))

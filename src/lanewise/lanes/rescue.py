@@ -12,21 +12,25 @@ first final outcome of each request counts, and a later answer is booked as wast
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Final
 
 from lanewise.domain.batches import Creating, Packed, Sending, Submitted, Unknown, Uploaded
+from lanewise.domain.deadlines import By
+from lanewise.domain.lanes import LaneName
 from lanewise.failpoints import reach
 from lanewise.lanes.draining import drain
 from lanewise.lanes.menus import Class, Menus
 from lanewise.lanes.reject import requeue
 from lanewise.lanes.shift import Shift, logger
 from lanewise.lanes.standing import in_real_time, load_of, may_move
-from lanewise.policy.choosing import Ladder, Option
-from lanewise.policy.rescuing import Drain, Live, Move, Stay, decide, stuck
+from lanewise.policy.choosing import Ladder
+from lanewise.policy.rescuing import Drain, Live, Move, Stay, decide, latest_starts, stuck
 from lanewise.store.nouns import BatchRow
 
 _LOOK: Final = 600.0  # seconds: what is stuck is noticed by then, whatever the deadlines
+_TRUSTED: Final = 10.0  # seconds for which what was just packed stays as it is
 _AFTER_MOVE: Final = 1.0  # seconds: what was told to stop has a last moment of its own
 
 
@@ -42,23 +46,34 @@ def rescue(shift: Shift) -> float:
 def _rescue(shift: Shift, rows: list[BatchRow], now: float) -> float:
     again = now + _LOOK
     due = [row for row in rows if may_move(row)]
+    fresh = [row for row in due if _just_packed(row, now)]
+    if fresh:
+        again = now + _TRUSTED
+        due = [row for row in due if row not in fresh]
     if not due:
         return again
     menus, able = shift.menus(), _able(shift, rows, now)
     live: dict[str, Live] = {row.batch.id: _live(shift, menus, row, now) for row in due}
-    faster: dict[str, Ladder] = {
-        row.batch.id: _faster(menus, row, live[row.batch.id].option) for row in due
-    }
+    faster = _faster(menus, due, live)
     verdicts = decide(list(live.values()), faster, able, now)
+    starts = latest_starts((one.load for one in live.values()), able)
     for row in due:
         verdict = verdicts[row.batch.id]
         match verdict:
             case Stay():
                 again = min(again, verdict.until)
-            case Move():
+            case Move() if _next_lane(menus, row, starts[row.batch.id], now) != row.lane:
                 _move(shift, row, verdict, now)
                 again = min(again, now + _AFTER_MOVE)
+            case Move():
+                pass  # the packer would send it the same way again: it is late, and stays
     return max(again, now)
+
+
+def _just_packed(row: BatchRow, now: float) -> bool:
+    """Whether the packer chose its lane a moment ago: the two must not hand a batch to and fro."""
+    unsent = isinstance(row.batch, Packed | Uploaded)
+    return unsent and 0.0 <= now - row.created_at < _TRUSTED
 
 
 def _able(shift: Shift, rows: Iterable[BatchRow], now: float) -> Drain:
@@ -104,8 +119,18 @@ def _note_once(shift: Shift, row: BatchRow, why: str, now: float) -> None:
     logger.warning("batch %s is stuck: %s", row.batch.id, why, extra={"batch": row.batch.id})
 
 
-def _faster(menus: Menus, row: BatchRow, option: Option) -> Ladder:
-    return menus.faster(_class(row), option.needs)
+def _faster(menus: Menus, rows: Iterable[BatchRow], live: Mapping[str, Live]) -> dict[str, Ladder]:
+    """The lanes that each may move to; thousands of batches share a few ladders."""
+    ladder = cache(menus.faster)
+    return {row.batch.id: ladder(_class(row), live[row.batch.id].option.needs) for row in rows}
+
+
+def _next_lane(menus: Menus, row: BatchRow, start: float, now: float) -> LaneName:
+    """Where the packer would send what is called back now."""
+    assert row.deadline is not None, "only what has a deadline moves"
+    of = _class(row)
+    due = min(row.deadline, start + menus.ladder(of).quickest.needs)
+    return menus.chooser.choose(of, By(due), now).lane
 
 
 def _move(shift: Shift, row: BatchRow, move: Move, now: float) -> None:

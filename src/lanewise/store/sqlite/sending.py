@@ -119,18 +119,22 @@ class SendingOperations(WorkOperations):
             return count
 
     def _given(self, contents: Contents) -> list[Waiting]:
-        """What is asked elsewhere: all that has no answer yet, unless nobody wants it any more."""
+        """What is asked elsewhere: all that has no answer yet, unless nobody wants it any more.
+
+        What is asked in two batches already is not asked in a third.
+        """
         answered = self._calls(contents.batch).answered  # none, but for what lanewise sends itself
         offered: list[Waiting] = []
         for part in contents.parts:
             if self._is_cancelling(part.segment):
                 continue
-            rest = Ordinals.of(
+            missing = Ordinals.of(
                 ordinal
                 for position, ordinal in enumerate(part.ordinals, start=part.start)
                 if position not in answered
             )
-            offered.append(Waiting(part.segment, part.tries + 1, rest))
+            if rest := missing - self._live(part.segment, contents.batch):
+                offered.append(Waiting(part.segment, part.tries + 1, rest))
         return self._undecided(contents.batch, False, [], offered)[1]
 
 
