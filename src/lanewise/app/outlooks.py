@@ -15,8 +15,9 @@ from lanewise.domain.ids import AccountId
 from lanewise.domain.lanes import BATCH, FLEX, HELD, REALTIME, Offer
 from lanewise.lanes.draining import drain
 from lanewise.lanes.menus import Held, opening
+from lanewise.lanes.rescue import may_move
 from lanewise.lanes.shift import tokens_of
-from lanewise.lanes.standing import load_of, may_move
+from lanewise.lanes.standing import load_of
 from lanewise.policy.choosing import Option, Outlook
 from lanewise.policy.completion import Completion
 from lanewise.policy.finishing import AllOf, Steady, quantile
@@ -116,6 +117,7 @@ class Standing:
             "due": self.due,
             "seconds_left": _from(self.now, self.due),
             "slack_seconds": self.slack,
+            "on_time": self.run.answered - self.run.late if self.deadline is not None else None,
             "late": self.run.late,
             "unpacked": self.unpacked,
             "finish": None
@@ -324,11 +326,12 @@ def _waits(row: BatchRow, now: float) -> str:
     if batch.troubles:
         return "the provider said not now"
     later = due_at is not None and due_at > now
-    if row.lane == BATCH and (later or isinstance(batch, Packed)) and batch.step:
-        return ROOM
-    if not later:
-        return ""
-    return "waits for its hours" if row.lane == HELD else "waits for the batch that warms the cache"
+    if later and row.lane == HELD:
+        return "waits for its hours"
+    if later and row.after is not None:
+        return f"waits for {row.after}, which warms the prompt cache"
+    held_back = (later or isinstance(batch, Packed)) and batch.step > 0
+    return ROOM if held_back and row.lane == BATCH else ""
 
 
 def _is_here(row: BatchRow) -> bool:

@@ -15,17 +15,19 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from lanewise.domain.batches import Creating, Packed, Submitted, Unknown, Uploaded
+from lanewise.domain.deadlines import AT_ONCE
 from lanewise.domain.lanes import REALTIME
 from lanewise.lanes.draining import drain
 from lanewise.lanes.menus import Class, Menus
 from lanewise.lanes.reject import requeue
 from lanewise.lanes.shift import Shift, logger
-from lanewise.lanes.standing import load_of, may_move
+from lanewise.lanes.standing import load_of
 from lanewise.policy.choosing import Ladder, Option
 from lanewise.policy.rescuing import Drain, Live, Move, Stay, decide, stuck
 from lanewise.store.nouns import BatchRow
 
 _LOOK = 600.0  # seconds: what is stuck is noticed by then, whatever the deadlines
+_MOVABLE = ("packed", "uploaded", "creating", "unknown", "submitted", "sending")
 
 
 def rescue(shift: Shift) -> float:
@@ -56,6 +58,19 @@ def _rescue(shift: Shift, rows: list[BatchRow], now: float) -> float:
             case Move():
                 _move(shift, row, verdict, now)
     return max(again, now)
+
+
+def may_move(row: BatchRow) -> bool:
+    """What has a deadline, is not in real time already, and was not given elsewhere."""
+    return (
+        row.deadline is not None
+        and row.deadline > AT_ONCE
+        and row.lane != REALTIME
+        and row.rescued_at is None
+        and row.batch.state in _MOVABLE
+        and row.decision is not None
+        and len(row.decision.lanes) > 1
+    )
 
 
 def _able(shift: Shift, rows: Iterable[BatchRow], now: float) -> Drain:
