@@ -13,7 +13,7 @@ from lanewise.domain.batches import Packed, Uploaded
 from lanewise.domain.deadlines import AT_ONCE
 from lanewise.domain.ids import AccountId
 from lanewise.domain.lanes import BATCH, FLEX, HELD, REALTIME, Offer
-from lanewise.lanes.draining import drain
+from lanewise.lanes.draining import CALL_SECONDS, drain
 from lanewise.lanes.menus import Held, opening
 from lanewise.lanes.rescue import may_move
 from lanewise.lanes.shift import tokens_of
@@ -284,7 +284,9 @@ class _Account:
 
     def _work(self, row: BatchRow, elapsed: float, wait: float) -> tuple[Outlook, str]:
         if row.lane in _BY_RATE:
-            return Steady(self._drains[row.key.model]), "the rate limits of real time"
+            return Steady(
+                self._drains.get(row.key.model, CALL_SECONDS)
+            ), "the rate limits of real time"
         curve = curve_of(self._known, row.key, row.lane, row.requests, row.created_at)
         if row.lane == HELD:
             return Held(max(wait, 0.0), curve), curve.basis
