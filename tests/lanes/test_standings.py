@@ -172,6 +172,7 @@ def test_late_answers_are_counted(calm: Any) -> None:
     world.clock.at += 3.0 * HOUR  # nobody was there
     finished = world.finish(run)
     assert finished.late == 4, world.story()
+    assert "4 of 4 answered, 4 late" in next(lines(standing(world, finished)))
     receipt = receipt_of(world.engine.store, [finished], name="r", workflow="w")
     assert (receipt.on_time, receipt.late) == (0, 4)
 

@@ -60,15 +60,16 @@ def test_an_answer_from_a_batch_is_told_with_its_deadline_cost_and_what_real_tim
     assert (at_once.cost_nano, at_once.known) == (answer.trace.record.baseline_nano, True)
     words = told(story)
     for part in (
-        'deadline 2026-09-21 22:13:20 UTC (said "8h")', "decided on batch:", "of 5 requests",
+        'deadline 2026-09-21 22:13:20 UTC (its run said "8h")', "decided on batch:", "of 5 requests",
         "the provider has it", "before its deadline", "cost $", "saved $", "and no waiting",
     ):  # fmt: skip
         assert part in words, words
 
 
 def test_what_was_called_back_tells_why_and_how_likely_its_batch_was_to_end_in_time(
-    calm: Any,
+    calm: Any, monkeypatch: Any
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     world = calm(batch_seconds=2.0 * HOUR, validation_seconds=0.0)
     run = world.finish(world.submit(chats(60), deadline="1h"))
     moved = [story for story in stories(world, run) if len(story.tries) == 2]
@@ -83,6 +84,7 @@ def test_what_was_called_back_tells_why_and_how_likely_its_batch_was_to_end_in_t
     assert left.chance is not None
     assert left.chance < 0.5
     assert "assumed" in left.basis
+    assert max(map(len, lines(moved[0]))) <= 80
     words = told(moved[0])
     assert "called back: real time: its last call" in words
     assert "not answered before it was called back, and not charged" in words
@@ -98,7 +100,7 @@ def test_a_race_tells_which_answer_counted_what_the_other_cost_and_that_its_batc
     world = calm(batch_seconds=1.1 * HOUR, validation_seconds=0.0)
     world.fault("http_error", operation="batches.cancel", times=-1, status=500)
     run = world.finish(world.submit(chats(20), deadline="1h"), longest=HOUR)
-    for _ in range(30):
+    for _ in range(10):
         world.passes(seconds=60.0)
     twice = [story for story in stories(world, run) if story.tries[0].verdict is Verdict.SURPLUS]
     assert twice, world.story()
@@ -119,7 +121,7 @@ def test_a_race_tells_which_answer_counted_what_the_other_cost_and_that_its_batc
 def test_a_refusal_is_told_as_the_providers(calm: Any) -> None:
     world = calm()
     world.fault("lines_refused", fraction=0.5)
-    found = stories(world, world.finish(world.submit(chats(4), deadline="24h")))
+    found = stories(world, world.finish(world.submit(chats(16), deadline="24h")))
     assert sorted({story.state for story in found}) == ["answered", "refused"]
     [words, *_] = [told(story) for story in found if story.state == "refused"]
     assert "refused by the provider (HTTP 400)" in words
@@ -169,6 +171,44 @@ def test_a_lane_without_capacity_is_told_once_and_as_uncharged(calm: Any) -> Non
     assert "flex was left without an answer, and nothing was charged" in words
 
 
+def test_what_goes_behind_the_request_that_warms_the_cache_says_so(calm: Any) -> None:
+    world = calm(batch_seconds=600.0)
+    requests = [
+        {
+            "custom_id": f"a-{number}",
+            "params": {
+                "model": "claude-sonnet-4-5",
+                "max_tokens": 60,
+                "system": "You are a careful clerk. " * 1_500,
+                "messages": [{"role": "user", "content": f"Item {number} is late."}],
+            },
+        }
+        for number in range(40)
+    ]
+    run = world.submit(requests, deadline="24h")
+    world.passes(2, seconds=60.0)
+    [*_, behind] = stories(world, run)
+    assert behind.tries[0].trace.batch.after is not None
+    assert "which warms the prompt cache" in told(behind)
+    found = stories(world, world.finish(run))
+    assert "written to the cache" in told(found[0])
+    assert "of them from the cache" in told(found[-1])
+
+
+def test_a_run_that_was_opened_again_is_told_in_order(calm: Any) -> None:
+    world = calm(batch_seconds=600.0)
+    run = world.submit(chats(3), deadline="8h")
+    world.passes(3, seconds=60.0)
+    world.engine.store.cancel_run(run.id, world.clock.now())
+    cancelled = world.finish(run)
+    world.engine.retry(cancelled, refused=False)
+    words = told(stories(world, world.finish(run))[2])
+    steps = ["accepted", "packed into", "the run was cancelled", "cancelled before it was answered",
+             "the run was opened again", "packed again", "answered 2026"]  # fmt: skip
+    places = [words.index(step) for step in steps]
+    assert places == sorted(places), words
+
+
 def test_what_is_under_way_is_told_as_such(calm: Any) -> None:
     world = calm(batch_seconds=HOUR)
     run = world.submit(chats(2), deadline="8h")
@@ -193,14 +233,6 @@ def test_a_story_shows_no_body_and_is_whole_as_json(calm: Any) -> None:
     assert only["usage"]["input"] > 0
     assert next(event["kind"] for event in only["events"]) == "batch.packed"
     assert document["otherwise"][0]["way"] == "at_once"
-
-
-def test_each_line_fits_a_terminal_of_80_columns(calm: Any, monkeypatch: Any) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
-    world = calm(batch_seconds=2.0 * HOUR, validation_seconds=0.0)
-    run = world.finish(world.submit(chats(30), deadline="1h"))
-    for story in stories(world, run):
-        assert max(map(len, lines(story))) <= 80
 
 
 # -- ways to do ordinary things -------------------------------------------------------------------

@@ -13,7 +13,7 @@ from lanewise.domain.batches import Packed, Uploaded
 from lanewise.domain.deadlines import AT_ONCE
 from lanewise.domain.ids import AccountId
 from lanewise.domain.lanes import BATCH, FLEX, HELD, REALTIME, Offer
-from lanewise.lanes.draining import drain
+from lanewise.lanes.draining import CALL_SECONDS, drain
 from lanewise.lanes.menus import Held, opening
 from lanewise.lanes.shift import tokens_of
 from lanewise.lanes.standing import load_of, may_move
@@ -116,6 +116,7 @@ class Standing:
             "due": self.due,
             "seconds_left": _from(self.now, self.due),
             "slack_seconds": self.slack,
+            "on_time": self.run.answered - self.run.late if self.deadline is not None else None,
             "late": self.run.late,
             "unpacked": self.unpacked,
             "finish": None
@@ -282,7 +283,9 @@ class _Account:
 
     def _work(self, row: BatchRow, elapsed: float, wait: float) -> tuple[Outlook, str]:
         if row.lane in _BY_RATE:
-            return Steady(self._drains[row.key.model]), "the rate limits of real time"
+            return Steady(
+                self._drains.get(row.key.model, CALL_SECONDS)
+            ), "the rate limits of real time"
         curve = curve_of(self._known, row.key, row.lane, row.requests, row.created_at)
         if row.lane == HELD:
             return Held(max(wait, 0.0), curve), curve.basis
@@ -324,11 +327,12 @@ def _waits(row: BatchRow, now: float) -> str:
     if batch.troubles:
         return "the provider said not now"
     later = due_at is not None and due_at > now
-    if row.lane == BATCH and (later or isinstance(batch, Packed)) and batch.step:
-        return ROOM
-    if not later:
-        return ""
-    return "waits for its hours" if row.lane == HELD else "waits for the batch that warms the cache"
+    if later and row.lane == HELD:
+        return "waits for its hours"
+    if later and row.after is not None:
+        return f"waits for {row.after}, which warms the prompt cache"
+    held_back = (later or isinstance(batch, Packed)) and batch.step > 0
+    return ROOM if held_back and row.lane == BATCH else ""
 
 
 def _is_here(row: BatchRow) -> bool:

@@ -32,8 +32,9 @@ def lines(item: Standing, *, most: int | None = SHOWN) -> Iterator[str]:
 
 
 def run_line(run: Run) -> str:
-    """Its name, its state, its counts."""
-    return f"{run.name}  {run.state}  {counts(run)}  since {when(run.created_at)}"
+    """Its name, its state, its counts, and since when."""
+    since = datetime.fromtimestamp(run.created_at, UTC).astimezone()
+    return f"{run.name}  {run.state}  {counts(run)}  since {since:%Y-%m-%d %H:%M}"
 
 
 def counts(run: Run) -> str:
@@ -46,6 +47,7 @@ def counts(run: Run) -> str:
     parts = [f"{run.answered:,} of {run.requests:,} answered"]
     parts += [f"{run.refused:,} refused"] * bool(run.refused)
     parts += [f"{run.unanswered:,} unanswered"] * bool(run.unanswered)
+    parts += [f"{run.late:,} late"] * bool(run.late)
     return ", ".join(parts)
 
 
@@ -71,7 +73,7 @@ def clock(at: float, now: float) -> str:
 
 
 def _prospects(item: Standing, *, whole: bool) -> Iterator[str]:
-    now, found, run = item.now, item.finish, item.run
+    now, found = item.now, item.finish
     yield from _due(item)
     if found is not None:
         yield from _finish(item, found)
@@ -81,8 +83,6 @@ def _prospects(item: Standing, *, whole: bool) -> Iterator[str]:
         if whole:
             basis = f"basis: {found.basis}"
             yield from textwrap.wrap(basis, _WIDTH, subsequent_indent="  ")
-    if run.late:
-        yield f"so far {run.answered - run.late:,} answered in time, {run.late:,} late"
     if item.unpacked:
         yield f"{item.unpacked:,} requests are not packed yet"
     if item.slack is not None and item.last_call is not None:
@@ -110,7 +110,9 @@ def _finish(item: Standing, found: Finish) -> Iterator[str]:
     if found.nearly is not None and found.nearly - found.likely >= 60.0:
         text += f", nine times in ten by {clock(found.nearly, item.now)}"
     yield text
-    if found.in_time == 1.0:
+    if item.due is not None and item.due <= item.now:
+        yield "late already: what is missing is sent as soon as anybody can"
+    elif found.in_time == 1.0:
         yield "in time, as far as the rate limits tell"
     elif found.in_time is not None:
         rest = "; what is late is called back" if found.rescued else ""
@@ -120,7 +122,7 @@ def _finish(item: Standing, found: Finish) -> Iterator[str]:
 def batch_lines(item: BatchStanding, now: float, *, whole: bool) -> Iterator[str]:
     """A batch; `whole`: with whom it is sent to."""
     row = item.row
-    done = f"{row.requests:,} requests"
+    done = f"{row.requests:,} request{'' if row.requests == 1 else 's'}"
     if row.done is not None:
         done = f"{row.done:,} of {row.requests:,} done"
     slack = "" if item.last_call is None else f"  slack {_left(item.last_call - now)}"
@@ -130,7 +132,8 @@ def batch_lines(item: BatchStanding, now: float, *, whole: bool) -> Iterator[str
         if (theirs := provider_id(row)) is not None:
             named.append(f"as {theirs}")
         yield "  " + " ".join(filter(None, named))
-    yield from (f"  {note}" for note in _notes(item, now))
+    for note in _notes(item, now):
+        yield from textwrap.wrap(note, _WIDTH, initial_indent="  ", subsequent_indent="    ")
 
 
 def _notes(item: BatchStanding, now: float) -> Iterator[str]:

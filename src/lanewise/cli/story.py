@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import textwrap
 from collections import Counter
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 from lanewise.app.outlooks import provider_id
 from lanewise.app.story import Otherwise, Story, Try
@@ -36,13 +37,11 @@ _HAPPENED: Final = {
     "batch.cancelled": "given up before it was sent",
     "results.gone": "the results are gone",
     "run.cancelling": "the run was cancelled",
-    "run.retried": "the run was asked again",
-    "cache.primed": "the prompt cache is warmed",
-    "cache.off": "warming the prompt cache was switched off",
+    "run.retried": "the run was opened again",
 }
 _UNTOLD: Final = (
     "batch.sending", "batch.uploading", "batch.uploaded", "batch.creating", "batch.collected",
-    "batch.settled", "batch.note", "run.accepted", "run.finished",
+    "batch.settled", "batch.note", "run.accepted", "run.finished", "cache.primed",
 )  # fmt: skip
 _RESULTS: Final = {
     Verdict.ANSWERED: "answered",
@@ -78,8 +77,8 @@ def lines(story: Story) -> Iterator[str]:
 def _told(story: Story) -> Iterator[tuple[str, str]]:
     yield from ((text, "") for text in _head(story))
     yield "", ""
-    for at, text in _timeline(story):
-        yield f"{when(at)}  {text}", ""
+    for moment in _timeline(story):
+        yield f"{when(moment.at)}  {moment.text}", ""
     yield "", ""
     yield from _ending(story)
     if story.otherwise:
@@ -92,7 +91,7 @@ def _head(story: Story) -> Iterator[str]:
     trace, run = story.trace, story.trace.run
     yield f"request {trace.caller_id!r}: line {trace.number} of {run.source}, {trace.length:,} bytes"
     yield f"run {run.name}, workflow {run.workflow}; providers know it as {story.custom_id}"
-    said = f' (said "{run.asked}")' if run.asked else ""
+    said = f' (its run said "{run.asked}")' if run.asked else ""
     if story.deadline is not None:
         yield f"deadline {when(story.deadline)}{said}"
     else:
@@ -100,33 +99,44 @@ def _head(story: Story) -> Iterator[str]:
 
 
 # -- in order -------------------------------------------------------------------------------------
-def _timeline(story: Story) -> list[tuple[float, str]]:
-    """What happened, oldest first; things of one instant in the order of their telling."""
-    told = [(story.trace.run.created_at, text) for text in _accepted(story)]
+def _timeline(story: Story) -> list[_Moment]:
+    """What happened, oldest first; things of one instant in the order in which they were written down."""
+    told = [_Moment(story.trace.run.created_at, 0, text) for text in _accepted(story)]
     decision = story.trace.decision
     for item in story.tries:
         told += _folded(list(_try(item, decision, again=item is not story.tries[0])))
         decision = item.trace.batch.decision or decision
-    ends = max((at for at, _ in told), default=0.0) if story.state != "waiting" else float("inf")
+    ends = max((moment.at for moment in told), default=0.0)
     told += [
-        (event.at, text) for event in story.events if event.at <= ends and (text := _said(event))
+        _Moment(event.at, event.id, text)
+        for event in story.events
+        if (event.at <= ends or story.state == "waiting") and (text := _said(event))
     ]
     if story.trace.outcome is not None and story.trace.outcome_at is not None:
-        found = story.trace.outcome
-        told.append((story.trace.outcome_at, f"ended without an answer: {found.message}"))
-    return sorted(told, key=lambda entry: round(entry[0], 3))  # calls are kept to the millisecond
+        text = f"ended without an answer: {story.trace.outcome.message}"
+        told.append(_Moment(story.trace.outcome_at, sys.maxsize, text))
+    return sorted(told, key=lambda moment: (round(moment.at, 3), moment.order))
 
 
-def _folded(told: list[tuple[float, str]]) -> Iterator[tuple[float, str]]:
+class _Moment(NamedTuple):
+    """Something that happened; `order`: the number of the event that tells it, or of the one before it."""
+
+    at: float  # seconds since the epoch; of calls, to the millisecond
+    order: int
+    text: str
+
+
+def _folded(told: list[_Moment]) -> Iterator[_Moment]:
     """What happened to one try again and again is told once, where it began."""
-    counted = Counter(text for _, text in told)
-    last = {text: at for at, text in told}
-    for at, text in told:
-        count = counted.pop(text, 0)
+    counted = Counter(moment.text for moment in told)
+    last = {moment.text: moment.at for moment in told}
+    for moment in told:
+        count = counted.pop(moment.text, 0)
         if count == 1:
-            yield at, text
+            yield moment
         elif count > 1:
-            yield at, f"{text} ({count} times, until {when(last[text])})"
+            until = when(last[moment.text])
+            yield moment._replace(text=f"{moment.text} ({count} times, until {until})")
 
 
 def _accepted(story: Story) -> Iterator[str]:
@@ -149,27 +159,37 @@ def _rule(decision: Decision) -> str:
     return f" ({rule} of policy {decision.policy})"
 
 
-def _try(item: Try, before: Decision | None, *, again: bool) -> Iterator[tuple[float, str]]:
-    row = item.trace.batch
-    now = row.decision
+def _try(item: Try, before: Decision | None, *, again: bool) -> Iterator[_Moment]:
+    events = iter(item.events)
+    packed = next(events, None)
+    order = 0 if packed is None else packed.id
+    yield _Moment(item.trace.batch.created_at, order, _packed(item, before, again=again))
+    for event in events:
+        order = event.id
+        if event.kind == "batch.settled" and item.settled_at is not None:
+            yield from _calls(item, order - 1)
+            yield _Moment(item.settled_at, order, _result(item))
+        elif event.kind == "batch.packed":
+            yield _Moment(event.at, order, f"not taken yet, tried again later: {event.detail}")
+        elif text := _said(event):
+            yield _Moment(event.at, order, text)
+    if item.settled_at is None:
+        yield from _calls(item, order)
+
+
+def _packed(item: Try, before: Decision | None, *, again: bool) -> str:
+    row, now = item.trace.batch, item.trace.batch.decision
     what = "packed again" if again else "packed"
     text = f"{what} into batch {row.batch.id} of {row.requests:,} {_plural(row.requests)}"
     if row.lane != BATCH:
         text += ", held for its hours" if row.lane == HELD else f", to go in {lane_said(row.lane)}"
+    if row.after is not None:
+        text += f", behind batch {row.after}, which warms the prompt cache"
+    elif row.marked:
+        text += ", marked for the prompt cache"
     if now is not None and before is not None and now.why != before.why:
         text += f", decided anew on {_why(now)}"
-    yield row.created_at, text
-    packings = 0
-    for event in item.events:
-        packings += event.kind == "batch.packed"
-        if event.kind == "batch.packed":
-            if packings > 1:
-                yield event.at, f"not taken yet, tried again later: {event.detail}"
-        elif text := _said(event):
-            yield event.at, text
-    yield from _calls(item)
-    if item.settled_at is not None:
-        yield item.settled_at, _result(item)
+    return text
 
 
 def _said(event: Event) -> str:
@@ -180,13 +200,13 @@ def _said(event: Event) -> str:
     return f"{begins}{joint}{event.detail}" if event.detail else begins
 
 
-def _calls(item: Try) -> Iterator[tuple[float, str]]:
+def _calls(item: Try, order: int) -> Iterator[_Moment]:
     """Calls that lanewise made itself; of how most of them ended no time is kept."""
     at = item.trace.batch.created_at
     for call in item.trace.calls:
         at = call.at or at
         if call.what != "result":
-            yield at, _call(call)
+            yield _Moment(at, order, _call(call))
 
 
 def _call(call: Call) -> str:

@@ -310,6 +310,8 @@ class BatchRow:
     progress_at: float | None = None  # when that last changed
     finalizing_since: float | None = None
     workflow: str = ""  # of its first requests
+    marked: bool = False  # for the provider's prompt cache
+    after: BatchId | None = None  # the batch that warms the cache for it
 
 
 @dataclass(frozen=True, slots=True)
