@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -181,7 +182,7 @@ def too_soon() -> None:
         try:
             here.submit(tickets(1_000), "5m")
         except TooSoon as refusal:
-            print(f"   refused: {refusal}.")
+            print(textwrap.indent(textwrap.fill(f"refused: {refusal}.", 100), "   "))
 
 
 def main() -> None:
