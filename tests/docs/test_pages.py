@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-NAMES = ("calculate", "budgets", "savings", "finops", "forecast", "policy")
+NAMES = ("calculate", "budgets", "savings", "finops", "forecast", "policy", "quotas")
 STEP = re.compile(
     r"<!-- file: (?P<file>\S+) -->\n```\w+\n(?P<text>.*?)```"
     r"|<!-- run -->\n```python\n(?P<program>.*?)```"
