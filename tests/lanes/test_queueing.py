@@ -188,6 +188,19 @@ def test_what_waits_for_room_and_would_be_late_is_sent_in_real_time(make_world: 
     world.check_books()
 
 
+def test_a_run_that_waits_for_room_can_be_cancelled_at_once(make_world: Any) -> None:
+    world = make_world(batch_seconds=HOUR)
+    world.engine.store.learn(account(world), MODEL, "enqueued_tokens", 600, world.clock.at)
+    submit(world, "first", chats(10), deadline="none")
+    world.passes(2, seconds=60.0)
+    waits = submit(world, "second", chats(10, start=100), deadline="none")
+    world.passes(2, seconds=60.0)
+    world.engine.store.cancel_run(waits.id, world.clock.at)
+    world.passes(2, seconds=60.0)
+    done = world.engine.run(waits.id)
+    assert (done.state, done.unanswered) == ("finished", 10), world.story()
+
+
 # -- ways to do ordinary things -------------------------------------------------------------------
 def chats(count: int, start: int = 0) -> list[dict[str, Any]]:
     """Requests of some 50 tokens."""

@@ -103,7 +103,13 @@ def with_room(shift: Shift, due: Sequence[Batch]) -> list[Batch]:
     if not any(row.batch.id in asking for row in rows):
         return list(due)
     rank = _admitted(shift, rows, asking)
-    held = [row for row in rows if row.batch.id in asking and row.batch.id not in rank]
+    held = [
+        row
+        for row in rows
+        if row.batch.id in asking
+        and row.batch.id not in rank
+        and not shift.store.contents(row.batch.id).cancelled  # it only wants to be given up
+    ]
     for row in held:
         _hold(shift, row, len(held))
     _free_storage(shift, rows, held)
