@@ -141,6 +141,7 @@ def test_an_hours_creations_are_learned_and_the_rest_waits_for_the_next(make_wor
     done = world.finish(run)
     assert done.answered == 70, world.story()
     assert done.finished_at - done.created_at > HOUR
+    assert "quota.raised" not in world.kinds(), world.story()
     assert tries(world) == {1}
     world.check_books()
 

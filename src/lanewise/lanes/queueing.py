@@ -219,8 +219,11 @@ def _learn(shift: Shift, of: tuple[str, Unit], too_much: int, *, stated: int = 0
 def _proved(shift: Shift, there: Standing) -> list[Lesson]:
     """What was learned, and more where the provider meanwhile took more."""
     lessons = shift.store.lessons(shift.account)
+    under_way = sum(row.batch.state in ("creating", "unknown") for row in there.rows)
     taken = Standing(
-        tuple(row for row in there.rows if _taken(shift, row)), there.stored, there.created
+        tuple(row for row in there.rows if _taken(shift, row)),
+        there.stored,
+        there.created - under_way,
     )
     proofs = [
         (lesson, used)
