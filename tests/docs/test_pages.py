@@ -23,6 +23,7 @@ NAMES = (
     "policy",
     "deadlines",
     "caching",
+    "quotas",
 )
 PAGES = (*(f"how-to/{name}" for name in NAMES), "explanation/which-lane")
 STEP = re.compile(

@@ -141,6 +141,7 @@ def test_an_hours_creations_are_learned_and_the_rest_waits_for_the_next(make_wor
     done = world.finish(run)
     assert done.answered == 70, world.story()
     assert done.finished_at - done.created_at > HOUR
+    assert "quota.raised" not in world.kinds(), world.story()
     assert tries(world) == {1}
     world.check_books()
 
@@ -186,6 +187,19 @@ def test_what_waits_for_room_and_would_be_late_is_sent_in_real_time(make_world: 
     assert dict(world.engine.store.money(second.id).lanes) == {REALTIME: 10}
     assert world.finish(first).answered == 10
     world.check_books()
+
+
+def test_a_run_that_waits_for_room_can_be_cancelled_at_once(make_world: Any) -> None:
+    world = make_world(batch_seconds=HOUR)
+    world.engine.store.learn(account(world), MODEL, "enqueued_tokens", 600, world.clock.at)
+    submit(world, "first", chats(10), deadline="none")
+    world.passes(2, seconds=60.0)
+    waits = submit(world, "second", chats(10, start=100), deadline="none")
+    world.passes(2, seconds=60.0)
+    world.engine.store.cancel_run(waits.id, world.clock.at)
+    world.passes(2, seconds=60.0)
+    done = world.engine.run(waits.id)
+    assert (done.state, done.unanswered) == ("finished", 10), world.story()
 
 
 # -- ways to do ordinary things -------------------------------------------------------------------

@@ -468,6 +468,20 @@ def test_an_uploaded_file_counts_as_stored_while_a_batch_has_it(desk: Any) -> No
     assert [row.id for row in desk.store.accounts()] == [ACCOUNT]
 
 
+def test_what_ended_since_was_in_the_providers_queue_then(desk: Any) -> None:
+    desk.accept(3)
+    [batch] = desk.pack()
+    other: Any = "none"
+    assert desk.store.queued_since(ACCOUNT, "*", 0.0, besides=other) == (0, 0)  # it is here yet
+    desk.settle(batch, [A, A, A])  # at 7
+    model, size = desk.store.contents(batch).key.model, desk.store.contents(batch).size
+    for subject in (model, "*"):
+        assert desk.store.queued_since(ACCOUNT, subject, 6.0, besides=other) == (size, 3)
+    assert desk.store.queued_since(ACCOUNT, "another", 6.0, besides=other) == (0, 0)
+    assert desk.store.queued_since(ACCOUNT, model, 8.0, besides=other) == (0, 0)
+    assert desk.store.queued_since(ACCOUNT, model, 6.0, besides=batch) == (0, 0)
+
+
 def test_switches_and_lessons_are_remembered(desk: Any) -> None:
     desk.store.pause("all", 1.0)
     desk.store.learn(ACCOUNT, "m", "enqueued_tokens", 5, 1.0)

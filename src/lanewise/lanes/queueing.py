@@ -13,16 +13,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, assert_never
 
-from lanewise.domain.batches import Batch, Packed, Uploaded
+from lanewise.domain.batches import Batch, Creating, Packed, Submitted, Uploaded
 from lanewise.domain.ids import AccountId, BatchId
 from lanewise.domain.lanes import BATCH
 from lanewise.lanes.clean import make_room
 from lanewise.lanes.shift import BYTES_PER_TOKEN, Shift, tokens_of
 from lanewise.policy.quotas import ALL_MODELS, Quota, Unit, Wanting, admit, doubted
-from lanewise.store.nouns import BatchRow, Lesson
+from lanewise.store.nouns import BatchRow, Contents, Lesson
 from lanewise.store.protocol import Store
 
-QUEUE_LOOK: Final = 5.0  # seconds until what waits for room looks again
+QUEUE_LOOK: Final = 5.0  # seconds until what waits for room looks again; as often as polls, if set
 LONGEST_LOOK: Final = 60.0
 _LOOKS_A_SECOND: Final = 20  # each is a commit: where many wait, they look less often
 _HOUR: Final = 3_600.0
@@ -103,7 +103,13 @@ def with_room(shift: Shift, due: Sequence[Batch]) -> list[Batch]:
     if not any(row.batch.id in asking for row in rows):
         return list(due)
     rank = _admitted(shift, rows, asking)
-    held = [row for row in rows if row.batch.id in asking and row.batch.id not in rank]
+    held = [
+        row
+        for row in rows
+        if row.batch.id in asking
+        and row.batch.id not in rank
+        and not shift.store.contents(row.batch.id).cancelled  # it only wants to be given up
+    ]
     with shift.store.alone():  # thousands may wait: one commit for all of them
         for row in held:
             _hold(shift, row, len(held))
@@ -153,9 +159,10 @@ def _hold(shift: Shift, row: BatchRow, held: int) -> None:
     assert isinstance(batch, Packed | Uploaded)
     if batch.step == 0:
         shift.store.note("batch.waits", batch.id, "for room at the provider", shift.now())
-    look = min(max(held / _LOOKS_A_SECOND, QUEUE_LOOK), LONGEST_LOOK)
-    until = shift.now() + max(shift.rules.poll_seconds or 0.0, look)
-    shift.store.postpone(shift.lease, batch, batch.hold(until))
+    fixed = shift.rules.poll_seconds
+    look = QUEUE_LOOK if fixed is None else fixed
+    look = max(look, min(held / _LOOKS_A_SECOND, LONGEST_LOOK))
+    shift.store.postpone(shift.lease, batch, batch.hold(shift.now() + look))
 
 
 def _free_storage(shift: Shift, rows: Sequence[BatchRow], held: Sequence[BatchRow]) -> None:
@@ -170,33 +177,54 @@ def _free_storage(shift: Shift, rows: Sequence[BatchRow], held: Sequence[BatchRo
 
 
 # -- what is learned --------------------------------------------------------------------------------
-def learn_limit(
-    shift: Shift, unit: Unit, asked: int, *, besides: BatchId, model: str = "", stated: int = 0
-) -> int:
-    """A batch was refused because so much more was too much; returns what we had there.
+def learn_queue(shift: Shift, batch: Creating | Submitted, contents: Contents, limit: int) -> bool:
+    """The provider's queue had no room for a batch; returns whether work of ours was in it.
 
-    `stated`: the limit in the provider's own words. Where nothing of ours was there, others fill it, and
-    only what is stated is learned.
+    `limit`: of tokens, in the provider's own words; 0 where it counts requests and states none. A batch may
+    be refused some time after it was taken: what ended meanwhile was there then.
     """
-    store, account, now = shift.store, shift.account, shift.now()
-    subject, name = model or ALL_MODELS, NAMES[unit]
-    rows = [row for row in store.live(account) if at_provider(row) and row.batch.id != besides]
-    there = standing(store, account, rows, now)
-    had = there.used(subject, unit)
-    if unit is Unit.CREATIONS:
-        had = max(had - asked, 0)  # this attempt is written down already
-    known = stated or store.learned(account).get((subject, name), 0)
-    bounds = [bound for bound in (known, had + asked - 1 if had else 0) if bound > 0]
+    unit = Unit.TOKENS if isinstance(batch, Submitted) else Unit.REQUESTS
+    subject = contents.key.model if unit is Unit.TOKENS else ALL_MODELS
+    attempt = shift.store.attempt(batch.attempt)
+    since = shift.now() if attempt is None else attempt.sent_at
+    found = shift.store.queued_since(shift.account, subject, since, besides=batch.id)
+    had, asked = found[1], contents.requests
+    if unit is Unit.TOKENS:
+        had, asked = tokens_of(found[0]), tokens_of(contents.size)
+    _learn(shift, (subject, unit), had + asked - 1 if had else 0, stated=limit)
+    return had > 0
+
+
+def learn_creations(shift: Shift) -> None:
+    """A create was refused for their number in an hour. It is written down itself."""
+    there = standing(shift.store, shift.account, (), shift.now())
+    _learn(shift, (ALL_MODELS, Unit.CREATIONS), there.created - 1)
+
+
+def learn_storage(shift: Shift, size: int) -> None:
+    """An upload of so many bytes was refused for want of storage."""
+    stored = shift.store.stored_bytes(shift.account)
+    _learn(shift, (ALL_MODELS, Unit.BYTES), stored + size - 1 if stored else 0)
+    make_room(shift, size)
+
+
+def _learn(shift: Shift, of: tuple[str, Unit], too_much: int, *, stated: int = 0) -> None:
+    """Keep the least of what is known; where nothing of ours was there, others fill it: 0."""
+    subject, name = of[0], NAMES[of[1]]
+    known = stated or shift.store.learned(shift.account).get((subject, name), 0)
+    bounds = [bound for bound in (known, too_much) if bound > 0]
     if bounds:
-        store.learn(account, subject, name, min(bounds), now)
-    return had
+        shift.store.learn(shift.account, subject, name, min(bounds), shift.now())
 
 
 def _proved(shift: Shift, there: Standing) -> list[Lesson]:
     """What was learned, and more where the provider meanwhile took more."""
     lessons = shift.store.lessons(shift.account)
+    under_way = sum(row.batch.state in ("creating", "unknown") for row in there.rows)
     taken = Standing(
-        tuple(row for row in there.rows if _taken(shift, row)), there.stored, there.created
+        tuple(row for row in there.rows if _taken(shift, row)),
+        there.stored,
+        there.created - under_way,
     )
     proofs = [
         (lesson, used)

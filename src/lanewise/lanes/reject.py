@@ -8,11 +8,10 @@ from typing import TypeAlias, assert_never
 from lanewise.domain.batches import Creating, Packed, Submitted, Uploaded, Uploading
 from lanewise.domain.ordinals import Ordinals
 from lanewise.domain.results import Verdict
-from lanewise.lanes.queueing import BATCH_BYTES, learn_limit
+from lanewise.lanes.queueing import BATCH_BYTES, learn_queue
 from lanewise.lanes.shift import BYTES_PER_TOKEN, AccountHeld, Shift, tokens_of
 from lanewise.policy import waiting as policy
 from lanewise.policy.asking import ask_again
-from lanewise.policy.quotas import Unit
 from lanewise.providers.protocol import Failed, Problem, RejectionKind
 from lanewise.store.nouns import Contents, Outcome, PlacedPart, Waiting
 
@@ -114,17 +113,12 @@ def _wait_for_quota(
     """
     key = contents.key
     account, now = shift.account, shift.now()
-    asked = tokens_of(contents.size)
-    had = learn_limit(
-        shift, Unit.TOKENS, asked, besides=batch.id, model=key.model, stated=failed.limit or 0
-    )
-    if (
-        failed.limit is not None and asked > failed.limit
-    ):  # it alone is too much: two of the next fit
-        half = max(failed.limit * BYTES_PER_TOKEN // 2, 1)
+    ours = learn_queue(shift, batch, contents, limit=failed.limit or 0)
+    if failed.limit is not None and tokens_of(contents.size) > failed.limit:  # it alone is too much
+        half = max(failed.limit * BYTES_PER_TOKEN // 2, 1)  # two of the next fit
         shift.store.learn(account, key.model, BATCH_BYTES, half, now)
     pause = 0.0  # our own batches end, and the queue here knows when there is room
-    if not had:
+    if not ours:
         rounds = shift.store.learned(account).get((key.model, "quota_refusals"), 0) + 1
         shift.store.learn(account, key.model, "quota_refusals", rounds, now)
         pause = policy.backoff(rounds, first=_quota_wait(shift), noise=shift.noise.random())

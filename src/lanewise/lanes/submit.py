@@ -78,12 +78,10 @@ from typing import assert_never
 from lanewise.domain.batches import Creating, Packed, Unknown, Uploaded, Uploading
 from lanewise.domain.ids import AttemptId, fresh_id
 from lanewise.failpoints import reach
-from lanewise.lanes.clean import make_room
 from lanewise.lanes.marked import payload_of
-from lanewise.lanes.queueing import learn_limit
+from lanewise.lanes.queueing import learn_creations, learn_queue, learn_storage
 from lanewise.lanes.reject import refuse_whole, requeue, shrink
 from lanewise.lanes.shift import Shift
-from lanewise.policy.quotas import Unit
 from lanewise.policy.reconcile import Absent, Adopt, LookAgain, judge
 from lanewise.providers.protocol import (
     Doubtful,
@@ -152,8 +150,7 @@ def _upload_refused(shift: Shift, batch: Uploading, contents: Contents, error: R
         refuse_whole(shift, batch, contents, error.code or "invalid_file", str(error))
         return
     if STORAGE_FULL in str(error).lower():
-        learn_limit(shift, Unit.BYTES, contents.size, besides=batch.id)
-        make_room(shift, contents.size)
+        learn_storage(shift, contents.size)
     shift.advance(batch, batch.again(shift.later(batch.troubles, error)), str(error))
     shift.hold_if_hopeless(error)
 
@@ -205,7 +202,7 @@ def _create_refused(shift: Shift, batch: Creating, contents: Contents, error: Re
         refuse_whole(shift, batch, contents, error.code or "invalid_batch", str(error))
         return
     if error.status == 429:
-        _learn_from(shift, batch, contents, error)
+        _learn(shift, batch, contents, error)
     before = batch.refused(shift.later(batch.troubles, error))
     shift.advance(batch, before, str(error))
     if isinstance(before, Uploaded) and _file_is_gone(error, before):
@@ -213,13 +210,13 @@ def _create_refused(shift: Shift, batch: Creating, contents: Contents, error: Re
     shift.hold_if_hopeless(error)
 
 
-def _learn_from(shift: Shift, batch: Creating, contents: Contents, error: Refused) -> None:
+def _learn(shift: Shift, batch: Creating, contents: Contents, error: Refused) -> None:
     """Which quota is full, where the refusal says so [assumed wording]; else it is only too many calls."""
     said = str(error).lower()
     if "queue" in said:
-        learn_limit(shift, Unit.REQUESTS, contents.requests, besides=batch.id)
+        learn_queue(shift, batch, contents, limit=0)
     elif "creation" in said:
-        learn_limit(shift, Unit.CREATIONS, 1, besides=batch.id)
+        learn_creations(shift)
 
 
 def _file_is_gone(error: Refused, batch: Uploaded) -> bool:

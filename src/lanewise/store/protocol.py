@@ -429,6 +429,15 @@ class Store(Protocol):
         """The same, with when each was learned."""
         ...
 
+    def queued_since(
+        self, account: AccountId, model: str, since: float, *, besides: BatchId
+    ) -> tuple[int, int]:
+        """Bytes and requests of batches of a model ("*" for all) that were at the provider since then.
+
+        Some may have ended meanwhile, so at no one moment was more there.
+        """
+        ...
+
     def stored_bytes(self, account: AccountId) -> int:
         """Bytes of the input files of this home that the provider still keeps."""
         ...

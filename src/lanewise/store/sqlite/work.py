@@ -276,6 +276,13 @@ class WorkOperations(RaceOperations):
         rows = self._db.all(self._work["learned"], (account,))
         return [Lesson(row["subject"], row["name"], row["value"], row["at"]) for row in rows]
 
+    def queued_since(
+        self, account: AccountId, model: str, since: float, *, besides: BatchId
+    ) -> tuple[int, int]:
+        """Bytes and requests of batches of a model that were at the provider since then."""
+        row = self._db.one(self._work["queued_since"], (account, model, besides, since))
+        return row["bytes"], row["requests"]
+
     def stored_bytes(self, account: AccountId) -> int:
         """Bytes of the input files of this home that the provider still keeps."""
         size: int = self._db.one(self._work["stored_bytes"], (account,))[0]

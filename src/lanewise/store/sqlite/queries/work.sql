@@ -210,6 +210,12 @@ ON CONFLICT (account, subject, name) DO UPDATE SET value = ?4, at = ?5
 -- name: learned
 SELECT subject, name, value, at FROM learned WHERE account = ? ORDER BY subject, name
 
+-- name: queued_since
+SELECT coalesce(sum(b.bytes), 0) AS bytes, coalesce(sum(b.requests), 0) AS requests
+FROM batches b JOIN packing_keys k ON k.id = b.key_id
+WHERE b.account = ?1 AND ?2 IN (k.model, '*') AND b.lane = 'batch' AND b.id <> ?3
+AND (b.state IN ('creating', 'unknown', 'submitted', 'ended', 'collected') OR b.settled_at >= ?4)
+
 -- name: stored_bytes
 SELECT coalesce(sum(bytes), 0) FROM batches
 WHERE account = ? AND due_at IS NOT NULL AND file_id IS NOT NULL
