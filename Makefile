@@ -16,6 +16,8 @@ $(STAMP): pyproject.toml
 
 demo: setup
 	$(BIN)/python examples/index_stdlib.py
+	@echo
+	$(BIN)/python examples/deadlines.py
 
 lint: setup
 	$(BIN)/ruff format --check .

@@ -26,7 +26,7 @@ import urllib.request
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from lanewise.domain.batches import Settled
 from lanewise.store.sqlite import SqliteStore
@@ -79,9 +79,16 @@ class Loop:
     stops: Counter[str] = field(default_factory=Counter)
     exits: list[int] = field(default_factory=list)
 
+    steps: ClassVar[tuple[str, ...]] = STEPS
+    worker: ClassVar[list[str]] = [*COMMAND, "worker"]
+
     def __post_init__(self) -> None:
         self.dice = random.Random(self.plan.seed)
         self.log = (self.folder / "workers.log").open("ab")
+        self.set_up()
+
+    def set_up(self) -> None:
+        """A provider, and what the workers are told."""
         self.sandbox, self.url = start_sandbox(self.folder)
         self.env = environment(self.folder, self.url, self.plan)
 
@@ -114,8 +121,7 @@ class Loop:
         slots = [self.start(), self.start()]
         try:
             while time.monotonic() - began < self.plan.longest:
-                run = store.run_named("loop")
-                if run is not None and run.state == "finished":
+                if self.is_over(store):
                     return time.monotonic() - began
                 for index, slot in enumerate(slots):
                     slots[index] = self.tend(slot)
@@ -128,6 +134,11 @@ class Loop:
                     slot.process.terminate()
             for slot in slots:
                 slot.process.wait(30)
+
+    def is_over(self, store: SqliteStore) -> bool:
+        """Whether every request has its final result."""
+        run = store.run_named("loop")
+        return run is not None and run.state == "finished"
 
     def tend(self, slot: Slot) -> Slot:
         """Restart what died, thaw what froze, and now and then kill at random."""
@@ -156,9 +167,9 @@ class Loop:
         """A worker armed with a death or a frost that is still to come."""
         point, action = self.choose()
         env = dict(self.env)
-        if point in STEPS:
+        if point in self.steps:
             env["LANEWISE_FAILPOINTS"] = f"{point}={action}"
-        process = subprocess.Popen([*COMMAND, "worker"], env=env, stderr=self.log)
+        process = subprocess.Popen(self.worker, env=env, stderr=self.log)
         slot = Slot(process, point, action)
         if point == "random":
             slot.kill_at = time.monotonic() + self.dice.uniform(0.4, 1.5)

@@ -127,6 +127,8 @@ def providers() -> str:
     for entry in catalogue.ENTRIES:
         parts += [f"## {entry.provider}: batch lane", "", "| | |", "|---|---|"]
         parts += [f"| {label} | {value} |" for label, value in catalogue.rows(entry)]
+        parts += ["", f"## {entry.provider}: every lane", "", "| | |", "|---|---|"]
+        parts += [f"| {lane} | {facts} |" for lane, facts in catalogue.lanes(entry.provider)]
         parts.append("")
     return "\n".join(parts)
 

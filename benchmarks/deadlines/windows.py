@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import accumulate
 from pathlib import Path
 
-from lanewise.domain.lanes import BATCH, LaneName
+from lanewise.domain.lanes import BATCH, REALTIME, LaneName
 from lanewise.pricing import PriceBook
 from lanewise.providers.offers import offers
 from lanewise.replay.nouns import Arrival, Arrivals, Menu, Sold
@@ -81,8 +81,6 @@ def menu(name: str, provider: str, model: str, *, only: tuple[LaneName, ...] = (
 
 def menus() -> tuple[Menu, ...]:
     """Two menus: batch and real time only, and all of OpenAI's lanes."""
-    from lanewise.domain.lanes import REALTIME
-
     return (
         menu("batch and real time (gpt-4o)", "openai", "gpt-4o", only=(BATCH, REALTIME)),
         menu("all lanes (gpt-5)", "openai", "gpt-5"),

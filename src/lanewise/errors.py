@@ -45,6 +45,13 @@ class LeaseLost(LanewiseError):
     """Another worker acts for this account now; whatever was being done must not be recorded."""
 
 
+class Overtaken(LeaseLost):
+    """What was read of one batch, or of the queue, is no longer so; the lease is still ours.
+
+    Somebody at the command line cancelled a run, or a rescue took the batch back: only this step is void.
+    """
+
+
 class OverBudget(LanewiseError):
     """A budget or cap refuses this before any money is spent."""
 

@@ -24,6 +24,8 @@ NAMES: Final = (
     "call.answered",
     "collect.chunk",
     "collect.done",
+    "rescue.withdrawn",
+    "rescue.raced",
     "settle.read",
     "settle.commit",
 )

@@ -51,6 +51,7 @@ class Books:
         kind: Any = "answer",
         at: float = NOON,
         tags: dict[str, str] | None = None,
+        marked: bool = False,
         **other: Any,
     ) -> list[Entry]:
         prices = quoted(provider, model, lane, at)
@@ -67,6 +68,7 @@ class Books:
                 replace(_row(prices, items, tier, kind), **named),
                 "run",
                 tags or {},
+                marked,
             )
             for number, (tier, items) in enumerate(tiers.items(), start=1)
         ]

@@ -50,6 +50,26 @@ def test_where_caching_makes_the_batch_dearer_the_saving_is_negative(books):
     assert group.as_json()["saved_usd"] < 0
 
 
+def test_what_caching_saved_is_reckoned_against_the_plain_input_price_and_told_by_who_saw_to_it(
+    books,
+):
+    """claude-sonnet-4-6 in batch, USD per million tokens: input 1.5, read 0.15, written for an hour 3."""
+    claude = {"provider": "anthropic", "model": "claude-sonnet-4-6"}
+    marked = [Usage(input=9, cache_write_1h=4_000, output=9), Usage(input=9, cache_read=4_000)]
+    books.book(marked, marked=True, **claude)
+    books.book([Usage(input=9, cache_read=1_001)] * 2, workflow="own", **claude)
+    books.book([SMALL], workflow="none")
+    report = savings(books.entries, by="workflow", since=None, until=0.0)
+    found = {group.name: (group.marked_nano, group.cached_nano) for group in report.groups}
+    assert found == {
+        "tickets": (4_000 * 1_350 - 4_000 * 1_500, 0),
+        "own": (0, 2_002 * 1_350),
+        "none": (0, 0),
+    }
+    assert report.total.as_json()["saved_by_cache_marks_usd"] == -0.0006
+    assert report.total.as_json()["saved_by_other_caching_usd"] == 0.0027027
+
+
 def test_each_part_of_the_saving_says_what_its_prices_rest_on(books):
     books.book([SMALL])
     books.book([SMALL], model="text-embedding-3-small")

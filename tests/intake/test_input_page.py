@@ -27,7 +27,7 @@ def test_the_python_shown_runs():
 
 
 def test_every_endpoint_is_on_the_page():
-    assert len(SHOWN) == 3
+    assert len(SHOWN) == 4
     for url in ENDPOINTS:
         assert f"`{url}`" in PAGE
 

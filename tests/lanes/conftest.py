@@ -17,7 +17,6 @@ from lanewise.intake import ReadOptions, read
 from lanewise.lanes.verify import verify
 from lanewise.providers import registry
 from lanewise.sandbox import Fault, RunningSandbox, SandboxConfig, start_in_thread
-from lanewise.sandbox.state import State
 from lanewise.settings import load
 from lanewise.store.nouns import Run
 
@@ -25,7 +24,10 @@ START = 1_790_000_000.0  # an instant in September 2026
 
 
 class HandClock:
-    """Time that a test moves, and sleeping: it takes no real time at all."""
+    """Time that a test moves, and sleeping: a second of it is a hundredth of a real one, at the most.
+
+    No less, for what is under way over real connections has to keep up with it.
+    """
 
     def __init__(self) -> None:
         self.at = START
@@ -35,7 +37,7 @@ class HandClock:
 
     async def sleep(self, seconds: float) -> None:
         until = self.at + seconds
-        await asyncio.sleep(0)
+        await asyncio.sleep(min(seconds, 1.0) / 100.0)
         self.at = max(self.at, until)
 
 
@@ -46,8 +48,9 @@ class World:
         self.clock = HandClock()
         self.folder = folder
         settings = {"batch_seconds": 30.0, "validation_seconds": 5.0} | config
-        state = State(folder / "provider", SandboxConfig(**settings), real=self.clock.now)
-        self.sandbox: RunningSandbox = start_in_thread(folder / "provider", state=state)
+        self.sandbox: RunningSandbox = start_in_thread(
+            folder / "provider", config=SandboxConfig(**settings), now=self.clock.now
+        )
         self.environ = {
             "LANEWISE_HOME": str(folder / "home"),
             "OPENAI_API_KEY": "sk-test",

@@ -9,9 +9,19 @@ from typing import Any
 import pytest
 
 from lanewise.domain.ids import AccountId, BatchId, WorkerId, fresh_id
-from lanewise.domain.lanes import BACKGROUND_2H, BACKGROUND_8H, FLEX, HELD, REALTIME, LaneName
-from lanewise.lanes import calls
+from lanewise.domain.lanes import (
+    BACKGROUND_2H,
+    BACKGROUND_8H,
+    BATCH,
+    FLEX,
+    HELD,
+    REALTIME,
+    LaneName,
+)
+from lanewise.lanes import calls, sending
 from lanewise.lanes import worker as working
+from lanewise.providers.openai_calls import OpenAICalls
+from lanewise.providers.protocol import Doubtful, NotSent
 from lanewise.store.nouns import NewBatch, Part, Run, WaitingGroup
 from lanewise.store.outbox import FileOutbox
 
@@ -163,6 +173,14 @@ def test_flex_refusals_are_asked_again_and_remembered(make_world: Any) -> None:
     world.check_books()
 
 
+def test_a_lane_that_refuses_some_goes_on_with_the_others(world: Any) -> None:
+    world.fault("no_capacity", times=20)
+    run = sent(world, FLEX, responses(60))
+    world.passes()
+    assert world.engine.run(run.id).answered == 60, world.story()
+    world.check_books()
+
+
 def test_a_lane_without_capacity_is_left_and_the_requests_wait_again_without_a_try(
     make_world: Any,
 ) -> None:
@@ -191,6 +209,55 @@ def test_an_outage_of_errors_pauses_the_batch_and_blames_no_request(
     run = world.finish(sent(world, REALTIME, requests_of(shape, 10)))
     assert run.answered == 10, world.story()
     assert world.kinds().count("batch.settled") == 1
+    world.check_books()
+
+
+def test_without_a_connection_the_batch_pauses_and_no_try_is_used_up(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, failures = OpenAICalls.call, 0
+
+    async def cut_off(*wanted: Any, **named: Any) -> Any:
+        nonlocal failures
+        failures += 1
+        if failures <= 30:
+            raise NotSent("no connection")
+        return await real(*wanted, **named)
+
+    monkeypatch.setattr(OpenAICalls, "call", cut_off)
+    began = world.clock.at
+    run = world.finish(sent(world, REALTIME, responses(20)))
+    assert run.answered == 20, world.story()
+    assert world.clock.at > began
+    assert world.kinds().count("batch.settled") == 1
+    world.check_books()
+
+
+def test_an_outage_that_begins_half_way_blames_no_request_either(
+    world: Any, shape: str, requests_of: Requests
+) -> None:
+    world.fault("http_error", operation="live", status=503, after=30, times=150)
+    run = world.finish(sent(world, REALTIME, requests_of(shape, 100)))
+    assert run.answered == 100, world.story()
+    assert world.kinds().count("batch.settled") == 1
+    world.check_books()
+
+
+def test_a_request_on_which_the_provider_always_fails_uses_up_its_tries_alone(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = OpenAICalls.call
+
+    async def call(self: OpenAICalls, key: Any, body: bytes, *rest: Any, **named: Any) -> Any:
+        if b"item 4 " in body:
+            raise Doubtful("it fails", status=500)
+        return await real(self, key, body, *rest, **named)
+
+    monkeypatch.setattr(OpenAICalls, "call", call)
+    run = sent(world, REALTIME, responses(40))
+    (group,) = until_waiting(world, run)
+    assert (group.waiting.tries, len(group.waiting.ordinals)) == (1, 1)
+    assert world.engine.run(run.id).answered == 39
     world.check_books()
 
 
@@ -223,9 +290,8 @@ def test_an_answer_that_is_lost_is_booked_as_an_upper_bound_and_asked_again_as_a
 ) -> None:
     world.fault(kind, operation="live", times=2)
     run = sent(world, REALTIME, requests_of(shape, 6))
-    assert [(g.waiting.tries, len(g.waiting.ordinals)) for g in until_waiting(world, run)] == [
-        (1, 2)
-    ]
+    waiting = until_waiting(world, run)
+    assert [(group.waiting.tries, len(group.waiting.ordinals)) for group in waiting] == [(1, 2)]
     put(world, run, REALTIME)
     assert world.finish(run).answered == 6, world.story()
     assert world.sandbox.books()["requests"] == 8
@@ -253,9 +319,8 @@ def test_no_worker_is_held_while_the_provider_works_and_any_may_go_on(
 def test_a_response_that_fails_is_asked_again_as_a_try(world: Any) -> None:
     world.fault("fail_response", times=2)
     run = sent(world, BACKGROUND_2H, responses(5))
-    assert [(g.waiting.tries, len(g.waiting.ordinals)) for g in until_waiting(world, run)] == [
-        (1, 2)
-    ]
+    waiting = until_waiting(world, run)
+    assert [(group.waiting.tries, len(group.waiting.ordinals)) for group in waiting] == [(1, 2)]
     put(world, run, BACKGROUND_2H)
     assert world.finish(run).answered == 5, world.story()
     world.check_books()
@@ -281,6 +346,28 @@ def test_a_cancelled_run_stops_what_the_provider_works_on(make_world: Any) -> No
     world.check_books()
 
 
+def test_a_run_cancelled_half_way_keeps_what_was_answered_and_sends_no_more(
+    make_world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(requests_per_minute=60)
+    run = sent(world, REALTIME, responses(200))
+    answered = 0
+
+    def reach(place: str) -> None:
+        nonlocal answered
+        answered += place == "call.answered"
+        if place == "call.answered" and answered == 70:
+            world.engine.store.cancel_run(run.id, world.clock.at)
+
+    monkeypatch.setattr(calls, "reach", reach)
+    monkeypatch.setattr(sending, "_MOST_CALLS", 16)
+    done = world.finish(run)
+    assert 70 <= done.answered < 100, world.story()
+    assert done.answered + done.unanswered == 200
+    assert world.sandbox.books()["requests"] == done.answered
+    world.check_books()
+
+
 # -- who may send ---------------------------------------------------------------------------------
 def test_nothing_is_sent_while_paused_and_what_is_accepted_is_still_collected(
     make_world: Any,
@@ -290,8 +377,8 @@ def test_nothing_is_sent_while_paused_and_what_is_accepted_is_still_collected(
     world.passes()
     world.engine.store.pause("all", world.clock.at)
     new = sent(world, REALTIME, responses(4))
-    done = world.finish(accepted)
-    assert done.answered == 3, world.story()
+    world.passes(12, seconds=10.0)
+    assert world.engine.run(accepted.id).answered == 3, world.story()
     assert world.engine.run(new.id).answered == 0
     assert world.sandbox.books()["requests"] == 3
     world.engine.store.resume("all")
@@ -357,22 +444,38 @@ def test_the_earliest_deadline_of_an_account_goes_first(make_world: Any) -> None
     assert ends == [first.id, late.id]
 
 
-def test_a_request_answered_by_another_batch_is_not_sent_by_the_one_that_races_it(
+def test_what_a_rescued_batch_answered_after_all_is_not_sent_any_more(
+    world: Any, shape: str, requests_of: Requests
+) -> None:
+    run = sent(world, BATCH, requests_of(shape, 5))
+    world.passes(2, seconds=1.0)
+    store, now = world.engine.store, world.clock.at
+    slow = store.batches(run.id)[0].batch.id
+    lease = store.acquire(account(world), WorkerId("rescuer"), now, 30.0)
+    assert store.rescue(lease, slow, now, "it would be late") == 5
+    store.release(lease)
+    put(world, run, REALTIME, due_at=now + 600.0)
+    assert world.finish(run).answered == 5, world.story()
+    world.clock.at = now + 700.0
+    assert until_waiting(world, run) == []
+    assert world.sandbox.books()["requests"] == 5
+    world.check_books()
+
+
+def test_a_withdrawn_background_batch_is_stopped_and_its_requests_wait_again(
     make_world: Any,
 ) -> None:
     world = make_world(batch_seconds=3_000.0)
-    run = sent(world, BACKGROUND_8H, responses(5))
+    run = sent(world, BACKGROUND_8H, responses(4))
     world.passes()
     store = world.engine.store
-    slow = store.batches(run.id)[0].batch.id
     lease = store.acquire(account(world), WorkerId("rescuer"), world.clock.at, 30.0)
-    assert store.rescue(lease, slow, world.clock.at, "it would be late") == 5
+    store.withdraw(lease, store.batches(run.id)[0].batch.id, world.clock.at, "it would be late")
     store.release(lease)
+    assert sum(len(g.waiting.ordinals) for g in until_waiting(world, run, longest=60.0)) == 4
     put(world, run, REALTIME)
-    assert world.finish(run, longest=1_000.0).answered == 5, world.story()
-    while store.batches(run.id, live_only=True):
-        world.passes(seconds=30.0)
-    assert world.sandbox.books()["requests"] == 5  # the slow ones were cancelled
+    assert world.finish(run).answered == 4, world.story()
+    assert world.sandbox.books()["requests"] == 4
     world.check_books()
 
 

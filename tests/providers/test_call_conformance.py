@@ -37,7 +37,6 @@ from lanewise.providers.calling import (
 from lanewise.providers.openai_calls import shaped
 from lanewise.providers.protocol import Account, Doubtful, NotSent, RefusalKind, Refused
 from lanewise.sandbox import Fault, RunningSandbox, SandboxConfig, start_in_thread
-from lanewise.sandbox.state import State
 from lanewise.secret import Secret
 
 NOW = 1_790_000_000.0
@@ -75,8 +74,9 @@ class Bench:
 
     def __init__(self, case: Case, folder: Path, **config: Any) -> None:
         self.case, self.at, self.folder = case, NOW, folder
-        state = State(folder, SandboxConfig(**config), real=lambda: self.at)
-        self.sandbox: RunningSandbox = start_in_thread(folder, state=state)
+        self.sandbox: RunningSandbox = start_in_thread(
+            folder, config=SandboxConfig(**config), now=lambda: self.at
+        )
         self.calls: CallProvider = registry.caller(self.account(self.sandbox.url))
         self.key = PackingKey(case.provider, AccountId("x"), case.endpoint, case.model)
 

@@ -83,9 +83,7 @@ class Bench:
     def __init__(self, case: Case, folder: Path) -> None:
         self.case, self.at = case, NOW
         config = SandboxConfig(batch_seconds=60.0, validation_seconds=5.0)
-        self.sandbox: RunningSandbox = start_in_thread(
-            folder, state=State(folder, config, real=lambda: self.at)
-        )
+        self.sandbox: RunningSandbox = start_in_thread(folder, config=config, now=lambda: self.at)
         self.adapter: BatchProvider = registry.connect(self.account("key"))
         self.key = PackingKey(case.provider, AccountId("x"), case.endpoint, case.model)
 

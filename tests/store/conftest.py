@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from lanewise.store.nouns import (
     Tally,
     Waiting,
 )
+from lanewise.store.places import Places, positions
 from lanewise.store.protocol import Draft, Store
 from lanewise.store.records import RecordTable
 from lanewise.store.sqlite import SqliteStore
@@ -109,45 +111,69 @@ class Desk:
         self.store.pack(self.lease, batches, 2.0)
         return [batch.id for batch in batches]
 
+    def find(self, batch_id: BatchId) -> Any:
+        """A batch in its state."""
+        return next(b for b in self.store.due(ACCOUNT, 1e9) if b.id == batch_id)
+
+    def create(self, batch_id: BatchId) -> None:
+        """Take a packed batch to its provider."""
+        batch = self.find(batch_id)
+        creating = batch.create(AttemptId(fresh_id()), now=3.0, give_up_at=9.0)
+        self.store.advance(self.lease, batch, creating, 4.0)
+        submitted = creating.accepted(Receipt(f"p-{batch_id}"), 4.0)
+        self.store.advance(self.lease, creating, submitted, 4.0)
+
     def collect(self, batch_id: BatchId, lines: list[bytes]) -> Collected:
-        """Take a packed batch through to collected, with these result lines."""
+        """Take a batch that was packed, or created, through to collected, with these result lines."""
         store, lease = self.store, self.lease
-        batch: Any = next(b for b in store.due(ACCOUNT, 1e9) if b.id == batch_id)
-        for step in (
-            lambda b: b.create(AttemptId(fresh_id()), now=3.0, give_up_at=9.0),
-            lambda b: b.accepted(Receipt(f"p-{batch_id}"), 4.0),
-            lambda b: b.end(Ending.COMPLETED, ("output:f",), 5.0),
-        ):
-            after = step(batch)
-            store.advance(lease, batch, after, 4.0)
-            batch = after
+        if self.find(batch_id).state == "packed":
+            self.create(batch_id)
+        batch = self.find(batch_id)
+        ended = batch.end(Ending.COMPLETED, ("output:f",), 5.0)
+        store.advance(lease, batch, ended, 4.0)
         file = store.result_file(lease, batch_id, 0)
         assert file is not None
         for line in lines:
             file.write(line)
         file.finish()
         file.close()
-        collected: Collected = batch.collected(6.0, batch.files)
-        store.advance(lease, batch, collected, 6.0)
+        collected: Collected = ended.collected(6.0, ended.files)
+        store.advance(lease, ended, collected, 6.0)
         return collected
 
     def settle(self, batch_id: BatchId, verdicts: list[Verdict], *, again: bool = False) -> Settled:
-        """Settle a packed batch: a verdict for each request, in its order."""
-        contents = self.store.contents(batch_id)
-        names = [f"lw-{part.segment}-{n}" for part in contents.parts for n in part.ordinals]
-        collected = self.collect(
-            batch_id, [f'{{"custom_id":"{name}"}}\n'.encode() for name in names]
-        )
-        table = RecordTable(len(names))
-        for position, (offset, line) in enumerate(self.store.result_lines(batch_id, 0)):
+        """Settle a batch: a verdict for each request, in its order."""
+        names = self.names(batch_id)
+        lines = [f'{{"custom_id":"{name}"}}\n'.encode() for name in names]
+        return self.book(self.collect(batch_id, lines), verdicts[: len(names)], again=again)
+
+    def names(self, batch_id: BatchId) -> list[str]:
+        """The custom_ids of a batch, in its order."""
+        parts = self.store.contents(batch_id).parts
+        return [f"lw-{part.segment}-{n}" for part in parts for n in part.ordinals]
+
+    def book(self, collected: Collected, verdicts: list[Verdict], *, again: bool) -> Settled:
+        """Settle what was collected."""
+        contents = self.store.contents(collected.id)
+        elsewhere = self.store.final_elsewhere(contents)
+        done = positions(contents, elsewhere)
+        found = [
+            Verdict.SURPLUS if verdict is Verdict.ANSWERED and position in done else verdict
+            for position, verdict in enumerate(verdicts)
+        ]
+        places = Places(contents)
+        table = RecordTable(contents.requests)
+        for offset, line in self.store.result_lines(collected.id, 0):
+            position = places.position(json.loads(line)["custom_id"])
+            assert position is not None
             table.put(
-                position, verdicts[position], file=0, status=200, offset=offset, length=len(line),
+                position, found[position], file=0, status=200, offset=offset, length=len(line),
                 usage=Usage(input=position), cost_nano=1, baseline_nano=2,
             )  # fmt: skip
         settled = collected.settled(7.0, clean_at=100.0)
-        settlement = settlement_of(self, batch_id, table, verdicts, again=again)
-        self.last = (collected, settled, settlement)
-        self.store.settle(self.lease, *self.last, 7.0)
+        settlement = settlement_of(self, collected.id, table, found, again=again)
+        self.last = (collected, settled, replace(settlement, elsewhere=elsewhere))
+        assert self.store.settle(self.lease, *self.last, 7.0)
         return settled
 
 
@@ -170,13 +196,17 @@ def settlement_of(
     """What settling with these verdicts changes."""
     from lanewise.domain.ordinals import Ordinals
 
-    waiting, outcomes, tallies = [], [], {}
+    waiting, outcomes, tallies, late = [], [], {}, {}
     position = 0
-    for part in desk.store.contents(batch_id).parts:
+    contents = desk.store.contents(batch_id)
+    final = desk.store.final_elsewhere(contents)
+    for part in contents.parts:
         found = dict(
             zip(part.ordinals, verdicts[position : position + len(part.ordinals)], strict=True)
         )
         position += len(part.ordinals)
+        for ordinal in final.get(part.segment, Ordinals()) & part.ordinals:
+            del found[ordinal]
         left = Ordinals.of(n for n, verdict in found.items() if not verdict.final)
         if left and again:
             waiting.append(Waiting(part.segment, part.tries + 1, left))
@@ -191,11 +221,11 @@ def settlement_of(
             Ordinals.of(n for n, verdict in found.items() if verdict is wanted)
             for wanted in (Verdict.ANSWERED, Verdict.REFUSED)
         )
-        final = answered | refused if again else answered | refused | left
         tallies[part.run] = Tally(
-            asking(answered), asking(refused), 0 if again else asking(left), among(copies, final)
+            asking(answered), asking(refused), copies=among(copies, answered | refused)
         )
-    return Settlement(table, (), tallies, tuple(waiting), tuple(outcomes))
+        late[part.run] = asking(answered)
+    return Settlement(table, (), tallies, tuple(waiting), tuple(outcomes), late=late)
 
 
 @pytest.fixture(params=sorted(FACTORIES))

@@ -225,7 +225,7 @@ CREATE TABLE runs (
     answered INTEGER NOT NULL DEFAULT 0,
     refused INTEGER NOT NULL DEFAULT 0,
     unanswered INTEGER NOT NULL DEFAULT 0,
-    bodies_until REAL, tags TEXT NOT NULL DEFAULT '{}', reserved_nano INTEGER NOT NULL DEFAULT 0 CHECK (reserved_nano >= 0), asked TEXT NOT NULL DEFAULT '', deadline REAL, late INTEGER NOT NULL DEFAULT 0, copies INTEGER NOT NULL DEFAULT 0, copied INTEGER NOT NULL DEFAULT 0 CHECK (copied BETWEEN 0 AND copies),
+    bodies_until REAL, tags TEXT NOT NULL DEFAULT '{}', reserved_nano INTEGER NOT NULL DEFAULT 0 CHECK (reserved_nano >= 0), asked TEXT NOT NULL DEFAULT '', deadline REAL, late INTEGER NOT NULL DEFAULT 0, copies INTEGER NOT NULL DEFAULT 0, copied INTEGER NOT NULL DEFAULT 0 CHECK (copied BETWEEN 0 AND copies), retried_at REAL,
     CHECK (answered + refused + unanswered <= requests),
     CHECK ((state = 'finished') = (finished_at IS NOT NULL)),
     CHECK (state <> 'finished' OR answered + refused + unanswered = requests)

@@ -14,7 +14,15 @@ from lanewise.domain.results import Verdict
 from lanewise.domain.usage import Usage
 from lanewise.errors import BadInput, LeaseLost
 from lanewise.store.books import Cap, LedgerRow
-from lanewise.store.nouns import AccountRow, ConflictingReceipt, Observed, Outcome, Stray, Waiting
+from lanewise.store.nouns import (
+    AccountRow,
+    ConflictingReceipt,
+    Lesson,
+    Observed,
+    Outcome,
+    Stray,
+    Waiting,
+)
 
 ACCOUNT = AccountId("openai-test")
 A, R, M = Verdict.ANSWERED, Verdict.REFUSED, Verdict.MISSING
@@ -125,7 +133,7 @@ def test_the_story_of_a_copy_is_that_of_the_request_that_is_asked(desk: Any) -> 
     desk.pack()
     [copy], [asked] = desk.store.trace(run.id, "r3"), desk.store.trace(run.id, "r1")
     assert (copy.caller_id, copy.number, copy.original) == ("r3", 4, "r1")
-    assert (asked.copies, asked.original) == (1, "")
+    assert (asked.copies, asked.original) == (1, None)
     assert (copy.ordinal, copy.tries) == (asked.ordinal, asked.tries)
 
 
@@ -523,6 +531,38 @@ def test_a_backup_made_while_the_home_is_in_use_is_a_home(desk: Any, tmp_path: A
         desk.store.backup(target)
 
 
+def test_an_uploaded_file_counts_as_stored_while_a_batch_has_it(desk: Any) -> None:
+    desk.accept(3)
+    [batch] = desk.pack()
+    [packed] = desk.store.due(ACCOUNT, 1e9)
+    uploading = packed.upload(AttemptId("a" * 16), 3.0)
+    uploaded = uploading.uploaded("file-1", 4.0)
+    stored = []
+    for before, after in (
+        (packed, uploading),
+        (uploading, uploaded),
+        (uploaded, uploaded.again(5.0)),
+    ):
+        desk.store.advance(desk.lease, before, after, 4.0)
+        stored.append(desk.store.stored_bytes(ACCOUNT))
+    assert stored == [0, desk.store.contents(batch).size, 0]
+    assert [row.id for row in desk.store.accounts()] == [ACCOUNT]
+
+
+def test_what_ended_since_was_in_the_providers_queue_then(desk: Any) -> None:
+    desk.accept(3)
+    [batch] = desk.pack()
+    other: Any = "none"
+    assert desk.store.queued_since(ACCOUNT, "*", 0.0, besides=other) == (0, 0)  # it is here yet
+    desk.settle(batch, [A, A, A])  # at 7
+    model, size = desk.store.contents(batch).key.model, desk.store.contents(batch).size
+    for subject in (model, "*"):
+        assert desk.store.queued_since(ACCOUNT, subject, 6.0, besides=other) == (size, 3)
+    assert desk.store.queued_since(ACCOUNT, "another", 6.0, besides=other) == (0, 0)
+    assert desk.store.queued_since(ACCOUNT, model, 8.0, besides=other) == (0, 0)
+    assert desk.store.queued_since(ACCOUNT, model, 6.0, besides=batch) == (0, 0)
+
+
 def test_switches_and_lessons_are_remembered(desk: Any) -> None:
     desk.store.pause("all", 1.0)
     desk.store.learn(ACCOUNT, "m", "enqueued_tokens", 5, 1.0)
@@ -530,6 +570,7 @@ def test_switches_and_lessons_are_remembered(desk: Any) -> None:
     again = desk.open()
     assert again.paused() == {"all"}
     assert again.learned(ACCOUNT) == {("m", "enqueued_tokens"): 3}
+    assert again.lessons(ACCOUNT) == [Lesson("m", "enqueued_tokens", 3, at=2.0)]
     again.resume("all")
     assert desk.store.paused() == frozenset()
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from lanewise.app.accounts import SANDBOX
 from lanewise.domain.lanes import HELD, LaneName, Offer
+from lanewise.domain.packing import PackingKey
 from lanewise.errors import BadInput
 from lanewise.policy.completion import HALF_LIFE, Completion, Observation
 from lanewise.policy.outlook import Curve
@@ -96,6 +97,12 @@ def forecast(
     each = 1 if batches is None else -(-requests // batches)
     curve = known.curve(provider, lane, model_seen(provider, model), each, at)
     return Forecast(provider, model, offer, requests, batches, at, curve)
+
+
+def curve_of(known: Completion, key: PackingKey, lane: LaneName, requests: int, at: float) -> Curve:
+    """The curve of a batch of an account, or of one request in a lane that takes them one by one."""
+    provider = SANDBOX if key.account.endswith(f"-{SANDBOX}") else key.provider
+    return known.curve(provider, lane, model_seen(key.provider, key.model), requests, at)
 
 
 def sold_by(provider: str) -> tuple[Offer, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from lanewise.domain.deadlines import AT_ONCE
 from lanewise.domain.usage import Usage
 from lanewise.store.books import Money
 from lanewise.store.nouns import Run
@@ -26,6 +27,9 @@ class Receipt:
     copies: int  # of the requests: those that get the answer of another of the same content
     batches: int
     money: Money
+    deadline: float | None = None  # seconds since the epoch; None for none, at once, or several
+    on_time: int | None = None  # answered by their deadline; None where there is none
+    late: int = 0
 
     @property
     def saving_nano(self) -> int:
@@ -52,12 +56,16 @@ class Receipt:
             "price_status": dict(money.by_status),
             "lanes": dict(money.lanes),
             "batches": self.batches,
+            "deadline": self.deadline,
+            "on_time": self.on_time,
+            "late": self.late,
         }
 
 
 def receipt_of(store: Store, runs: list[Run], *, name: str, workflow: str) -> Receipt:
     """Add up `runs`, which share a workflow."""
     money = [store.money(run=run.id) for run in runs]
+    due = [run for run in runs if run.deadline is not None and run.deadline > AT_ONCE]
     return Receipt(
         run=name,
         workflow=workflow,
@@ -69,6 +77,9 @@ def receipt_of(store: Store, runs: list[Run], *, name: str, workflow: str) -> Re
         copies=sum(run.copies for run in runs),
         batches=sum(len(store.batches(run.id)) for run in runs),
         money=_sum(money),
+        deadline=due[0].deadline if len(runs) == len(due) == 1 else None,
+        on_time=sum(run.answered - run.late for run in due) if due else None,
+        late=sum(run.late for run in runs),
     )
 
 

@@ -11,6 +11,7 @@ from typing import Final
 from lanewise.app.receipt import percent, usd
 from lanewise.domain.lanes import REALTIME
 from lanewise.errors import BadInput
+from lanewise.policy.caching import saved as saved_by_caching
 from lanewise.store.books import Entry
 
 GROUPINGS: Final = ("workflow", "model", "provider", "lane", "day")
@@ -20,6 +21,10 @@ _UNTAGGED: Final = "(no such tag)"
 @dataclass(slots=True)
 class Saving:
     """The figures of one group, in nano-USD. Answers of unknown price are counted and in no sum.
+
+    What prompt caches saved is the same tokens at the plain input price of the same lane, less what was paid
+    for them; negative where more was written than read back. The baseline has the same tokens in the
+    same parts, so it is no part of `saved_nano` and comes on top of it.
 
     `saved_nano` is `baseline_nano - spent_nano`: waste is part of what was spent and has no baseline, so
     it lowers the saving. `by_status` splits the saving by what its prices rest on.
@@ -32,6 +37,8 @@ class Saving:
     baseline_nano: int = 0
     waste_nano: int = 0
     uncertain_nano: int = 0  # part of spent: upper bounds of what may have been charged
+    marked_nano: int = 0  # what prompt caching saved where lanewise marked the requests
+    cached_nano: int = 0  # the same where the provider or the caller saw to it
     unpriced: int = 0
     by_status: Counter[str] = field(default_factory=Counter)
 
@@ -55,6 +62,10 @@ class Saving:
         self.waste_nano += row.waste_nano
         self.uncertain_nano += row.cost_nano if row.kind == "unknown_upper_bound" else 0
         self.by_status[row.price_status] += baseline - row.cost_nano
+        if row.price is not None:
+            gained = saved_by_caching(row.usage, row.price.rates.above(row.tier))
+            self.marked_nano += gained if entry.marked else 0
+            self.cached_nano += 0 if entry.marked else gained
 
     def as_json(self) -> dict[str, object]:
         """The fields of `--json` and `--csv`; money in USD as exact decimal numbers."""
@@ -69,6 +80,8 @@ class Saving:
             "saved_percent": percent(self.saved_nano, self.baseline_nano),
             "waste_usd": usd(self.waste_nano),
             "uncertain_usd": usd(self.uncertain_nano),
+            "saved_by_cache_marks_usd": usd(self.marked_nano),
+            "saved_by_other_caching_usd": usd(self.cached_nano),
             "unpriced_answers": self.unpriced,
             "saved_by_price_status_usd": {
                 status: usd(nano) for status, nano in sorted(self.by_status.items())

@@ -102,6 +102,18 @@ def remarks(total: Saving) -> list[str]:
             f"{dollars(total.uncertain_nano)} of what was spent is an upper bound: the provider may have "
             "charged less."
         )
+    if total.marked_nano:
+        did = "saved" if total.marked_nano > 0 else "cost"
+        found.append(
+            f"Prompt cache marks that lanewise set {did} {dollars(abs(total.marked_nano))}, on top of the "
+            "saving: the same tokens at the plain input price, less what was paid."
+        )
+    if total.cached_nano:
+        did = "saved" if total.cached_nano > 0 else "cost"
+        found.append(
+            f"Prompt caching that providers or callers saw to themselves {did} "
+            f"{dollars(abs(total.cached_nano))} in the same way; it is not counted as lanewise's."
+        )
     return found
 
 

@@ -27,7 +27,11 @@ def clean(*, older_than: float | None, home: Path | None) -> None:
         freed, count = engine.store.sweep_files(now), 0
         for run in engine.store.runs(limit=1_000_000):
             if run.finished_at is not None and now - run.finished_at >= days * DAY:
-                bytes_freed = engine.store.delete_bodies(run.id)
+                try:
+                    bytes_freed = engine.store.delete_bodies(run.id)
+                except BadInput as kept:
+                    click.echo(f"{run.name} is kept: {kept}", err=True)
+                    continue
                 freed += bytes_freed
                 count += bool(bytes_freed)
         click.echo(

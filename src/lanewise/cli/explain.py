@@ -7,27 +7,40 @@ from pathlib import Path
 import click
 
 from lanewise.app import Engine
-from lanewise.cli.options import engine_from, home_option
-from lanewise.cli.show import when
+from lanewise.app.telling import story_of
+from lanewise.cli.options import echo_json, engine_from, home_option, json_option
+from lanewise.cli.story import lines
 from lanewise.domain.ids import parse_custom_id
-from lanewise.domain.results import Verdict
 from lanewise.errors import NotFound
-from lanewise.pricing.dollars import dollars
-from lanewise.store.nouns import RequestTrace, Trace
+from lanewise.store.nouns import RequestTrace
 
 
 @click.command
 @click.argument("request_id", metavar="REQUEST")
 @click.option("--run", "name", help="The run it belongs to; without it, the newest that has it.")
+@json_option
 @home_option
-def explain(*, request_id: str, name: str | None, home: Path | None) -> None:
+def explain(*, request_id: str, name: str | None, as_json: bool, home: Path | None) -> None:
     """Tell what happened to one request.
 
-    REQUEST is the custom_id of the input, or the one a provider saw (lw-...).
+    When and why it was decided on, each time it was asked, what it cost and saved, and what would have
+    happened otherwise. Never shows a body. REQUEST is the custom_id of the input, or the one a provider saw
+    (lw-...).
     """
     with engine_from(home) as engine:
-        for trace in _find(engine, request_id, name):
-            _tell(engine, trace)
+        now = engine.clock.now()
+        stories = [
+            story_of(engine.store, lambda: engine.book, trace, now)
+            for trace in _find(engine, request_id, name)
+        ]
+    if as_json:
+        echo_json([story.as_json() for story in stories])
+        return
+    for number, story in enumerate(stories):
+        if number:
+            click.echo()
+        for line in lines(story):
+            click.echo(line)
 
 
 def _find(engine: Engine, request_id: str, name: str | None) -> list[RequestTrace]:
@@ -42,48 +55,3 @@ def _find(engine: Engine, request_id: str, name: str | None) -> list[RequestTrac
             return found
     where = f"in run {name}" if name else "in any run whose bodies are kept"
     raise NotFound(f"there is no request {request_id!r} {where}")
-
-
-def _tell(engine: Engine, trace: RequestTrace) -> None:
-    run = trace.run
-    click.echo(
-        f"request {trace.caller_id!r}: line {trace.number} of {run.source}, {trace.length:,} bytes"
-    )
-    if trace.original:
-        click.echo(f"  same content as {trace.original!r}: that is asked, and this gets its answer")
-    elif trace.copies:
-        click.echo(f"  {trace.copies:,} other requests of the same content get its answer")
-    click.echo(f"  accepted {when(run.created_at)} in run {run.name}, workflow {run.workflow}")
-    click.echo(f"  goes to providers as lw-{trace.segment}-{trace.ordinal}")
-    for step in trace.tries:
-        _tell_try(engine, step)
-    if trace.waiting:
-        click.echo("  waits to be packed")
-    if trace.outcome is not None:
-        outcome = trace.outcome
-        click.echo(f"  ended: {outcome.verdict.name.lower()} ({outcome.code}: {outcome.message})")
-
-
-def _tell_try(engine: Engine, step: Trace) -> None:
-    row = step.batch
-    click.echo(
-        f"  try {step.tries + 1}: batch {row.batch.id} of {row.requests:,} requests, {row.lane} lane "
-        f"of {row.key.account}"
-    )
-    for event in engine.store.events(subject=row.batch.id):
-        click.echo(
-            f"    {when(event.at)}  {event.kind.removeprefix('batch.')}  {event.detail}".rstrip()
-        )
-    record = step.record
-    if record is None:
-        return
-    click.echo(
-        f"    result: {Verdict(record.verdict).name.lower()}"
-        + (f", HTTP {record.status}" if record.status else "")
-    )
-    if record.priced:
-        used = record.usage
-        click.echo(
-            f"    {used.total_input:,} tokens in ({used.cache_read:,} from cache), {used.output:,} out: "
-            f"cost {dollars(record.cost_nano)}, in real time {dollars(record.baseline_nano)}"
-        )

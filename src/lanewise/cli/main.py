@@ -48,6 +48,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "forget": ("clean", "Delete every body and answer of a workflow."),
     "backup": ("backup", "Copy the home consistently while workers go on."),
     "doctor": ("doctor", "Check the home, the settings and the credentials."),
+    "quotas": ("quotas", "Show what providers have room for, what is used, and what waits for it."),
     "providers": ("providers", "Show providers, their lanes and their limits."),
     "sandbox": ("sandbox", "Run the built-in provider sandbox as a server."),
 }

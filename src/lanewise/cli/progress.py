@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import click
 
-from lanewise.store.nouns import BatchRow, Run
+from lanewise.app.outlooks import Standing
+from lanewise.cli.standing import counts, slack_and_finish
+from lanewise.store.nouns import Run
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
 
 _EVERY = 0.2  # seconds between looks at the batches
+_WIDE = 110  # columns: a bar, slack, finish and the states of batches fit beside each other
 _PLAIN_EVERY = 10.0  # seconds between plain lines without news
 
 
@@ -41,7 +44,7 @@ class Progress(Protocol):
         """So many requests were read."""
         ...
 
-    def working(self, run: Run, batches: Callable[[], list[BatchRow]]) -> None:
+    def working(self, run: Run, look: Callable[[], Standing]) -> None:
         """The run stands like this."""
         ...
 
@@ -73,7 +76,7 @@ class Silent:
     def reading(self, count: int) -> None:
         """Nothing to say."""
 
-    def working(self, run: Run, batches: Callable[[], list[BatchRow]]) -> None:
+    def working(self, run: Run, look: Callable[[], Standing]) -> None:
         """Nothing to say."""
 
 
@@ -85,15 +88,17 @@ class Plain(Silent):
         self._said_at = 0.0
         self._looked_at = 0.0
 
-    def working(self, run: Run, batches: Callable[[], list[BatchRow]]) -> None:
-        """One line of counts and batch states."""
+    def working(self, run: Run, look: Callable[[], Standing]) -> None:
+        """One line of counts and batch states, with slack and finish where something is due."""
         now = time.monotonic()
         if run.state != "finished" and now - self._looked_at < _EVERY:
             return
         self._looked_at = now
-        text = f"{run.name}: {_counts(run)}; {_states(batches())}"
+        item = look()
+        text = f"{run.name}: {counts(run)}; {_states(item)}"
         if text != self._said or now - self._said_at > _PLAIN_EVERY:
-            click.echo(text, err=True)
+            more = slack_and_finish(item)
+            click.echo(f"{text}; {more}" if more else text, err=True)
             self._said, self._said_at = text, now
 
 
@@ -141,12 +146,19 @@ class Bar(Silent):
         """How far the input was read; its length is not known."""
         self._update("reading", count, None, "")
 
-    def working(self, run: Run, batches: Callable[[], list[BatchRow]]) -> None:
+    def working(self, run: Run, look: Callable[[], Standing]) -> None:
         """How many requests have their final result."""
         now = time.monotonic()
         if now - self._looked_at >= _EVERY:
             self._looked_at = now
-            self._update(run.name, run.requests - run.remaining, run.requests, _states(batches()))
+            done = run.requests - run.remaining
+            self._update(run.name, done, run.requests, self._standing(look()))
+
+    def _standing(self, item: Standing) -> str:
+        """On a narrow terminal, when it is done matters more than what its batches do."""
+        due, states = slack_and_finish(item), _states(item)
+        narrow = self._shown is not None and self._shown.console.width < _WIDE
+        return due if due and narrow else "; ".join(filter(None, (due, states)))
 
     def _update(self, what: str, done: int, total: int | None, states: str) -> None:
         if self._shown is None:
@@ -156,13 +168,6 @@ class Bar(Silent):
         self._shown.update(self._task, description=what, completed=done, total=total, states=states)
 
 
-def _counts(run: Run) -> str:
-    parts = [f"{run.answered:,} of {run.requests:,} answered"]
-    parts += [f"{run.refused:,} refused"] * bool(run.refused)
-    parts += [f"{run.unanswered:,} unanswered"] * bool(run.unanswered)
-    return ", ".join(parts)
-
-
-def _states(batches: list[BatchRow]) -> str:
-    counts = Counter(row.batch.state for row in batches)
-    return ", ".join(f"{count} {state}" for state, count in counts.items()) or "nothing under way"
+def _states(item: Standing) -> str:
+    found = Counter(batch.row.batch.state for batch in item.batches)
+    return ", ".join(f"{count} {state}" for state, count in found.items()) or "nothing under way"

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from lanewise.app import Engine, Receipt, receipt_of
+from lanewise.app.outlooks import Standings
 from lanewise.cli import show
 from lanewise.cli.approving import Approval, approval_options
 from lanewise.cli.options import echo_json, engine_from, home_option, input_options, json_option
@@ -134,10 +135,11 @@ def _drive(engine: Engine, run: Run, progress: Progress) -> None:
 
 async def _work(engine: Engine, run: Run, progress: Progress) -> None:
     worker = engine.worker()
+    standings = Standings(engine.store)
 
     def finished() -> bool:
         now = engine.run(run.id)
-        progress.working(now, lambda: engine.store.batches(run.id, live_only=True))
+        progress.working(now, lambda: standings.of([now], engine.clock.now())[0])
         raise_if_hopeless(worker.troubles)
         return now.state == "finished"
 

@@ -40,7 +40,7 @@ def receipts(items: Sequence[Receipt], *, stdout: bool = False) -> None:
 
 
 def _rows(items: Sequence[Receipt]) -> list[tuple[str, list[str]]]:
-    return [
+    rows = [
         ("workflow", [item.workflow for item in items]),
         ("requests", [f"{item.requests:,}" for item in items]),
         ("answered", [f"{item.answered:,}" for item in items]),
@@ -52,6 +52,17 @@ def _rows(items: Sequence[Receipt]) -> list[tuple[str, list[str]]]:
         ("in real time", [dollars(item.money.baseline_nano) for item in items]),
         ("saving", [_saving(item) for item in items]),
         ("waste", [dollars(item.money.waste_nano) for item in items]),
+    ]
+    if any(item.on_time is not None or item.late for item in items):
+        rows += _deadlines(items)
+    return rows
+
+
+def _deadlines(items: Sequence[Receipt]) -> list[tuple[str, list[str]]]:
+    return [
+        ("deadline", ["-" if item.deadline is None else when(item.deadline) for item in items]),
+        ("on time", ["-" if item.on_time is None else f"{item.on_time:,}" for item in items]),
+        ("late", [f"{item.late:,}" for item in items]),
     ]
 
 

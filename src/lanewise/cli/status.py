@@ -8,26 +8,46 @@ from pathlib import Path
 import click
 
 from lanewise.app import Engine
+from lanewise.app.outlooks import Standing, Standings
+from lanewise.cli import live
 from lanewise.cli.options import echo_json, engine_from, home_option, json_option
 from lanewise.cli.show import when
+from lanewise.cli.standing import SHOWN, lines
 from lanewise.cli.workers import warn_without_worker
-from lanewise.store.nouns import BatchRow, Event, Run
+from lanewise.errors import BadInput
+from lanewise.store.nouns import Event, Run
 
 
 @click.command
 @click.argument("name", metavar="[RUN]", required=False)
 @click.option("--events", is_flag=True, help="What happened, in order.")
+@click.option(
+    "--watch", is_flag=True, help="Look again every second, until Ctrl-C or RUN is finished."
+)
 @click.option("--limit", default=200, show_default=True, help="How many runs or events at most.")
 @json_option
 @home_option
-def status(*, name: str | None, events: bool, limit: int, as_json: bool, home: Path | None) -> None:
+def status(
+    *,
+    name: str | None,
+    events: bool,
+    watch: bool,
+    limit: int,
+    as_json: bool,
+    home: Path | None,
+) -> None:
     """Show runs, batches, workers and what happened.
 
-    With RUN, only that run and its batches.
+    Of what is open: its deadline, the slack that is left before it must be sent in real time, and when it is
+    expected to be done. With RUN, only that run and all its batches.
     """
+    if watch and (events or as_json):
+        raise BadInput("--watch is for people; give it without --events and --json")
     with engine_from(home) as engine:
         run = engine.run(name) if name else None
-        if events:
+        if watch:
+            live.watch(engine, name)
+        elif events:
             _events(engine, run, limit, as_json=as_json)
         elif as_json:
             echo_json(_document(engine, run, limit))
@@ -40,10 +60,10 @@ def _tables(engine: Engine, run: Run | None, limit: int) -> None:
     if not runs:
         click.echo("nothing was submitted yet: lanewise run requests.jsonl -o results.jsonl")
         return
-    for item in runs:
-        click.echo(_run_line(item))
-    for row in engine.store.batches(run.id if run else None, live_only=run is None):
-        click.echo(f"  {_batch_line(row)}")
+    most = SHOWN if run is None else None
+    for item in Standings(engine.store).of(runs, engine.clock.now()):
+        for line in lines(item, most=most):
+            click.echo(line)
     for worker in engine.store.workers(engine.clock.now()):
         accounts = ", ".join(worker.accounts) or "no account"
         click.echo(f"worker {worker.id} since {when(worker.started_at)}, acts for {accounts}")
@@ -53,45 +73,32 @@ def _tables(engine: Engine, run: Run | None, limit: int) -> None:
         warn_without_worker(engine)
 
 
-def _run_line(run: Run) -> str:
-    counts = f"{run.answered:,} answered, {run.refused:,} refused, {run.unanswered:,} unanswered"
-    return f"{run.name}  {run.state}  {counts} of {run.requests:,}  since {when(run.created_at)}"
-
-
-def _batch_line(row: BatchRow) -> str:
-    receipt = getattr(row.batch, "receipt", None)
-    where = f" as {receipt.provider_id}" if receipt else ""
-    reason = getattr(row.batch, "why", "")
-    why = f" ({reason})" if reason else ""
-    model = f" {row.key.model}" if row.key.model else ""
-    return (
-        f"batch {row.batch.id}  {row.batch.state}{why}  {row.requests:,} requests, "
-        f"{row.key.provider} {row.key.endpoint}{model}{where}"
-    )
-
-
 def _document(engine: Engine, run: Run | None, limit: int) -> dict[str, object]:
     runs = [run] if run else engine.store.runs(limit=limit)
     rows = engine.store.batches(run.id if run else None)
+    now = engine.clock.now()
     return {
-        "runs": [
-            {
-                "run": item.name,
-                "id": item.id,
-                "workflow": item.workflow,
-                "state": item.state,
-                "requests": item.requests,
-                "answered": item.answered,
-                "refused": item.refused,
-                "unanswered": item.unanswered,
-                "created_at": item.created_at,
-                "finished_at": item.finished_at,
-            }
-            for item in runs
-        ],
+        "now": now,
+        "runs": [_run(item) | item.as_json() for item in Standings(engine.store).of(runs, now)],
         "batches": dict(Counter(row.batch.state for row in rows)),
         "workers": [worker.id for worker in engine.store.workers(engine.clock.now())],
         "paused": sorted(engine.store.paused()),
+    }
+
+
+def _run(item: Standing) -> dict[str, object]:
+    run = item.run
+    return {
+        "run": run.name,
+        "id": run.id,
+        "workflow": run.workflow,
+        "state": run.state,
+        "requests": run.requests,
+        "answered": run.answered,
+        "refused": run.refused,
+        "unanswered": run.unanswered,
+        "created_at": run.created_at,
+        "finished_at": run.finished_at,
     }
 
 

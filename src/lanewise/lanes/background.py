@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from typing import Final
 
 from lanewise.lanes.calls import Calls, Halt
-from lanewise.lanes.shift import Shift
+from lanewise.lanes.shift import Shift, logger
 from lanewise.policy.waiting import next_poll
 from lanewise.providers.calling import Answered, Lost
 from lanewise.providers.protocol import NotSent, ProviderError, RefusalKind, Refused
@@ -53,7 +53,7 @@ class Round:
     async def _ask(self, position: int, receipt: str, since: float, custom_id: str) -> None:
         caller = self._shift.caller()
         if position in self._unwanted:
-            await caller.cancel(receipt)
+            await self._stop(receipt)
         found = await caller.check(receipt, tag=self._calls.tag(custom_id))
         match found:
             case Answered():
@@ -64,11 +64,18 @@ class Round:
             case _:
                 pass
 
+    async def _stop(self, receipt: str) -> None:
+        """Ask for its end; where that fails, it may have ended all the same, and is asked after."""
+        try:
+            await self._shift.caller().cancel(receipt)
+        except ProviderError as error:
+            logger.warning("stopping response %s failed: %s", receipt, error)
+
     def _troubled(self, error: ProviderError) -> None:
         """That says nothing about the response; where it concerns all of them, the round is over."""
         if isinstance(error, Refused) and error.kind in _HOPELESS:
             self._over = True
-            self._calls.stop(Halt(str(error), self._shift.now(), refused=error))
+            self._calls.stop(Halt(str(error), self._shift.later(0, error), refused=error))
         elif isinstance(error, NotSent) or (
             isinstance(error, Refused) and error.kind is RefusalKind.BUSY
         ):

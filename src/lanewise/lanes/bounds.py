@@ -12,6 +12,7 @@ import msgspec
 
 from lanewise.domain.usage import Usage
 from lanewise.lanes.booking import Booking, Priced
+from lanewise.lanes.marked import read_caching
 from lanewise.store.nouns import Contents
 from lanewise.store.places import Places
 from lanewise.store.protocol import Payload
@@ -56,8 +57,18 @@ def upper_bounds(
         body = bytes(found.body) or bytes(found.params)
         model = _decode_body(body).model or contents.key.model
         most_in, most_out = measure_alone(contents.key.endpoint, model, body)
-        booking.add(place[1], model, Usage(input=most_in, output=most_out))
+        booking.add(place[1], model, _most(contents.caching, most_in, most_out))
     return booking
+
+
+def _most(caching: str, most_in: int, most_out: int) -> Usage:
+    """A marked request may have written all of its input to the cache, which is dearer than reading it."""
+    ttl = read_caching(caching).ttl if caching else None
+    if ttl is None:
+        return Usage(input=most_in, output=most_out)
+    if ttl == "5m":
+        return Usage(cache_write_5m=most_in, output=most_out)
+    return Usage(cache_write_1h=most_in, output=most_out)
 
 
 def _lines(payload: Payload) -> Iterator[bytes]:

@@ -44,10 +44,8 @@ from lanewise.store.protocol import Outbox
 
 UNCHARGED: Final = frozenset({500, 503})
 _IN_PLACE: Final = 3  # how often a call is made again at once
-_DOUBTS: Final = 8  # calls in a row of which nobody knows what became: the batch pauses
-_ROUNDS: Final = (
-    6  # pauses of a batch in which nothing at all is answered, until its requests are blamed
-)
+_IN_A_ROW: Final = 8  # endings without an answer between them: it is the lane, and not a request
+_ROUNDS: Final = 8  # pauses of a batch until its requests are blamed for what the provider fails on
 _HOPELESS: Final = (RefusalKind.CREDENTIAL, RefusalKind.BILLING)
 
 Outcome: TypeAlias = Answered | Accepted | ProviderError
@@ -90,7 +88,7 @@ class Calls:
         self._journal, self._outbox = journal, journal.outbox
         self.halt: Halt | None = None
         self.made = self.refusals = self.heard = 0  # heard: answered or accepted
-        self._doubts = 0
+        self._fruitless = 0  # endings since the last answer
 
     def stop(self, halt: Halt) -> None:
         """Send no more; the first reason counts, but for one that concerns the whole account."""
@@ -115,6 +113,8 @@ class Calls:
             if pause:
                 failures += 1
                 await self._shift.clock.sleep(pause)
+            if not self._shift.may_send():
+                return
             back = await gate.enter(load, due=self._contents.deadline, workflow=ask.workflow)
             if back is not None:
                 self.stop(Halt("waits for the rate limit", back, trouble=False))
@@ -155,8 +155,10 @@ class Calls:
                 self._outbox.accept(ask.position, outcome.receipt_id, self._shift.now())
                 await self._heard()
             case Doubtful() if outcome.status not in UNCHARGED:
+                self._fruitless += 1
                 self._lost(ask, outcome)
             case _:
+                self._fruitless += 1
                 self._outbox.unsend(ask.position)
                 return self._not_taken(ask, outcome, failures)
         return None
@@ -164,12 +166,11 @@ class Calls:
     async def _heard(self) -> None:
         await self._journal.durable()
         self.heard += 1
-        self._doubts = 0
+        self._fruitless = 0
 
     def _lost(self, ask: Ask, error: Doubtful) -> None:
         self._outbox.lost(ask.position)
-        self._doubts += 1
-        if self._doubts >= _DOUBTS:
+        if self._fruitless >= _IN_A_ROW:
             self.stop(Halt(str(error), self._later(error)))
 
     def _not_taken(self, ask: Ask, error: ProviderError, failures: int) -> float | None:
@@ -178,9 +179,10 @@ class Calls:
             case Refused(kind=RefusalKind.BUSY):
                 return 0.0
             case Refused(kind=RefusalKind.NO_CAPACITY):
+                self.refusals += 1
                 return self._no_capacity(error, failures)
             case Refused() if error.kind in _HOPELESS:
-                self.stop(Halt(str(error), self._shift.now(), refused=error))
+                self.stop(Halt(str(error), self._later(error), refused=error))
             case Doubtful():
                 return self._failed(ask, error, failures)
             case _:
@@ -188,9 +190,8 @@ class Calls:
         return None
 
     def _no_capacity(self, error: Refused, failures: int) -> float | None:
-        self.refusals += 1
-        if failures < _IN_PLACE:
-            return waiting.backoff(failures + 1, noise=self._shift.noise.random())
+        if failures < _IN_PLACE or not self._barren():
+            return self._soon(failures)
         now, deadline = self._shift.now(), self._contents.deadline
         left = None if deadline is None else deadline - now
         pause = capacity.hold_out(self._batch.troubles, left)
@@ -199,8 +200,8 @@ class Calls:
 
     def _failed(self, ask: Ask, error: Doubtful, failures: int) -> float | None:
         if failures < _IN_PLACE:
-            return waiting.backoff(failures + 1, noise=self._shift.noise.random())
-        if not self.heard and self._batch.troubles < _ROUNDS:  # it fails on everything: wait
+            return self._soon(failures)
+        if self._barren() and self._batch.troubles < _ROUNDS:
             self.stop(Halt(str(error), self._later(error)))
             return None
         line = dialects.unanswered(
@@ -209,6 +210,13 @@ class Calls:
         self._outbox.send([ask.position], self._shift.now())
         self._outbox.answer(ask.position, line)
         return None
+
+    def _barren(self) -> bool:
+        """Whether nobody gets an answer here, rather than one request."""
+        return not self.heard or self._fruitless >= _IN_A_ROW
+
+    def _soon(self, failures: int) -> float:
+        return waiting.backoff(min(failures, _IN_PLACE) + 1, noise=self._shift.noise.random())
 
     def _later(self, error: ProviderError) -> float:
         first = 1.0 if isinstance(error, NotSent) else 5.0

@@ -7,6 +7,25 @@ from lanewise.lanes.shift import Shift
 from lanewise.providers.protocol import ProviderError
 
 
+def make_room(shift: Shift, size: int) -> None:
+    """The provider keeps no more files: those of the longest settled batches go now.
+
+    As many as hold so many bytes; result files, whose size is not known here, come on top.
+    """
+    now = shift.now()
+    for row in shift.store.settled():
+        batch = row.batch
+        if row.key.account != shift.account or not isinstance(batch, Settled):
+            continue
+        if batch.file_id is None or batch.due_at is None:
+            continue
+        if size <= 0:
+            return
+        size -= row.bytes
+        if batch.due_at > now:
+            shift.store.postpone(shift.lease, batch, batch.clean_again(now))
+
+
 async def clean(shift: Shift, batch: Settled) -> None:
     """Delete its input and result files: the results are on this machine's disk and booked."""
     kept = tuple(name for name in batch.files if name != GONE)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
-from lanewise.lanes.priming import marks_of
+import msgspec
+
+from lanewise.domain.caching import Breakpoint, Marks, Prefix, Ttl
+from lanewise.domain.lanes import BATCH, LaneName
 from lanewise.lanes.shift import Shift
 from lanewise.policy.caching import Follow, follow
 from lanewise.providers.marking import mark
@@ -14,37 +18,78 @@ from lanewise.store.protocol import Payload
 from lanewise.store.segments import body_of, model_of
 from lanewise.tokens import prefix_of
 
-_BEGINS_WITHIN = (
-    300.0  # seconds from a create until the provider has begun with all of a batch [assumed]
-)
+# Seconds from sending until the provider has begun with all of it [assumed].
+_BATCH_BEGINS_WITHIN: Final = 300.0
+_CALLS_BEGIN_WITHIN: Final = 10.0
+MOST_ADDED: Final = 120  # bytes that marks add to a body, at most
+
+
+class Caching(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How the requests of a batch are marked, as the batch's row keeps it in JSON."""
+
+    at: Breakpoint
+    ttl: Ttl | None = None
+    prefix: str = ""  # the hash of what they share, in hexadecimal
+    model: str = ""  # as it is asked for; an answer may name it with a date
+    ahead: bool = False  # the one that writes what others read
+
+    def text(self) -> str:
+        """The JSON."""
+        return _encode(self).decode()
+
+    def marks(self, prefix: Prefix | None) -> Marks | None:
+        """What goes into one body."""
+        if self.at is not Breakpoint.KEY:
+            return Marks(self.at, ttl=self.ttl)
+        return None if prefix is None else Marks(self.at, key=f"lw-{prefix.hash:016x}")
+
+
+_encode = msgspec.json.Encoder().encode
+read_caching = msgspec.json.Decoder(Caching).decode
+
+
+def lead(lane: LaneName) -> float:
+    """How long what is sent now takes to begin, in seconds."""
+    return _BATCH_BEGINS_WITHIN if lane == BATCH else _CALLS_BEGIN_WITHIN
 
 
 def payload_of(shift: Shift, contents: Contents) -> Payload:
     """What is sent for a batch."""
     plain = shift.store.payload(contents)
     caching = caching_now(shift, contents)
-    return Marked(plain, contents, caching) if caching else plain
+    if caching is None:
+        if contents.caching:
+            unmark(shift, contents)
+        return plain
+    return Marked(plain, contents, caching)
 
 
-def caching_now(shift: Shift, contents: Contents) -> str:
+def caching_now(shift: Shift, contents: Contents) -> Caching | None:
     """How a batch is marked, if that still pays: an entry that nobody wrote, or that is gone, is not read."""
-    if not contents.caching or contents.after is None:
-        return contents.caching
-    marks = marks_of(contents.caching, None)
-    if marks is None or marks.ttl is None:
-        return contents.caching
-    landed = shift.store.settled_at(contents.after)
-    going = follow(
-        marks.ttl, landed_at=landed, now=shift.now(), leave_by=shift.now(), lead=_BEGINS_WITHIN
-    )
-    return contents.caching if going is Follow.MARKED else ""
+    if not contents.caching:
+        return None
+    caching = read_caching(contents.caching)
+    if contents.after is None or caching.ttl is None:
+        return caching
+    now = shift.now()
+    landed = shift.store.landed_at(contents.after)
+    going = follow(caching.ttl, landed_at=landed, now=now, leave_by=now, lead=lead(contents.lane))
+    return caching if going is Follow.MARKED else None
 
 
-def marked_body(contents: Contents, caching: str, body: bytes, model: str) -> bytes:
+def unmark(shift: Shift, contents: Contents) -> None:
+    """Keep that a batch goes as it is, so that nothing it shows is put down to marks."""
+    why = "sent without cache marks: what was to warm the cache has not, or too long ago"
+    shift.store.unmark(shift.lease, contents.batch, shift.now(), why)
+
+
+def marked_body(contents: Contents, caching: Caching, body: bytes, model: str) -> bytes:
     """One body with its marks."""
-    key = contents.key
-    prefix = prefix_of(key.provider, key.endpoint, key.model or model, body)
-    marks = marks_of(caching, prefix)
+    prefix = None
+    if caching.at is Breakpoint.KEY:
+        key = contents.key
+        prefix = prefix_of(key.provider, key.endpoint, key.model or model, body)
+    marks = caching.marks(prefix)
     return body if marks is None else mark(body, marks)
 
 
@@ -54,7 +99,7 @@ class Marked:
 
     plain: Payload
     contents: Contents
-    caching: str
+    caching: Caching
     _size: int | None = field(default=None)
 
     @property

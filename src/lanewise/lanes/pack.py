@@ -7,9 +7,12 @@ batches expire: a request that waits again is decided on again, among the lanes 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import msgspec
+
+from lanewise.domain.caching import Breakpoint
 from lanewise.domain.deadlines import By, Deadline, was_kept
 from lanewise.domain.decisions import Decision
 from lanewise.domain.ids import BatchId, fresh_id
@@ -18,8 +21,10 @@ from lanewise.domain.ordinals import Ordinals
 from lanewise.domain.packing import Limits, PackingKey
 from lanewise.failpoints import reach
 from lanewise.lanes.draining import drain
+from lanewise.lanes.grouping import Bundle, arrange
+from lanewise.lanes.marked import MOST_ADDED, Caching
 from lanewise.lanes.menus import Class, Menus, opening
-from lanewise.lanes.priming import Bundle, prefixed
+from lanewise.lanes.priming import Priming
 from lanewise.lanes.shift import Shift, tokens_of
 from lanewise.lanes.standing import loads_of
 from lanewise.policy import packing
@@ -27,7 +32,8 @@ from lanewise.policy.packing import OpenBatch, Ripe, Stretch, batch_size, deadli
 from lanewise.policy.rescuing import Load, latest_starts
 from lanewise.store.nouns import NewBatch, Part, WaitingGroup
 
-_OWN_BATCH = 500  # requests that lanewise sends itself are settled in pieces of so many
+_OWN_SECONDS = 120.0  # what lanewise sends itself is seen when it is settled: in pieces of minutes
+_LEAST_OWN, _MOST_OWN = 50, 500  # requests
 _PLENTY = (
     0.05  # while less of an hour's creations is used up, waiting for more requests buys nothing
 )
@@ -42,6 +48,7 @@ class Going:
     decision: Decision
     slack_class: int | None
     deadline: float | None
+    leave_by: float | None  # when real time must begin with them, if nothing answers them before
 
 
 def pack(shift: Shift) -> int:
@@ -58,7 +65,7 @@ def pack(shift: Shift) -> int:
     batches: list[NewBatch] = []
     used = _creations(shift)
     for same in gathered.values():
-        batches += _batches(shift, same, used)
+        batches += _batches(shift, same, used, crowds)
     if batches:
         reach("pack.commit")
         shift.store.pack(shift.lease, batches, shift.now())
@@ -127,37 +134,55 @@ def _creations(shift: Shift) -> float:
 
 
 def _batches(
-    shift: Shift, same: list[tuple[WaitingGroup, Decision]], used: float
+    shift: Shift,
+    same: list[tuple[WaitingGroup, Decision]],
+    used: float,
+    crowds: Mapping[str, Mapping[str, float]],
 ) -> Iterator[NewBatch]:
     groups = [group for group, _ in same]
-    going = _going(same)
+    going = _going(same, crowds)
     limits = _limits(shift, going)
     if not _is_ripe(shift, groups, going, limits, used):
         return
-    if going.decision.lane == BATCH and going.decision.caching and any(g.prefixes for g in groups):
-        bundles, groups = prefixed(shift, groups, going.deadline)
-        for bundle in bundles:
+    side_by_side: list[Stretch[Part]] = []
+    if _may_share(going) and any(group.prefixes for group in groups):
+        priming = Priming(shift, going.decision.lane, going.leave_by)
+        arranged = arrange(priming, groups)
+        for bundle in arranged.bundles:
             yield from _bundled(shift, going, bundle, limits)
+        yield from _keyed(shift, going, arranged.keyed, limits)
+        groups = arranged.left
+        side_by_side = [p for stretch in arranged.plain for p in _pieces(shift, stretch, limits)]
     stretches = [stretch for group in groups for stretch in _stretches(shift, group, limits)]
-    for chosen in packing.plan(stretches, limits):
+    for chosen in packing.plan(side_by_side + stretches, limits):
         yield _new_batch(shift, going, chosen)
 
 
-def _going(same: list[tuple[WaitingGroup, Decision]]) -> Going:
-    deadlines = [group.deadline for group, _ in same if group.deadline is not None]
-    return Going(same[0][0].key, same[0][1], None, min(deadlines, default=None))
+def _may_share(going: Going) -> bool:
+    """Whether those that share a prefix are put together; held requests all leave at one moment."""
+    return going.decision.caching and going.decision.lane != HELD
+
+
+def _going(
+    same: list[tuple[WaitingGroup, Decision]], crowds: Mapping[str, Mapping[str, float]]
+) -> Going:
+    groups = [group for group, _ in same if group.deadline is not None]
+    deadline = min((g.deadline for g in groups if g.deadline is not None), default=None)
+    leave_by = min((crowds[g.key.model][_name(g)] for g in groups), default=None)
+    return Going(same[0][0].key, same[0][1], None, deadline, leave_by)
 
 
 def _limits(shift: Shift, going: Going) -> Limits:
     """What one batch of these may hold: the provider's limits, and no more than can be rescued."""
     key, lane = going.key, going.decision.lane
     limits = shift.limits(key.endpoint, key.model)
+    able = drain(shift.store.learned(shift.account), key.model)
     if lane != BATCH:
-        return replace(limits, batch_requests=min(limits.batch_requests, _OWN_BATCH))
+        soon = max(int(able.requests_per_second * _OWN_SECONDS), _LEAST_OWN)
+        return replace(limits, batch_requests=min(limits.batch_requests, soon, _MOST_OWN))
     due = was_kept(going.deadline)
     if not isinstance(due, By):
         return limits
-    able = drain(shift.store.learned(shift.account), key.model)
     size = batch_size(max(due.at - shift.now(), 0.0), able, 1.0, limits)
     tokens = (
         able.tokens_per_second / able.requests_per_second
@@ -183,17 +208,41 @@ def _is_ripe(
 
 
 def _bundled(shift: Shift, going: Going, bundle: Bundle, limits: Limits) -> Iterator[NewBatch]:
-    """Requests that share a prefix travel together; where it pays, one goes ahead and warms the cache."""
-    primer: BatchId | None = None
+    """A group that is marked: one goes ahead and warms the cache, or somebody did; the others follow."""
+    after, caching = bundle.after, bundle.caching
     if bundle.primer is not None:
-        first = _new_batch(shift, going, [bundle.primer], caching=bundle.caching)
-        primer = first.id
+        ahead = msgspec.structs.replace(caching, ahead=True)
+        first = _new_batch(shift, going, [bundle.primer], caching=ahead)
+        after = first.id
+        _note_marked(shift, first, f"goes ahead. {bundle.why}")
         yield first
-    pieces = [piece for stretch in bundle.stretches for piece in _pieces(shift, stretch, limits)]
-    for chosen in packing.plan(pieces, limits):
-        yield _new_batch(
-            shift, going, chosen, caching=bundle.caching, after=primer, due_at=bundle.leave_by
+    for chosen in _marked_plan(shift, bundle.stretches, limits):
+        batch = _new_batch(
+            shift, going, chosen, caching=caching, after=after, due_at=bundle.leave_by
         )
+        _note_marked(shift, batch, f"follows batch {after}. {bundle.why}")
+        yield batch
+
+
+def _keyed(
+    shift: Shift, going: Going, stretches: list[Stretch[Part]], limits: Limits
+) -> Iterator[NewBatch]:
+    for chosen in _marked_plan(shift, stretches, limits):
+        yield _new_batch(shift, going, chosen, caching=Caching(Breakpoint.KEY))
+
+
+def _marked_plan(
+    shift: Shift, stretches: Sequence[Stretch[Part]], limits: Limits
+) -> Iterator[list[Stretch[Part]]]:
+    """Fill batches whose bodies grow by their marks."""
+    requests = min(sum(stretch.requests for stretch in stretches), limits.batch_requests)
+    limits = replace(limits, batch_bytes=max(limits.batch_bytes - requests * MOST_ADDED, 1))
+    pieces = [piece for stretch in stretches for piece in _pieces(shift, stretch, limits)]
+    return packing.plan(pieces, limits)
+
+
+def _note_marked(shift: Shift, batch: NewBatch, why: str) -> None:
+    shift.store.note("batch.marked", batch.id, why, shift.now())
 
 
 def _new_batch(
@@ -201,7 +250,7 @@ def _new_batch(
     going: Going,
     chosen: list[Stretch[Part]],
     *,
-    caching: str = "",
+    caching: Caching | None = None,
     after: BatchId | None = None,
     due_at: float | None = None,
 ) -> NewBatch:
@@ -217,7 +266,7 @@ def _new_batch(
         sum(stretch.bytes for stretch in chosen),
         going.decision,
         going.deadline,
-        caching,
+        "" if caching is None else caching.text(),
         after,
         due_at if after is not None or lane == HELD else None,
     )

@@ -45,16 +45,25 @@ async def poll(shift: Shift, batch: Submitted) -> None:
 
 
 async def _working(shift: Shift, batch: Submitted, contents: Contents, progress: Working) -> None:
-    if contents.cancelled and not progress.cancelling:
+    stops = contents.cancelled or _is_superfluous(shift, contents)
+    if stops and not progress.cancelling:
         await _cancel(shift, batch)
     now = shift.now()
     shift.store.progressed(batch.id, progress.done, now, finalizing=progress.finalizing)
     pause = next_poll(
-        0.0 if contents.cancelled else now - contents.created_at,
+        0.0 if stops else now - contents.created_at,
         fixed=shift.rules.poll_seconds,
-        retry_after=progress.retry_after or (_CANCEL_POLL if contents.cancelled else None),
+        retry_after=progress.retry_after or (_CANCEL_POLL if stops else None),
     )
     shift.store.postpone(shift.lease, batch, batch.poll_again(now + pause, troubles=0))
+
+
+def _is_superfluous(shift: Shift, contents: Contents) -> bool:
+    """Whether others have answered all of it: what it did not do yet need not be paid."""
+    if not contents.rescued:
+        return False
+    final = shift.store.final_elsewhere(contents)
+    return sum(len(ordinals) for ordinals in final.values()) == contents.requests
 
 
 async def _cancel(shift: Shift, batch: Submitted) -> None:

@@ -8,6 +8,7 @@ from typing import TypeAlias, assert_never
 from lanewise.domain.batches import Creating, Packed, Submitted, Uploaded, Uploading
 from lanewise.domain.ordinals import Ordinals
 from lanewise.domain.results import Verdict
+from lanewise.lanes.queueing import BATCH_BYTES, learn_queue
 from lanewise.lanes.shift import BYTES_PER_TOKEN, AccountHeld, Shift, tokens_of
 from lanewise.policy import waiting as policy
 from lanewise.policy.asking import ask_again
@@ -50,24 +51,13 @@ def refuse_whole(
     _record(shift, batch, outcomes, [], f"{code}: {message}")
 
 
-def cancel_unsent(shift: Shift, batch: Packed | Uploaded, contents: Contents) -> None:
-    """Its runs were cancelled before it was created."""
-    outcomes = [
-        _outcome(
-            part, part.ordinals, Verdict.CANCELLED, "cancelled", "cancelled before it was sent"
-        )
-        for part in contents.parts
-    ]
-    _record(shift, batch, outcomes, [], "cancelled before it was sent")
-
-
 def shrink(shift: Shift, batch: Refusable, contents: Contents, message: str) -> None:
     """Too large for the provider, whatever its documentation says: learn it and pack smaller."""
     if contents.requests == 1:
         refuse_whole(shift, batch, contents, "request_too_large", message)
         return
     half = max(contents.size // 2, 1)
-    shift.store.learn(shift.account, contents.key.model, "batch_bytes", half, shift.now())
+    shift.store.learn(shift.account, contents.key.model, BATCH_BYTES, half, shift.now())
     requeue(
         shift, batch, contents, f"{message}; batches of this kind are now at most {half:,} bytes"
     )
@@ -117,18 +107,30 @@ def _positions(part: PlacedPart, wanted: Iterable[int]) -> list[tuple[int, int]]
 def _wait_for_quota(
     shift: Shift, batch: Submitted, contents: Contents, failed: Failed, first: Problem
 ) -> None:
-    """Too much is queued at the provider. The batch is fine; it is offered again, later and later."""
+    """Too much is queued at the provider. The batch is fine; it is offered again when there is room.
+
+    Where nothing of ours is queued, others fill it, and it is offered again later and later.
+    """
     key = contents.key
     account, now = shift.account, shift.now()
-    if failed.limit is not None:
-        shift.store.learn(account, key.model, "enqueued_tokens", failed.limit, now)
-        if tokens_of(contents.size) > failed.limit:  # it alone is too much: two of the next fit
-            half = max(failed.limit * BYTES_PER_TOKEN // 2, 1)
-            shift.store.learn(account, key.model, "batch_bytes", half, now)
-    rounds = shift.store.learned(account).get((key.model, "quota_refusals"), 0) + 1
-    shift.store.learn(account, key.model, "quota_refusals", rounds, now)
-    pause = policy.backoff(rounds, first=_quota_wait(shift), noise=shift.noise.random())
-    requeue(shift, batch, contents, f"{first.code}: {first.message}", not_before=now + pause)
+    ours = learn_queue(shift, batch, contents, limit=failed.limit or 0)
+    if failed.limit is not None and tokens_of(contents.size) > failed.limit:  # it alone is too much
+        half = max(failed.limit * BYTES_PER_TOKEN // 2, 1)  # two of the next fit
+        shift.store.learn(account, key.model, BATCH_BYTES, half, now)
+    pause = 0.0  # our own batches end, and the queue here knows when there is room
+    if not ours:
+        rounds = shift.store.learned(account).get((key.model, "quota_refusals"), 0) + 1
+        shift.store.learn(account, key.model, "quota_refusals", rounds, now)
+        pause = policy.backoff(rounds, first=_quota_wait(shift), noise=shift.noise.random())
+    until = now + _affordable(pause, contents, now)
+    requeue(shift, batch, contents, f"{first.code}: {first.message}", not_before=until)
+
+
+def _affordable(pause: float, contents: Contents, now: float) -> float:
+    """No wait takes more than a tenth of the slack: what waits so is looked at by no rescue."""
+    if contents.deadline is None:
+        return pause
+    return min(pause, max(contents.deadline - now, 0.0) / 10)
 
 
 def _quota_wait(shift: Shift) -> float:
@@ -140,7 +142,8 @@ def _try_later(shift: Shift, batch: Submitted, contents: Contents, problem: Prob
     """No fault of the requests, as far as one can tell; asked again a bounded number of times."""
     outcomes: list[Outcome] = []
     waiting: list[Waiting] = []
-    again_at = shift.later(0, first=30.0)
+    now = shift.now()
+    again_at = now + _affordable(shift.later(0, first=30.0) - now, contents, now)
     for part in contents.parts:
         if ask_again(Verdict.FAILED, tries=part.tries, max_tries=shift.rules.max_tries):
             waiting.append(Waiting(part.segment, part.tries + 1, part.ordinals, again_at))
@@ -154,7 +157,10 @@ def _try_later(shift: Shift, batch: Submitted, contents: Contents, problem: Prob
 def requeue(
     shift: Shift, batch: Refusable, contents: Contents, detail: str, *, not_before: float = 0.0
 ) -> None:
-    """Back into the queue, as if never packed: nothing of it was executed."""
+    """Back into the queue, as if never packed: nothing of it was executed.
+
+    What belongs to a cancelled run ends there, and what a rescue gave elsewhere stays elsewhere.
+    """
     waiting = [
         Waiting(part.segment, part.tries, part.ordinals, not_before) for part in contents.parts
     ]

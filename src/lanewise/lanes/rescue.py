@@ -12,22 +12,26 @@ first final outcome of each request counts, and a later answer is booked as wast
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Final
 
-from lanewise.domain.batches import Creating, Packed, Submitted, Unknown, Uploaded
-from lanewise.domain.deadlines import AT_ONCE
-from lanewise.domain.lanes import REALTIME
+from lanewise.domain.batches import Creating, Packed, Sending, Submitted, Unknown, Uploaded
+from lanewise.domain.deadlines import By
+from lanewise.domain.lanes import LaneName
+from lanewise.failpoints import reach
 from lanewise.lanes.draining import drain
 from lanewise.lanes.menus import Class, Menus
 from lanewise.lanes.reject import requeue
 from lanewise.lanes.shift import Shift, logger
-from lanewise.lanes.standing import load_of
-from lanewise.policy.choosing import Ladder, Option
-from lanewise.policy.rescuing import Drain, Live, Move, Stay, decide, stuck
+from lanewise.lanes.standing import in_real_time, load_of, may_move
+from lanewise.policy.choosing import Ladder
+from lanewise.policy.rescuing import Drain, Live, Move, Stay, decide, latest_starts, stuck
 from lanewise.store.nouns import BatchRow
 
-_LOOK = 600.0  # seconds: what is stuck is noticed by then, whatever the deadlines
-_MOVABLE = ("packed", "uploaded", "creating", "unknown", "submitted", "sending")
+_LOOK: Final = 600.0  # seconds: what is stuck is noticed by then, whatever the deadlines
+_TRUSTED: Final = 10.0  # seconds for which what was just packed stays as it is
+_AFTER_MOVE: Final = 1.0  # seconds: what was told to stop has a last moment of its own
 
 
 def rescue(shift: Shift) -> float:
@@ -41,42 +45,41 @@ def rescue(shift: Shift) -> float:
 
 def _rescue(shift: Shift, rows: list[BatchRow], now: float) -> float:
     again = now + _LOOK
-    due = [row for row in rows if _may_move(row)]
+    due = [row for row in rows if may_move(row)]
+    fresh = [row for row in due if _just_packed(row, now)]
+    if fresh:
+        again = now + _TRUSTED
+        due = [row for row in due if row not in fresh]
     if not due:
         return again
     menus, able = shift.menus(), _able(shift, rows, now)
     live: dict[str, Live] = {row.batch.id: _live(shift, menus, row, now) for row in due}
-    faster: dict[str, Ladder] = {
-        row.batch.id: _faster(menus, row, live[row.batch.id].option) for row in due
-    }
+    faster = _faster(menus, due, live)
     verdicts = decide(list(live.values()), faster, able, now)
+    starts = latest_starts((one.load for one in live.values()), able)
     for row in due:
         verdict = verdicts[row.batch.id]
         match verdict:
             case Stay():
                 again = min(again, verdict.until)
-            case Move():
+            case Move() if _next_lane(menus, row, starts[row.batch.id], now) != row.lane:
                 _move(shift, row, verdict, now)
+                again = min(again, now + _AFTER_MOVE)
+            case Move():
+                pass  # the packer would send it the same way again: it is late, and stays
     return max(again, now)
 
 
-def _may_move(row: BatchRow) -> bool:
-    """What has a deadline, is not in real time already, and was not given elsewhere."""
-    return (
-        row.deadline is not None
-        and row.deadline > AT_ONCE
-        and row.lane != REALTIME
-        and row.rescued_at is None
-        and row.batch.state in _MOVABLE
-        and row.decision is not None
-        and len(row.decision.lanes) > 1
-    )
+def _just_packed(row: BatchRow, now: float) -> bool:
+    """Whether the packer chose its lane a moment ago: the two must not hand a batch to and fro."""
+    unsent = isinstance(row.batch, Packed | Uploaded)
+    return unsent and 0.0 <= now - row.created_at < _TRUSTED
 
 
 def _able(shift: Shift, rows: Iterable[BatchRow], now: float) -> Drain:
     """The real-time lane, and what is in it already."""
     committed = [
-        load_of(row, now) for row in rows if row.lane == REALTIME and row.deadline is not None
+        load_of(row, now) for row in rows if in_real_time(row) and row.deadline is not None
     ]
     model = next(iter(rows)).key.model
     return drain(shift.store.learned(shift.account), model, committed)
@@ -116,8 +119,18 @@ def _note_once(shift: Shift, row: BatchRow, why: str, now: float) -> None:
     logger.warning("batch %s is stuck: %s", row.batch.id, why, extra={"batch": row.batch.id})
 
 
-def _faster(menus: Menus, row: BatchRow, option: Option) -> Ladder:
-    return menus.faster(_class(row), option.needs)
+def _faster(menus: Menus, rows: Iterable[BatchRow], live: Mapping[str, Live]) -> dict[str, Ladder]:
+    """The lanes that each may move to; thousands of batches share a few ladders."""
+    ladder = cache(menus.faster)
+    return {row.batch.id: ladder(_class(row), live[row.batch.id].option.needs) for row in rows}
+
+
+def _next_lane(menus: Menus, row: BatchRow, start: float, now: float) -> LaneName:
+    """Where the packer would send what is called back now."""
+    assert row.deadline is not None, "only what has a deadline moves"
+    of = _class(row)
+    due = min(row.deadline, start + menus.ladder(of).quickest.needs)
+    return menus.chooser.choose(of, By(due), now).lane
 
 
 def _move(shift: Shift, row: BatchRow, move: Move, now: float) -> None:
@@ -126,11 +139,11 @@ def _move(shift: Shift, row: BatchRow, move: Move, now: float) -> None:
     if isinstance(batch, Packed | Uploaded):
         requeue(shift, batch, contents, f"called back before it was sent: {move.why}")
         return
-    if move.cancel and isinstance(batch, Creating | Unknown):
-        move = Move(
-            move.order, cancel=False, waits=False, why=move.why
-        )  # there is no id to cancel by
-    if move.cancel or batch.state == "sending":
+    by_hand = isinstance(batch, Sending)  # what lanewise sends itself, it can always stop
+    if move.cancel or by_hand:  # where nobody knows the batch's id, this does nothing
         shift.store.withdraw(shift.lease, batch.id, now, move.why)
-    if not move.waits and batch.state != "sending":
+        reach("rescue.withdrawn")
+    stopping = by_hand and row.cancel_asked_at is None  # seconds, mostly: looked at again
+    if not (move.waits or stopping) or isinstance(batch, Creating | Unknown):
         shift.store.rescue(shift.lease, batch.id, now, move.why)
+        reach("rescue.raced")

@@ -19,14 +19,16 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 from lanewise.domain.allowances import Load
-from lanewise.domain.batches import Packed, Sending
+from lanewise.domain.batches import Batch, Packed, Sending, Uploaded
 from lanewise.domain.ids import AttemptId, custom_id, fresh_id
-from lanewise.domain.lanes import LaneName
+from lanewise.domain.lanes import Offer
 from lanewise.lanes.background import Round
 from lanewise.lanes.calls import Calls, Halt, Journal, model_and_load
+from lanewise.lanes.marked import Caching, caching_now, marked_body, unmark
 from lanewise.lanes.shift import Shift, tokens_of
 from lanewise.policy import capacity
 from lanewise.providers.offers import offer
@@ -35,22 +37,35 @@ from lanewise.store.places import positions
 from lanewise.store.protocol import Outbox
 
 _MOST_CALLS: Final = 256  # of one batch, waiting for an answer or for their next try
+_LONGEST_STEP: Final = 120.0  # seconds: a pass of a worker must come to the other batches as well
 _LOOK: Final = 1.0  # seconds between looks at what others may have changed
 _PAUSED_LOOK: Final = 5.0
 _FULL_SECONDS: Final = 900.0  # a lane that was left for want of capacity is not chosen for so long
 
 
-def one_by_one(provider: str, lane: LaneName) -> bool:
-    """Whether lanewise sends the requests of this lane itself."""
-    found = offer(provider, lane)
-    return found is not None and found.one_by_one
-
-
-def begin(shift: Shift, batch: Packed) -> Sending:
-    """From packed to sending; nothing has left this machine."""
+def begun(shift: Shift, batch: Batch) -> Batch:
+    """The batch, begun to be sent if it is packed for a lane without batches; nothing has left yet."""
+    if not isinstance(batch, Packed):
+        return batch
+    sold = _sold(shift, batch)
+    if sold is None or not sold.one_by_one:
+        return batch
     sending = batch.send(AttemptId(fresh_id()), shift.now())
     shift.advance(batch, sending, sending.attempt)
     return sending
+
+
+def only_sends(shift: Shift, batch: Batch) -> bool:
+    """Whether its next step would do nothing but send, so that it waits while nothing may be sent."""
+    if not isinstance(batch, Sending):
+        return isinstance(batch, Packed | Uploaded)
+    sold = _sold(shift, batch)
+    return sold is None or sold.window_seconds is None  # else there may be something to ask after
+
+
+def _sold(shift: Shift, batch: Batch) -> Offer | None:
+    contents = shift.store.contents(batch.id)
+    return offer(contents.key.provider, contents.lane)
 
 
 async def send(shift: Shift, batch: Sending) -> None:
@@ -60,8 +75,10 @@ async def send(shift: Shift, batch: Sending) -> None:
     step = _Step(shift, batch, contents, outbox)
     try:
         await step.take()
-    finally:
+    except BaseException:
         await step.give_up()
+        raise
+    finally:
         outbox.close()
 
 
@@ -73,6 +90,7 @@ class _Step:
         self._room = asyncio.Semaphore(_MOST_CALLS)
         self._tasks: set[asyncio.Task[None]] = set()
         self._elsewhere: frozenset[int] = frozenset()
+        self._until = shift.now() + _LONGEST_STEP
         self._look_at = 0.0
         self._failed = False
         self._model = contents.key.model
@@ -93,11 +111,22 @@ class _Step:
         """Start a call for each request that was not asked, as the gate lets them in."""
         if not self._goes_on():
             return
+        caching = self._caching()
         for ask in self._shift.store.asks(self._contents, self._outbox.asked | self._elsewhere):
             if ask.position in self._elsewhere:
                 continue
-            if not await self._start(ask):
+            if not await self._start(ask if caching is None else self._marked(ask, caching)):
                 return
+
+    def _caching(self) -> Caching | None:
+        """How what is sent in this step is marked for the prompt cache."""
+        caching = caching_now(self._shift, self._contents)
+        if caching is None and self._contents.caching and not self._outbox.asked:
+            unmark(self._shift, self._contents)
+        return caching
+
+    def _marked(self, ask: Ask, caching: Caching) -> Ask:
+        return replace(ask, body=marked_body(self._contents, caching, ask.body, self._model))
 
     async def _start(self, ask: Ask) -> bool:
         """Wait for the request's turn and call; whether to go on to the next."""
@@ -136,6 +165,8 @@ class _Step:
             self._contents = self._shift.store.contents(self._batch.id)
             final = self._shift.store.final_elsewhere(self._contents)
             self._elsewhere = positions(self._contents, final) if final else frozenset()
+        if now >= self._until:
+            self._calls.stop(Halt("goes on in its next step", now, trouble=False))
         stopped = self._contents.cancelled or self._calls.halt is not None or self._failed
         return not stopped and self._shift.may_send()
 
@@ -148,8 +179,8 @@ class _Step:
             self._tasks -= done
 
     async def give_up(self) -> None:
-        """Cut off what is still under way, if anything is."""
-        self._shift.paces.owe(self._shift.account, self._model, self._batch.id, None)
+        """Cut off what is still under way: somebody else goes on from here."""
+        self._owe_nothing()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -157,12 +188,15 @@ class _Step:
     def _owe(self, model: str, position: int, load: Load) -> None:
         """What there is to send yet, as if all of it were like this request and the average."""
         if model != self._model:
-            self._shift.paces.owe(self._shift.account, self._model, self._batch.id, None)
+            self._owe_nothing()
             self._model = model
         left = self._contents.requests - position
         average = self._contents.size // max(self._contents.requests, 1)
         owed = Load(input=left * tokens_of(average), output=left * load.output, requests=left)
         self._shift.paces.owe(self._shift.account, model, self._batch.id, owed)
+
+    def _owe_nothing(self) -> None:
+        self._shift.paces.owe(self._shift.account, self._model, self._batch.id, None)
 
     # -- background -------------------------------------------------------------------------------
     async def _await_background(self) -> float | None:
@@ -176,7 +210,10 @@ class _Step:
     # -- the end of the step ----------------------------------------------------------------------
     def _end(self, poll_at: float | None) -> None:
         halt, now = self._calls.halt, self._shift.now()
-        again = [at for at in (poll_at, self._send_at(now)) if at is not None]
+        send_at = self._send_at(now)
+        if send_at is None:
+            self._owe_nothing()
+        again = [at for at in (poll_at, send_at) if at is not None]
         if again:
             self._go_on(min(again))
         else:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 
 from lanewise.domain.batches import GONE, Collected
 from lanewise.domain.deadlines import AT_ONCE
@@ -26,9 +27,8 @@ from lanewise.lanes.bounds import upper_bounds
 from lanewise.lanes.prices import Prices
 from lanewise.lanes.shift import Shift
 from lanewise.policy import asking
-from lanewise.store.copies import among
 from lanewise.store.nouns import Contents, Observed, Outcome, PlacedPart, Settlement, Tally, Waiting
-from lanewise.store.places import Places
+from lanewise.store.places import Places, positions
 from lanewise.store.records import RecordTable
 
 
@@ -125,36 +125,30 @@ def delivered_by(asked: LaneName, tier: str) -> LaneName:
 
 def settle(shift: Shift, batch: Collected, *, hold_seconds: float) -> None:
     """Read, price, book. Runs in a thread: a large batch takes seconds."""
+    contents = shift.store.contents(batch.id)
     with shift.settling:  # batches that race must see each other's results
-        contents = shift.store.contents(batch.id)
-        prices = Prices(shift.book, contents, region=shift.provider.region)
-        reading = Reading(contents, prices, shift.provider.unwrap, _elsewhere(shift, contents))
-        for index, name in enumerate(batch.files):
-            if name != GONE:
-                reading.read(index, shift.store.result_lines(batch.id, index))
-        reach("settle.read")
-        now = shift.now()
-        lost = _lost(shift, batch, contents, reading, prices)
-        settlement = _settlement(shift, batch, contents, reading, lost)
-        reach("settle.commit")
-        settled = batch.settled(now, clean_at=now + hold_seconds)
-        shift.store.settle(shift.lease, batch, settled, settlement, now)
+        while not _settle(shift, batch, contents, hold_seconds):
+            pass  # a request of it had its final result from elsewhere meanwhile
+    now = shift.now()
     shift.store.let_go(shift.lease, batch.id, now)
     if batch.receipt is not None:
         shift.store.learn(shift.account, contents.key.model, "quota_refusals", 0, now)
 
 
-def _elsewhere(shift: Shift, contents: Contents) -> frozenset[int]:
-    """Positions of requests that have their final result already."""
-    final = shift.store.final_elsewhere(contents)
-    if not final:
-        return frozenset()
-    found: list[int] = []
-    for part in contents.parts:
-        done = final.get(part.segment, Ordinals())
-        wanted = set(done & part.ordinals)
-        found += [part.start + n for n, ordinal in enumerate(part.ordinals) if ordinal in wanted]
-    return frozenset(found)
+def _settle(shift: Shift, batch: Collected, contents: Contents, hold_seconds: float) -> bool:
+    prices = Prices(shift.book, contents, region=shift.provider.region)
+    elsewhere = shift.store.final_elsewhere(contents)
+    reading = Reading(contents, prices, shift.provider.unwrap, positions(contents, elsewhere))
+    for index, name in enumerate(batch.files):
+        if name != GONE:
+            reading.read(index, shift.store.result_lines(batch.id, index))
+    reach("settle.read")
+    now = shift.now()
+    lost = _lost(shift, batch, contents, reading, prices)
+    settlement = replace(_settlement(shift, batch, contents, reading, lost), elsewhere=elsewhere)
+    reach("settle.commit")
+    settled = batch.settled(now, clean_at=now + hold_seconds)
+    return shift.store.settle(shift.lease, batch, settled, settlement, now)
 
 
 def _lost(
@@ -185,12 +179,16 @@ def _settlement(
             *reading.surplus.rows("waste", provider_id, at),
             *(lost.rows("unknown_upper_bound", provider_id, at) if lost else ()),
         ),
-        {run: Tally(*counts) for run, counts in sorting.tallies.items()},
+        {run: _tally(*counts) for run, counts in sorting.tallies.items()},
         tuple(_merged(sorting.waiting)),
         tuple(sorting.outcomes),
         tuple(_notes(observed, reading)),
         _late(shift, contents, reading),
     )
+
+
+def _tally(answered: int, refused: int, copies: int) -> Tally:
+    return Tally(answered, refused, copies=copies)
 
 
 class _Sorting:
@@ -205,7 +203,7 @@ class _Sorting:
         self._elsewhere = reading.elsewhere
         self._unasked = shift.store.unasked(batch.id) if batch.receipt is None else None
         self._copies = shift.store.copies
-        self.tallies: dict[RunId, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+        self.tallies: dict[RunId, list[int]] = defaultdict(lambda: [0, 0, 0])
         self.waiting: list[Waiting] = []
         self.outcomes: list[Outcome] = []
 
@@ -223,12 +221,11 @@ class _Sorting:
             else:
                 code, message = asking.reason(verdict, tries=part.tries, results_gone=self._gone)
                 self.outcomes.append(Outcome(part.segment, chosen, verdict, code, message))
-                self._add(part.run, 2, len(ordinals), among(copies, chosen))
 
-    def _add(self, run: RunId, which: int, asked: int, copies: int) -> None:
+    def _add(self, run: RunId, which: int, copies: int) -> None:
         counts = self.tallies[run]
-        counts[which] += asked + copies
-        counts[3] += copies
+        counts[which] += 1 + copies
+        counts[2] += copies
 
     def _left(
         self, part: PlacedPart, copies: Mapping[int, int]
@@ -240,10 +237,10 @@ class _Sorting:
             if verdict is Verdict.SURPLUS or position in self._elsewhere:
                 continue
             if verdict is Verdict.ANSWERED:
-                self._add(part.run, 0, 1, copies.get(ordinal, 0))
+                self._add(part.run, 0, copies.get(ordinal, 0))
             elif verdict is Verdict.REFUSED:
-                self._add(part.run, 1, 1, copies.get(ordinal, 0))
-            elif not self._contents.rescued:  # else it waits, or is asked, in another batch
+                self._add(part.run, 1, copies.get(ordinal, 0))
+            else:
                 left[(verdict, self._was_asked(verdict, position))].append(ordinal)
         return left
 

@@ -4,12 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from lanewise.domain.batches import Sending
+from lanewise.domain.deadlines import AT_ONCE
 from lanewise.domain.ids import AccountId
-from lanewise.domain.lanes import REALTIME
+from lanewise.domain.lanes import HELD, REALTIME
 from lanewise.lanes.shift import tokens_of
 from lanewise.policy.rescuing import Load
 from lanewise.store.nouns import BatchRow
 from lanewise.store.protocol import Store
+
+_MOVABLE = ("packed", "uploaded", "creating", "unknown", "submitted", "sending")
+
+
+def may_move(row: BatchRow) -> bool:
+    """What has a deadline, is not in real time already, and was not given elsewhere."""
+    return (
+        row.deadline is not None
+        and row.deadline > AT_ONCE
+        and not in_real_time(row)
+        and row.rescued_at is None
+        and row.batch.state in _MOVABLE
+        and row.decision is not None
+        and len(row.decision.lanes) > 1
+    )
+
+
+def in_real_time(row: BatchRow) -> bool:
+    """Whether it is in the fastest lane, or on its way through it."""
+    return row.lane == REALTIME or (row.lane == HELD and isinstance(row.batch, Sending))
 
 
 def load_of(row: BatchRow, now: float) -> Load:

@@ -79,8 +79,8 @@ from lanewise.domain.batches import Creating, Packed, Unknown, Uploaded, Uploadi
 from lanewise.domain.ids import AttemptId, fresh_id
 from lanewise.failpoints import reach
 from lanewise.lanes.marked import payload_of
-from lanewise.lanes.queueing import learn_queue
-from lanewise.lanes.reject import cancel_unsent, refuse_whole, shrink
+from lanewise.lanes.queueing import learn_creations, learn_queue, learn_storage
+from lanewise.lanes.reject import refuse_whole, requeue, shrink
 from lanewise.lanes.shift import Shift
 from lanewise.policy.reconcile import Absent, Adopt, LookAgain, judge
 from lanewise.providers.protocol import (
@@ -95,14 +95,15 @@ from lanewise.providers.protocol import (
 )
 from lanewise.store.nouns import Contents, Stray
 
+STORAGE_FULL = "storage quota"  # [assumed wording, as in `providers.transport`]
 _TRIES_PER_FILE = 5  # how often "no such file" is believed to be the provider's lag
 
 
 async def submit(shift: Shift, batch: Packed | Uploaded) -> None:
     """Take a batch one step nearer to the provider."""
     contents = shift.store.contents(batch.id)
-    if contents.cancelled:
-        cancel_unsent(shift, batch, contents)
+    if contents.cancelled or contents.rescued:
+        requeue(shift, batch, contents, "called back before it was sent")
     elif isinstance(batch, Packed) and shift.provider.uploads:
         await _upload(shift, batch, contents)
     else:
@@ -148,6 +149,8 @@ def _upload_refused(shift: Shift, batch: Uploading, contents: Contents, error: R
     if error.kind is RefusalKind.INVALID:
         refuse_whole(shift, batch, contents, error.code or "invalid_file", str(error))
         return
+    if STORAGE_FULL in str(error).lower():
+        learn_storage(shift, contents.size)
     shift.advance(batch, batch.again(shift.later(batch.troubles, error)), str(error))
     shift.hold_if_hopeless(error)
 
@@ -198,13 +201,22 @@ def _create_refused(shift: Shift, batch: Creating, contents: Contents, error: Re
     if error.kind is RefusalKind.INVALID:
         refuse_whole(shift, batch, contents, error.code or "invalid_batch", str(error))
         return
-    if error.status == 429 and "queue" in str(error).lower():
-        learn_queue(shift, contents.requests)
+    if error.status == 429:
+        _learn(shift, batch, contents, error)
     before = batch.refused(shift.later(batch.troubles, error))
     shift.advance(batch, before, str(error))
     if isinstance(before, Uploaded) and _file_is_gone(error, before):
         shift.advance(before, before.again(shift.now()), "uploads the file again")
     shift.hold_if_hopeless(error)
+
+
+def _learn(shift: Shift, batch: Creating, contents: Contents, error: Refused) -> None:
+    """Which quota is full, where the refusal says so [assumed wording]; else it is only too many calls."""
+    said = str(error).lower()
+    if "queue" in said:
+        learn_queue(shift, batch, contents, limit=0)
+    elif "creation" in said:
+        learn_creations(shift)
 
 
 def _file_is_gone(error: Refused, batch: Uploaded) -> bool:

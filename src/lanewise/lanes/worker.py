@@ -29,7 +29,7 @@ from lanewise.domain.batches import (
     Uploading,
 )
 from lanewise.domain.ids import AccountId, BatchId, WorkerId
-from lanewise.errors import LeaseLost, ProviderUnusable
+from lanewise.errors import LeaseLost, Overtaken, ProviderUnusable
 from lanewise.lanes.clean import clean
 from lanewise.lanes.collect import collect
 from lanewise.lanes.menus import Menus
@@ -38,14 +38,13 @@ from lanewise.lanes.pack import pack
 from lanewise.lanes.poll import poll
 from lanewise.lanes.queueing import with_room
 from lanewise.lanes.rescue import rescue
-from lanewise.lanes.sending import begin, one_by_one, send
+from lanewise.lanes.sending import begun, only_sends, send
 from lanewise.lanes.settle import settle
 from lanewise.lanes.shift import AccountHeld, Rules, Shift, logger
 from lanewise.lanes.submit import abandon_upload, doubt, look, must_wait_for_doubt, submit
 from lanewise.lanes.sweep import attend, sweep
 from lanewise.pricing import PriceBook
 from lanewise.providers.calling import CallProvider
-from lanewise.providers.offers import offer
 from lanewise.providers.protocol import BatchProvider, ProviderError
 from lanewise.store.nouns import AccountRow, Lease, Stray
 from lanewise.store.protocol import Store
@@ -160,10 +159,12 @@ class Worker:
         self._hold_accounts()
         for desk in list(self._desks.values()):
             try:
-                self._pack(desk)
                 self._review(desk)
+                self._pack(desk)
                 self._start_due(desk)
                 self._start_chores(desk)
+            except Overtaken as overtaken:
+                logger.info("%s; looked at again", overtaken)
             except LeaseLost:
                 self._drop(desk.shift.account)
 
@@ -233,7 +234,10 @@ class Worker:
             desk.review_at = 0.0
 
     def _review(self, desk: Desk) -> None:
-        """See whether what is outstanding still arrives in time; a pause holds no rescue back."""
+        """See whether what is outstanding still arrives in time; a pause holds no rescue back.
+
+        Before packing, so that what is called back leaves in the same turn: cron's pass may have no other.
+        """
         if self._clock.now() >= desk.review_at:
             desk.review_at = rescue(desk.shift)
 
@@ -248,30 +252,14 @@ class Worker:
         wanting = [
             batch
             for batch in self._store.due(desk.shift.account, self._clock.now())
-            if batch.id not in desk.running and not (stopped and self._only_sends(batch))
+            if batch.id not in desk.running and not (stopped and only_sends(desk.shift, batch))
         ]
         for due in with_room(desk.shift, wanting):
-            batch = self._begun(desk, due)
+            batch = begun(desk.shift, due)
             if self._must_queue(desk, batch):
                 continue
             step = self._guarded(desk, batch, self._step(desk, batch))
             desk.running[batch.id] = asyncio.create_task(step, name=batch.state)
-
-    def _only_sends(self, batch: Batch) -> bool:
-        """Whether its next step would do nothing but send."""
-        if not isinstance(batch, Sending):
-            return isinstance(batch, Packed | Uploaded)
-        contents = self._store.contents(batch.id)
-        sold = offer(contents.key.provider, contents.lane)
-        return sold is None or sold.window_seconds is None  # else there is something to ask after
-
-    def _begun(self, desk: Desk, batch: Batch) -> Batch:
-        """What is packed for a lane without batches needs no provider to begin."""
-        if not isinstance(batch, Packed):
-            return batch
-        contents = self._store.contents(batch.id)
-        ours = one_by_one(contents.key.provider, contents.lane)
-        return begin(desk.shift, batch) if ours else batch
 
     def _must_queue(self, desk: Desk, batch: Batch) -> bool:
         """Providers without tags get their creates one at a time, and none while one is in doubt."""
@@ -341,7 +329,9 @@ class Worker:
             desk.chores = None if desk.chores in done else desk.chores
             for task in done:
                 error = None if task.cancelled() else task.exception()
-                if isinstance(error, LeaseLost):
+                if isinstance(error, Overtaken):
+                    logger.info("%s; looked at again", error)
+                elif isinstance(error, LeaseLost):
                     self._drop(account)
                 elif error is not None:
                     raise error

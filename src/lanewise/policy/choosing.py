@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 from lanewise.domain.deadlines import AtOnce, By, Deadline, Whenever
 from lanewise.domain.lanes import LaneName, Offer
@@ -79,8 +79,7 @@ class Option:
         return (1.0 - self.refuses) * self.outlook.done_within(seconds) if seconds > 0 else 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Hope:
+class Hope(NamedTuple):
     """What to expect of a way from here on."""
 
     nano: float  # what it costs
@@ -161,10 +160,15 @@ class Way:
         return slack - self.leave
 
     def able(self, slack: float) -> bool:
-        """Whether there is time for it, a call that was taken and then failed included."""
-        calls = sum(option.needs for option in self.asked)
+        """Whether there is time for it, a call that was taken and then failed included.
+
+        A call that was taken cannot be taken back, so none is made that could not be waited for.
+        """
         last = (self.waits, *self.tail.options)[-1]
-        return self.patience(slack) > 0 and (not calls or slack > calls + last.needs)
+        calls = sum(option.needs for option in self.asked)
+        if self.waits.offer.may_refuse and last is not self.waits:
+            calls += self.waits.needs
+        return self.patience(slack) > 0 and (not calls or slack >= calls + last.needs)
 
     def worth(self, slack: float) -> bool:
         """Whether the lane that waits has a chance worth the trouble of calling it back."""
@@ -349,13 +353,13 @@ class Chooser(Generic[K]):
 
 
 def steps(slack: float) -> int:
-    """Slack rounded down: to seconds below ten minutes, ten seconds below two hours, then minutes.
+    """Slack rounded down: to seconds below ten minutes, then to a hundredth or so.
 
-    >>> [steps(slack) for slack in (59.9, 3_599.0, 28_799.0, -5.0)]
-    [59, 3590, 28740, 0]
+    >>> [steps(slack) for slack in (59.9, 3_599.0, 28_799.0, 86_399.0, -5.0)]
+    [59, 3590, 28740, 86100, 0]
     """
     if slack <= 0:
         return 0
     whole = int(min(slack, _HORIZON))
-    step = 1 if whole < 600 else 10 if whole < 7_200 else 60
+    step = 1 if whole < 600 else 10 if whole < 7_200 else 60 if whole < 28_800 else 300
     return whole - whole % step

@@ -28,6 +28,7 @@ _DAY: Final = 86_400.0
 _LONGEST_LINGER: Final = 900.0
 _LINGER: Final = 60.0  # one part in so many of the slack
 _RESCUE_SHARE: Final = 100.0  # rescuing one batch takes at most one part in so many of its slack
+_QUEUE_SHARE: Final = 4.0  # a batch is at most one part in so many of the provider's queue
 _LEAST_BATCH: Final = 20  # requests; smaller ones are made only when time is up
 
 
@@ -110,19 +111,29 @@ def linger(slack: float | None, creations: float = 0.0) -> float:
     return wait if slack is None else min(wait, max(slack, 0.0) / 10)
 
 
-def batch_size(slack: float | None, drain: Drain, tokens: float, limits: Limits) -> int:
+def batch_size(
+    slack: float | None, drain: Drain, tokens: float, limits: Limits, room: int | None = None
+) -> int:
     """How many requests of so many tokens a batch should hold.
+
+    `room`: the tokens that the provider's queue takes at once, None where no limit is known; a batch is
+    at most a quarter of it, so that several can be there.
 
     >>> limits = Limits(batch_requests=50_000, batch_bytes=10**8, line_bytes=10**6)
     >>> drain = Drain(requests_per_second=50, tokens_per_second=20_000, call_seconds=30)
     >>> [batch_size(slack, drain, 1_000, limits) for slack in (3_600, 86_400, None)]
     [720, 17280, 50000]
+    >>> batch_size(86_400, drain, 1_000, limits, room=2_000_000)
+    500
     """
+    most = limits.batch_requests
+    if room is not None:
+        most = min(most, max(int(room / _QUEUE_SHARE / max(tokens, 1.0)), 1))
     if slack is None:
-        return limits.batch_requests
+        return most
     a_second = min(drain.requests_per_second, drain.tokens_per_second / max(tokens, 1.0))
     wanted = max(int(a_second * slack / _RESCUE_SHARE), _LEAST_BATCH, limits.min_batch_requests)
-    return min(wanted, limits.batch_requests)
+    return min(wanted, most)
 
 
 class Ripe(Enum):

@@ -27,6 +27,9 @@ _FINALIZING: Final = (
     3_600.0  # writing results takes seconds to minutes; an incident took five hours
 )
 _TRY_AGAIN: Final = 60.0
+LONGEST_WAIT: Final = (
+    10.0  # a lane that may refuse is left alone while the rate limit makes calls wait longer
+)
 _NEVER_QUIET: Final = 1_800.0  # silence for less than this says nothing
 
 

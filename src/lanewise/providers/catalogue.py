@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
+from lanewise.domain.lanes import Offer, Terms
 from lanewise.domain.packing import Limits
 from lanewise.providers import anthropic, openai
 from lanewise.providers.dialects import ANTHROPIC_ENDPOINT, OPENAI_ENDPOINTS
+from lanewise.providers.offers import offers
 
 
 class Entry(NamedTuple):
@@ -70,15 +72,38 @@ def rows(entry: Entry) -> list[tuple[str, str]]:
     ]
 
 
+def lanes(provider: str) -> list[tuple[str, str]]:
+    """Each lane of a provider, and what rescue and data terms go by."""
+    return [(offer.lane, _facts(offer)) for offer in offers(provider)]
+
+
+def _facts(offer: Offer) -> str:
+    window = offer.window_seconds
+    facts = ["answers on the connection" if window is None else f"{window / 3_600:g} h"]
+    facts += ["may refuse, uncharged"] * offer.may_refuse
+    if offer.cancellable:
+        took = f"cancelling takes up to {offer.cancel_seconds / 60:.2g} min"
+        facts.append(
+            took if offer.partial_on_cancel or offer.one_by_one else f"{took}, keeps nothing"
+        )
+    facts += [f"not under {terms} terms" for terms in Terms if terms not in offer.terms]
+    return "; ".join(facts)
+
+
 def as_text() -> str:
     """For people."""
     parts = []
     for entry in ENTRIES:
         lines = [f"  {label:<28}{value}" for label, value in rows(entry)]
         parts.append("\n".join([f"{entry.provider}, batch lane", *lines]))
+        sold = [f"  {lane:<28}{facts}" for lane, facts in lanes(entry.provider)]
+        parts.append("\n".join([f"{entry.provider}, every lane", *sold]))
     return "\n\n".join(parts)
 
 
 def as_json() -> list[dict[str, Any]]:
     """For programs."""
-    return [{"provider": entry.provider, **dict(rows(entry))} for entry in ENTRIES]
+    return [
+        {"provider": entry.provider, **dict(rows(entry)), "lanes": dict(lanes(entry.provider))}
+        for entry in ENTRIES
+    ]

@@ -69,6 +69,7 @@ PRIOR: Final[dict[LaneName, Points]] = {
             (24 * _HOUR, 0.99),
         )
     ),
+    FLEX: Points(((0.0, 0.0), (120.0, 0.5), (300.0, 0.9), (900.0, 1.0))),
     BACKGROUND_2H: Points(((0.0, 0.0), (2 * _HOUR, 0.97))),
     BACKGROUND_8H: Points(((0.0, 0.0), (8 * _HOUR, 0.97))),
 }

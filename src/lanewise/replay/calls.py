@@ -14,6 +14,7 @@ from lanewise.replay.books import Books
 from lanewise.replay.nouns import Arrivals, Menu
 
 _PIECE: Final = 5.0  # seconds of sending after which something more urgent may go first
+MARGIN: Final = 30.0  # kept free before every deadline
 _FLEX_SECONDS: Final = 300.0
 FLEX_CALL: Final = 600.0  # one flex call, at a high quantile
 FLEX_NEEDS: Final = 1_500.0  # a quarter of an hour of asking, and the call
@@ -48,13 +49,25 @@ class Calls:
             menu.requests_per_second,
             menu.tokens_per_second,
             menu.call_seconds,
+            MARGIN,
             committed=committed,
         )
+
+    @property
+    def lead(self) -> float:
+        """Seconds before its deadline at which a request must be sent."""
+        return MARGIN + self._menu.call_seconds
 
     @property
     def idle(self) -> bool:
         """Whether nothing waits."""
         return not self._busy
+
+    def wait(self) -> float:
+        """Seconds of sending that are queued."""
+        requests = sum(group.requests for group in self._groups.values())
+        tokens = sum(group.tokens for group in self._groups.values())
+        return self._seconds(requests, tokens)
 
     def send(self, lane: LaneName, which: Sequence[int], deadline: float) -> None:
         """Send these one by one."""

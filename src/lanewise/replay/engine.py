@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf
@@ -14,24 +13,22 @@ from lanewise.domain.packing import Limits
 from lanewise.policy.choosing import Chooser, Ladder, Option
 from lanewise.policy.packing import (
     OpenBatch,
-    Queued,
     Ripe,
     batch_size,
     deadline_class,
     linger,
-    order,
 )
-from lanewise.policy.rescuing import Load, fits, next_try
+from lanewise.policy.rescuing import LONGEST_WAIT, Load, earliest_promise, fits, next_try
 from lanewise.replay.agenda import Agenda
 from lanewise.replay.beliefs import Belief
 from lanewise.replay.books import Books
 from lanewise.replay.calls import FLEX_CALL, FLEX_NEEDS, Calls
 from lanewise.replay.flights import Flight, Flights
 from lanewise.replay.nouns import Arrivals, Menu, Outcome, Sold
+from lanewise.replay.room import Room
 from lanewise.replay.worlds import World
 
 _HOUR: Final = 3_600.0
-_ROOM_LOOK: Final = 30.0  # seconds between looks for room in the provider's queue
 _GOLDEN: Final = 0.6180339887498949  # its multiples spread evenly over 0 to 1
 NOWHERE: Final = LaneName("")
 
@@ -81,10 +78,11 @@ class Replay:
         self._agenda = Agenda()
         self._books = Books(arrivals, menu)
         self._calls = Calls(arrivals, menu, self._agenda, self._books)
+        self._room = Room(arrivals, menu, self._agenda, self._books.outcome)
         self._chooser: Chooser[LaneName] = Chooser(self._options)
         self._flights = Flights(
             self._agenda, self._books, self._calls, belief, self._faster,
-            self._send_rescue, self._waiting_loads, self._left,
+            self._send_rescue, self._waiting_loads, self._left, self._chooser.forget,
         )  # fmt: skip
         self._mean = _mean(arrivals)
         self._limits = Limits(
@@ -96,9 +94,6 @@ class Replay:
         )
         self._packs: dict[tuple[LaneName, int | None], _Pack] = {}
         self._trying: dict[str, Load] = {}  # asked of flex, refused so far
-        self._held: list[Flight] = []
-        self._created: deque[float] = deque()
-        self._queued_tokens = 0
         self._numbers: dict[str, int] = {}
         self._asked = 0
 
@@ -118,8 +113,9 @@ class Replay:
 
     def _arrive(self, one: int, now: float, at: float) -> None:
         choice = self._chooser.choose(NOWHERE, _deadline(at - self._flights.crowd), now)
-        if choice.lane in (REALTIME, FLEX) and not self._calls.idle:
-            self._check_room((one,), at)
+        tight = at - now < 2 * self._calls.lead
+        if tight or (choice.lane in (REALTIME, FLEX) and not self._calls.idle):
+            at = self._promise((one,), at)
         self._send(choice.order, (one,), at)
 
     def _options(self, lane: LaneName) -> list[Option]:
@@ -136,7 +132,7 @@ class Replay:
 
     def _option(self, sold: Sold) -> Option:
         lane = sold.offer.lane
-        needs = {REALTIME: self._calls.drain().lead, FLEX: FLEX_NEEDS}.get(lane)
+        needs = {REALTIME: self._calls.lead, FLEX: FLEX_NEEDS}.get(lane)
         return Option(
             sold.offer,
             sold.nano(self._mean),
@@ -166,18 +162,17 @@ class Replay:
         elif lanes[0] == REALTIME:
             self._call(which, at)
         else:
-            self._launch(_Pack(lanes[0], lanes, now, at, len(which), list(which)))
+            self._launch(lanes[0], which, at)
 
     def _call(self, which: Sequence[int], deadline: float) -> None:
         self._calls.send(REALTIME, which, deadline)
 
     def _send_flex(self, lanes: tuple[LaneName, ...], which: Sequence[int], at: float) -> None:
         """Asked once where a lane that waits comes next, and again and again where real time does."""
-        if lanes[1:] == (REALTIME,):
-            self._try_flex(self._trial(lanes[1:], at), which, self._agenda.now)
-            return
         refused = self._ask_flex(which, at)
-        if refused:
+        if refused and lanes[1:] == (REALTIME,):
+            self._gather(lanes, refused, at)
+        elif refused:
             self._send(lanes[1:], refused, at)
 
     def _trial(self, after: tuple[LaneName, ...], deadline: float) -> _Trial:
@@ -185,7 +180,9 @@ class Replay:
         return _Trial(self._name("flex"), after, deadline, until)
 
     def _ask_flex(self, which: Sequence[int], deadline: float) -> Sequence[int]:
-        """What flex refuses."""
+        """What flex refuses; a rate limit that is used up is as good as a refusal."""
+        if self._calls.wait() > LONGEST_WAIT:
+            return which
         self._asked += 1
         dice = (self._asked * _GOLDEN) % 1.0
         taken = self._world.accepts(self._agenda.now, len(which), dice)
@@ -207,14 +204,15 @@ class Replay:
             del self._trying[trial.name]
             self._send_rescue(trial.after, refused, trial.deadline)
 
-    def _check_room(self, which: Sequence[int], deadline: float) -> None:
-        """Whether a deadline can be promised: real time alone must have room for all there is."""
-        load = self._load("new", which, deadline)
+    def _promise(self, which: Sequence[int], deadline: float) -> float:
+        """The deadline, if real time alone has room for everything; else the earliest that can be kept."""
         flying = [flight.load for flight in self._flights.live.values()]
-        loads = [one for one in (*flying, *self._waiting_loads(), load) if one.deadline < inf]
-        drain = self._calls.drain()
-        if deadline < inf and not fits(loads, drain, self._agenda.now - drain.margin):
-            self._books.unpromised(which)
+        others = [one for one in (*flying, *self._waiting_loads()) if one.deadline < inf]
+        load, drain, now = self._load("new", which, deadline), self._calls.drain(), self._agenda.now
+        if deadline == inf or fits((*others, load), drain, now - drain.margin / 3):
+            return deadline
+        self._books.unpromised(which)
+        return max(earliest_promise(load, others, drain, now), deadline)
 
     # -- gathering ---------------------------------------------------------------------------------
     def _gather(self, lanes: tuple[LaneName, ...], which: Sequence[int], deadline: float) -> None:
@@ -224,10 +222,12 @@ class Replay:
         pack = self._packs.get((lanes[0], kind))
         if pack is None:
             name = f"{lanes[0]}:{kind}"
-            size = batch_size(slack, self._calls.drain(), sum(self._mean), self._limits)
+            size = batch_size(
+                slack, self._calls.drain(), sum(self._mean), self._limits, self._menu.queued_tokens
+            )
             pack = _Pack(name, lanes, now, deadline, size)
             self._packs[lanes[0], kind] = pack
-            wait = linger(slack, self._creations(now))
+            wait = linger(slack, self._room.creations(now))
             self._agenda.at(now + wait, lambda at: self._close(pack, (lanes[0], kind), at))
         pack.which.extend(which)
         pack.deadline = min(pack.deadline, deadline)
@@ -238,85 +238,37 @@ class Replay:
         if self._packs.get(key) is not pack:  # it left before, full
             return
         limits = self._limits if key[0] == BATCH else Limits(1 << 40, 1 << 62, 1 << 62)
-        ripe = pack.open_batch().ripe(pack.size, limits, now, self._creations(now))
+        ripe = pack.open_batch().ripe(pack.size, limits, now, self._room.creations(now))
         if ripe is Ripe.WAIT:
             self._agenda.at(now + 60.0, lambda at: self._close(pack, key, at))
             return
         del self._packs[key]
-        self._check_room(pack.which, pack.deadline)
+        pack.deadline = self._promise(pack.which, pack.deadline)
         if ripe is Ripe.SPILL:
             rest = tuple(lane for lane in pack.order[1:] if lane != BATCH)
             self._send(rest, pack.which, pack.deadline)
-            return
-        self._launch(pack)
-
-    def _launch(self, pack: _Pack) -> None:
-        name = self._name(pack.name)
-        sold = self._menu.sold(pack.order[0])
-        load = self._load(name, pack.which, pack.deadline)
-        flight = Flight(load, sold, self._option(sold), pack.which, self._agenda.now)
-        if sold.offer.lane == BATCH and not self._has_room(flight):
-            self._hold(flight)
         else:
-            self._depart(flight)
+            self._send_rescue(pack.order, pack.which, pack.deadline)
 
-    def _hold(self, flight: Flight) -> None:
-        if not self._held:
-            self._agenda.at(self._agenda.now + _ROOM_LOOK, self._release)
-        self._held.append(flight)
-        self._flights.launch(flight, None)
-        outcome = self._books.outcome
-        outcome.most_held = max(outcome.most_held, len(self._held))
+    def _launch(self, lane: LaneName, which: Sequence[int], at: float) -> None:
+        sold, now = self._menu.sold(lane), self._agenda.now
+        slack = deadline_class(_slack(at, now))
+        load = self._load(self._name(f"{lane}:{slack}"), which, at)
+        flight = Flight(load, sold, self._option(sold), which, now)
+        if lane != BATCH or self._room.takes(flight):
+            self._depart(flight)
+        else:
+            self._room.hold(flight, self._depart)
+            self._flights.launch(flight, None)
 
     def _depart(self, flight: Flight) -> None:
         if flight.sold.offer.lane == BATCH:
-            self._note_created(self._agenda.now)
-            self._queued_tokens += self._arrivals.tokens(flight.which)[0]
+            self._room.took(flight)
         self._flights.launch(flight, self._world.timing(flight.sold, flight.load.id))
 
-    # -- quotas ------------------------------------------------------------------------------------
-    def _has_room(self, flight: Flight) -> bool:
-        quota = self._menu.queued_tokens
-        tokens = self._arrivals.tokens(flight.which)[0]
-        room = quota is None or self._queued_tokens + tokens <= quota
-        return room and self._creations(self._agenda.now) < 1.0
-
     def _left(self, flight: Flight) -> None:
-        """A batch ended or was left, here or at the provider."""
-        if flight in self._held:
-            self._held.remove(flight)
-        elif flight.sold.offer.lane == BATCH:
-            self._queued_tokens -= self._arrivals.tokens(flight.which)[0]
-
-    def _release(self, now: float) -> None:
-        """Batches that wait for room go on, by slack and in turn."""
-        queue = [
-            Queued(one, self._workflow(one), _slack(one.load.deadline, now), one.load.tokens)
-            for one in self._held
-        ]
-        for queued in order(queue):
-            if not self._has_room(queued.what):
-                break
-            self._held.remove(queued.what)
-            self._depart(queued.what)
-        if self._held:
-            self._agenda.at(now + _ROOM_LOOK, self._release)
-
-    def _workflow(self, flight: Flight) -> str:
-        return self._arrivals.workflows[self._arrivals.workflow[flight.which[0]]]
-
-    def _creations(self, now: float) -> float:
-        """The share of the provider's creations per hour that is used up."""
-        while self._created and self._created[0] <= now - _HOUR:
-            self._created.popleft()
-        return len(self._created) / self._menu.creations_per_hour
-
-    def _note_created(self, now: float) -> None:
-        self._created.append(now)
-        self._creations(now)
-        outcome = self._books.outcome
-        outcome.batches += 1
-        outcome.most_created = max(outcome.most_created, len(self._created))
+        if flight.sold.offer.lane == BATCH:
+            self._room.left(flight)
 
     # -- what waits here ---------------------------------------------------------------------------
     def _waiting_loads(self) -> list[Load]:

@@ -83,6 +83,7 @@ class Flights:
     send: Send
     others: Callable[[], list[Load]]  # what is not at a provider and needs its place all the same
     ended: Callable[[Flight], None]
+    learned: Callable[[], None]  # what is believed of a lane has changed
     live: dict[str, Flight] = field(default_factory=dict)
     log: list[Flight] = field(default_factory=list)  # all that were handed to the provider
     crowd: float = 0.0  # seconds by which work at hand makes a rescue begin sooner
@@ -143,6 +144,8 @@ class Flights:
                 self._move(flight, verdict, now)
 
     def _move(self, flight: Flight, verdict: Move, now: float) -> None:
+        if flight.timing is not None:
+            self._learn(flight, now - flight.started_at, finished=False)
         if verdict.cancel and flight.timing is not None:
             flight.cancelling_since = now
             self.books.outcome.cancelled += 1
@@ -179,11 +182,13 @@ class Flights:
             return
         done = flight.timing.done(len(flight.which), flight.timing.ends)
         self.books.answer(flight.which[:done], flight.sold.offer.lane, now)
-        self.belief.saw(
-            flight.sold.offer.lane, now - flight.started_at, finished=done == len(flight.which)
-        )
+        self._learn(flight, now - flight.started_at, finished=done == len(flight.which))
         if self._forget(flight):
             self._rescue((), flight)
+
+    def _learn(self, flight: Flight, seconds: float, *, finished: bool) -> None:
+        if self.belief.saw(flight.sold.offer.lane, seconds, finished=finished):
+            self.learned()
 
     def _forget(self, flight: Flight) -> bool:
         """No longer live; False where it was not any more."""

@@ -119,7 +119,9 @@ def _completions(first: list[Flight], requests: int) -> array[float]:
     found = array("d", [inf]) * requests
     for flight in first:
         assert flight.timing is not None
-        count = len(flight.which)
+        count, timing = len(flight.which), flight.timing
+        whole = timing.ends if timing.share == 1.0 else inf
         for place, one in enumerate(flight.which, start=1):
-            found[one] = flight.timing.completes(place / count)
+            partial = timing.completes(place / count)
+            found[one] = whole if flight.sold.offer.lets_run else partial
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -79,10 +80,14 @@ def start_in_thread(
     config: SandboxConfig | None = None,
     host: str = "127.0.0.1",
     port: int = 0,
-    state: State | None = None,
+    now: Callable[[], float] = time.time,
 ) -> RunningSandbox:
-    """Serve from a thread. Any number of processes may do so on the same directory."""
-    opened = state or State(directory, config or SandboxConfig())
+    """Serve from a thread. Any number of processes may do so on the same directory.
+
+    `now` is the time that the sandbox goes by, seconds since the epoch: a clock moved by hand makes hours
+    pass at once, for the sandbox and for whoever shares the clock with it.
+    """
+    opened = State(directory, config or SandboxConfig(), real=now)
     sock = socket.create_server((host, port))
     return RunningSandbox(opened, _server(opened), sock)
 

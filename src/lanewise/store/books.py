@@ -56,6 +56,7 @@ class Entry:
     row: LedgerRow
     run_name: str
     tags: Mapping[str, str]
+    marked: bool = False  # lanewise marked these requests for the provider's prompt cache
 
     @property
     def charged_at(self) -> float:

@@ -94,6 +94,16 @@ class AccountRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Lesson:
+    """A limit that the provider let slip."""
+
+    subject: str  # a model, or "*"
+    name: str
+    value: int
+    at: float  # when it last said so
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """Requests of one segment that wait to be packed, all asked equally often before."""
 
@@ -241,11 +251,13 @@ class Settlement:
 
     records: RecordTable
     ledger: tuple[LedgerRow, ...]
-    tallies: Mapping[RunId, Tally]
+    tallies: Mapping[RunId, Tally]  # of what lines gave: outcomes are counted where they are kept
     waiting: tuple[Waiting, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
     notes: tuple[str, ...] = ()  # oddities a person should be able to read
     late: Mapping[RunId, int] = field(default_factory=dict)  # of the answered: after their deadline
+    # what had its final result from elsewhere when this was made
+    elsewhere: Mapping[SegmentId, Ordinals] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +322,8 @@ class BatchRow:
     progress_at: float | None = None  # when that last changed
     finalizing_since: float | None = None
     workflow: str = ""  # of its first requests
+    marked: bool = False  # for the provider's prompt cache
+    after: BatchId | None = None  # the batch that warms the cache for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,12 +355,23 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """What happened to a request that lanewise sent itself; `at` is None where no time is kept of it."""
+
+    what: Literal["sent", "accepted", "not_taken", "lost", "result"]
+    at: float | None = None
+    provider_id: str = ""  # of what was accepted in the background
+
+
+@dataclass(frozen=True, slots=True)
 class Trace:
     """One try of a request: where it went and what became of it."""
 
     batch: BatchRow
     tries: int
     record: Record | None
+    calls: tuple[Call, ...] = ()  # where lanewise sent it itself
+    ended_at: float | None = None  # of its batch, where the provider says so
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,7 +389,6 @@ class RequestTrace:
     outcome: Outcome | None
     deadline: float | None = None
     decision: Decision | None = None
+    outcome_at: float | None = None
     copies: int = 0  # other requests of the run that get its answer
-    original: str = (
-        ""  # of a copy: the caller's id of the request that is asked, whose story this is
-    )
+    original: str | None = None  # of a copy: the caller's id of what is asked, whose story this is

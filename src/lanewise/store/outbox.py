@@ -22,14 +22,19 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from lanewise.store.disk import explained, make_private, open_private, replace_durably, write_all
+from lanewise.store.nouns import Call
 
 ANSWERS: Final = "answers"  # the name of the one result file
+
+
+_PIECE: Final = 64 * 1024
 
 
 class _Named(msgspec.Struct):
@@ -76,6 +81,26 @@ class Calls:
         return self.sent - self.answered - self.lost - self.took.keys()
 
 
+def calls_of(directory: Path, position: int, custom_id: str) -> Iterator[Call]:
+    """What happened to one request of a batch, in order; nothing where a provider executed it."""
+    own = str(position)
+    for path in _files(directory, ".calls"):
+        for line in whole_lines(path):
+            match line.decode().split():
+                case ["sent", at, *positions] if own in positions:
+                    yield Call("sent", float(at))
+                case ["took", at, place, provider_id] if place == own:
+                    yield Call("accepted", float(at), provider_id)
+                case ["back", place] if place == own:
+                    yield Call("not_taken")
+                case ["lost", place] if place == own:
+                    yield Call("lost")
+    for path in _files(directory, ".answers"):
+        if any(_decode(line).custom_id == custom_id for line in whole_lines(path)):
+            yield Call("result")
+            return
+
+
 class FileOutbox:
     """Implements `lanewise.store.protocol.Outbox`."""
 
@@ -87,8 +112,10 @@ class FileOutbox:
         home: Path,
         *,
         still_held: Callable[[], None],
+        alone: Callable[[], AbstractContextManager[None]],
     ) -> None:
-        self._directory, self._home, self._still_held = directory, home, still_held
+        self._directory, self._home, self._fence = directory, home, fence
+        self._still_held, self._alone = still_held, alone
         self._keeping = threading.Lock()
         with explained("writing down calls", home):
             make_private(directory)
@@ -154,10 +181,14 @@ class FileOutbox:
             self._log.sync()
 
     def finish(self) -> tuple[str, ...]:
-        """Make the answers of every holder the result file of the batch."""
+        """Make the answers of every holder the result file of the batch; raises `LeaseLost`.
+
+        A holder that was frozen while it wrote must not put its file over that of the next: nobody can
+        take the lease between the last look at it and the new name.
+        """
         self._keep()
         with explained("storing results", self._home):
-            temporary = self._directory / "0.jsonl.new"
+            temporary = self._directory / f"{self._fence}.jsonl.new"
             fd = open_private(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             try:
                 for path in _files(self._directory, ".answers"):
@@ -166,7 +197,9 @@ class FileOutbox:
                 os.fdatasync(fd)
             finally:
                 os.close(fd)
-            replace_durably(temporary, self._directory / "0.jsonl")
+            with self._alone():
+                self._still_held()
+                replace_durably(temporary, self._directory / "0.jsonl")
         return (ANSWERS,)
 
     def close(self) -> None:
@@ -188,9 +221,7 @@ class _Appended:
         self._guard = threading.Lock()
         self._held: list[bytes] = []
         self._failure: OSError | None = None
-        size = os.fstat(self._fd).st_size
-        if size and os.pread(self._fd, 1, size - 1) != b"\n":
-            self._held.append(b"\n")  # what a crash cut off must not run into what follows
+        os.ftruncate(self._fd, _whole(self._fd))  # what was cut off must not run into what follows
 
     def add(self, data: bytes) -> None:
         """Hold it until the next `sync`."""
@@ -217,6 +248,18 @@ class _Appended:
         fd, self._fd = self._fd, None
         if fd is not None:
             os.close(fd)
+
+
+def _whole(fd: int) -> int:
+    """Bytes up to the end of the last whole line."""
+    end = os.fstat(fd).st_size
+    while end > 0:
+        start = max(end - _PIECE, 0)
+        found = os.pread(fd, end - start, start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
+    return 0
 
 
 def whole_lines(path: Path) -> Iterator[bytes]:

@@ -15,6 +15,7 @@ from typing import Protocol
 from lanewise.domain.batches import Batch, Collected, Settled
 from lanewise.domain.decisions import Decision
 from lanewise.domain.ids import AccountId, AttemptId, BatchId, RunId, SegmentId, WorkerId
+from lanewise.domain.lanes import LaneName
 from lanewise.domain.ordinals import Ordinals
 from lanewise.domain.packing import Frame, Limits, PackingKey
 from lanewise.domain.usage import Usage
@@ -30,6 +31,7 @@ from lanewise.store.nouns import (
     Contents,
     Event,
     Lease,
+    Lesson,
     NewBatch,
     NewRun,
     Observed,
@@ -270,6 +272,10 @@ class Store(Protocol):
         ...
 
     # -- work -------------------------------------------------------------------------------------
+    def accounts(self) -> list[AccountRow]:
+        """Everyone that requests were ever accepted for."""
+        ...
+
     def accounts_with_work(self) -> list[AccountRow]:
         """Those with anything waiting, live or to be cleaned."""
         ...
@@ -304,6 +310,14 @@ class Store(Protocol):
 
     def let_go(self, lease: Lease, primer: BatchId, now: float) -> None:
         """Let the batches go that waited for this one."""
+        ...
+
+    def unmark(self, lease: Lease, batch: BatchId, now: float, why: str) -> None:
+        """A batch is sent without the marks that were planned."""
+        ...
+
+    def alone(self) -> AbstractContextManager[None]:
+        """While it lasts, nobody else writes; what is written in it is one commit."""
         ...
 
     def rescue(self, lease: Lease, batch: BatchId, now: float, why: str) -> int:
@@ -403,8 +417,12 @@ class Store(Protocol):
 
     def settle(
         self, lease: Lease, before: Collected, after: Settled, settlement: Settlement, now: float
-    ) -> None:
-        """Results, ledger, queue and state in one commit."""
+    ) -> bool:
+        """Results, ledger, queue and state in one commit; outcomes and waiting where nobody else has them.
+
+        False, and nothing is changed, where by now more has its final result elsewhere than the
+        settlement says: it is to be made again.
+        """
         ...
 
     def learn(self, account: AccountId, subject: str, name: str, value: int, now: float) -> None:
@@ -413,6 +431,23 @@ class Store(Protocol):
 
     def learned(self, account: AccountId) -> dict[tuple[str, str], int]:
         """(subject, name) -> value."""
+        ...
+
+    def lessons(self, account: AccountId) -> list[Lesson]:
+        """The same, with when each was learned."""
+        ...
+
+    def queued_since(
+        self, account: AccountId, model: str, since: float, *, besides: BatchId
+    ) -> tuple[int, int]:
+        """Bytes and requests of batches of a model ("*" for all) that were at the provider since then.
+
+        Some may have ended meanwhile, so at no one moment was more there.
+        """
+        ...
+
+    def stored_bytes(self, account: AccountId) -> int:
+        """Bytes of the input files of this home that the provider still keeps."""
         ...
 
     # -- recovery ---------------------------------------------------------------------------------
@@ -490,12 +525,21 @@ class Store(Protocol):
         """Batches whose results were read and are still kept, oldest first."""
         ...
 
-    def settled_at(self, batch: BatchId) -> float | None:
-        """When a batch was settled; None where it is not."""
+    def landed_at(self, batch: BatchId) -> float | None:
+        """When a batch ended that wrote or read the prompt cache, as its usage shows; else None."""
+        ...
+
+    def warmed(
+        self, account: AccountId, lane: LaneName, since: float
+    ) -> list[tuple[BatchId, str, float]]:
+        """Marked batches that wrote or read the prompt cache, how they were marked, and when they ended."""
         ...
 
     def marked_usage(self, workflow: str, model: str, *, since: float) -> tuple[int, int, Usage]:
-        """Answers of requests that were marked for the prompt cache, those that went ahead, and tokens."""
+        """Answers of requests that were marked for the prompt cache, those that went ahead, and tokens.
+
+        Of groups that are over: those that went ahead only write.
+        """
         ...
 
     def records_of(self, batch: BatchId) -> Records:

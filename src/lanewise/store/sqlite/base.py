@@ -11,8 +11,7 @@ from lanewise.domain.batches import Batch
 from lanewise.domain.decisions import Decision
 from lanewise.domain.ids import BatchId, RunId, SegmentId
 from lanewise.domain.ordinals import Ordinals
-from lanewise.domain.results import Verdict
-from lanewise.errors import LeaseLost
+from lanewise.errors import LeaseLost, Overtaken
 from lanewise.pricing.kept import KeptPrice, rates_text
 from lanewise.store.books import LedgerRow
 from lanewise.store.copies import among, counts_from
@@ -30,6 +29,7 @@ class Operations:
     def __init__(self, database: Database) -> None:
         self._db = database
         self.home = database.home
+        self._final_kept: dict[tuple[BatchId, int], tuple[Ordinals, Ordinals]] = {}
         self._runs, self._work, self._books = queries("runs"), queries("work"), queries("books")
 
     def prepare(self) -> None:
@@ -73,7 +73,7 @@ class Operations:
                 f"batch {after.id}: {values['provider_id']} belongs to another batch already"
             ) from error
         if changed != 1:
-            raise LeaseLost(f"batch {before.id} is no longer {before.state} (step {before.step})")
+            raise Overtaken(f"batch {before.id} is no longer {before.state} (step {before.step})")
 
     def number_of(self, decision: Decision) -> int:
         """The number under which equal decisions are kept."""
@@ -123,7 +123,7 @@ class Operations:
         return counts_from(self._db.one(self._books["segment"], (segment,))["copies"])
 
     def _tally(self, segment: SegmentId, ordinals: Ordinals, *, refused: bool = False) -> Tally:
-        """What it counts that these got a final result that is no answer: each with its copies."""
+        """What it counts that these got a final result that no line gives: each with its copies."""
         copies = among(self.copies(segment), ordinals)
         count = len(ordinals) + copies
         return Tally(refused=count, copies=copies) if refused else Tally(0, 0, count, copies)
@@ -137,23 +137,12 @@ class Operations:
         if self._db.execute(self._runs["finish"], (now, run)).rowcount:
             self._event(now, "run.finished", run)
 
-    def _wait_or_end(
-        self, waiting: list[tuple[RunId, Waiting]], batch: BatchId | None, now: float
-    ) -> dict[RunId, Tally]:
-        """Queue what belongs to open runs; for cancelled runs it ends here. Returns what ended."""
-        ended: dict[RunId, Tally] = {}
-        for run, entry in waiting:
-            state = self._db.one(self._runs["run"], (run,))["state"]
-            if state != "cancelling":
-                self._put_waiting(entry)
-                continue
-            message = "the run was cancelled before it was answered"
-            outcome = Outcome(
-                entry.segment, entry.ordinals, Verdict.CANCELLED, "cancelled", message
-            )
+    def _end(self, outcomes: Sequence[Outcome], batch: BatchId | None, now: float) -> None:
+        """Final results that no line gives, kept and counted."""
+        for outcome in outcomes:
             self._put_outcome(outcome, batch, now)
-            ended[run] = ended.get(run, Tally()) + self._tally(entry.segment, entry.ordinals)
-        return ended
+            tally = self._tally(outcome.segment, outcome.ordinals, refused=outcome.verdict.final)
+            self._count(self._run_of(outcome.segment), now, tally)
 
     def _run_of(self, segment: SegmentId) -> RunId:
         return RunId(self._db.one(self._books["segment"], (segment,))["run_id"])

@@ -62,10 +62,17 @@ class BookOperations(Operations):
         row = self._db.one(self._books["marked_usage"], (workflow, model, since))
         return row["requests"], row["primers"], _usage_of(row)
 
-    def settled_at(self, batch: BatchId) -> float | None:
-        """When a batch was settled; None where it is not."""
-        found: float | None = self._db.one(self._work["settled_at"], (batch,))[0]
-        return found
+    def landed_at(self, batch: BatchId) -> float | None:
+        """When a batch ended that wrote or read the prompt cache, as its usage shows; else None."""
+        row = self._db.first(self._work["landed_at"], (batch,))
+        return None if row is None else row["landed_at"]
+
+    def warmed(
+        self, account: AccountId, lane: LaneName, since: float
+    ) -> list[tuple[BatchId, str, float]]:
+        """Marked batches that wrote or read the prompt cache, how they were marked, and when they ended."""
+        rows = self._db.all(self._work["warmed"], (account, lane, since))
+        return [(BatchId(row["id"]), row["caching"], row["landed_at"]) for row in rows]
 
     def settled(self) -> list[BatchRow]:
         """Batches whose results were read and are still kept, oldest first."""
@@ -178,7 +185,13 @@ def _entry_of(row: sqlite3.Row, kept: dict[str, KeptPrice]) -> Entry:
         note=row["note"],
     )
     return Entry(
-        row["id"], row["commit_id"], row["at"], booked, row["run_name"], json.loads(row["tags"])
+        row["id"],
+        row["commit_id"],
+        row["at"],
+        booked,
+        row["run_name"],
+        json.loads(row["tags"]),
+        bool(row["marked"]),
     )
 
 

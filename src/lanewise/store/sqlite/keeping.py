@@ -24,6 +24,11 @@ class KeepingOperations(Operations):
         with self._db.transaction():
             if self._db.one(self._runs["run"], (run,))["state"] != "finished":
                 raise BadInput("the run is not finished; cancel it first")
+            if out := self._db.one(self._books["live_of_run"], (run,))[0]:
+                raise BadInput(
+                    f"{out} of the run's batches are still out (another answer was first): what they "
+                    "cost is not known yet. `lanewise worker --once` looks after them; then try again"
+                )
             self._db.execute(self._runs["segments_deleted"], (run,))
             rows = self._db.all(self._books["unneeded_batches"], (run,))
         freed = _remove_tree(self.home / "segments" / run)
@@ -42,10 +47,10 @@ class KeepingOperations(Operations):
             keep = set() if row is None else {f"{row['fence']}.res"}
             settled = row is not None and row["state"] == "settled"
             for file in directory.iterdir():
-                stale = (
-                    file.suffix in (".part", ".new", ".res", ".answers") and file.name not in keep
-                )
-                if stale and (settled or now - file.stat().st_mtime > _OLD):
+                stale = file.suffix in (".part", ".new", ".res") and file.name not in keep
+                stale = stale and (settled or now - file.stat().st_mtime > _OLD)
+                # until a batch is settled, its answers are nowhere else
+                if stale or (settled and file.suffix == ".answers"):
                     freed += file.stat().st_size
                     file.unlink(missing_ok=True)
         return freed

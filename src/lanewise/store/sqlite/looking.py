@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 from lanewise.domain.batches import LIVE
-from lanewise.domain.ids import BatchId, RunId, SegmentId
+from lanewise.domain.ids import BatchId, RunId, SegmentId, custom_id
 from lanewise.domain.ordinals import Ordinals
 from lanewise.domain.results import Verdict
 from lanewise.store.copies import Copy, read_copies
 from lanewise.store.nouns import BatchRow, Event, Outcome, RequestTrace, Run, Trace
+from lanewise.store.outbox import calls_of
 from lanewise.store.records import Record, Records
 from lanewise.store.sqlite.answers import Spans
 from lanewise.store.sqlite.base import Operations
@@ -87,38 +88,51 @@ class LookingOperations(Operations):
     def _trace(self, run: Run, segment: SegmentId, ordinal: int, name: str) -> RequestTrace:
         entry = self._segment(run.id, segment).entry(ordinal)
         tries = [
-            Trace(
-                batch_row_of(self._one_batch(row["id"]), self.decisions()),
-                row["part_tries"],
-                self._record(row, ordinal),
-            )
+            self._try(row, place, custom_id(segment, ordinal))
             for row in self._db.all(self._books["batches_of_segment"], (segment,))
-            if Spans(Ordinals.decode(row["ordinals"]), row["start"]).place(ordinal) is not None
+            if (place := _place(row, ordinal)) is not None
         ]
+        outcome = self._outcome_at(segment, ordinal)
         waiting = any(
             Spans(Ordinals.decode(row["ordinals"]), 0).place(ordinal) is not None
             for row in self._db.all(self._books["waiting_of_segment"], (segment,))
         )
         return RequestTrace(
             run, name, entry.number, segment, ordinal, entry.length, waiting, tuple(tries),
-            self._outcome_at(segment, ordinal), entry.deadline or None,
-            self.decisions().get(entry.decision), self.copies(segment).get(ordinal, 0),
+            outcome and outcome[0], entry.deadline or None,
+            self.decisions().get(entry.decision), outcome and outcome[1],
+            self.copies(segment).get(ordinal, 0),
         )  # fmt: skip
+
+    def _try(self, row: Any, place: int, name: str) -> Trace:
+        directory = self._batch_directory(BatchId(row["id"]))
+        return Trace(
+            batch_row_of(self._one_batch(row["id"]), self.decisions()),
+            row["part_tries"],
+            self._record(row, place),
+            tuple(calls_of(directory, place, name)),
+            row["charged_at"],
+        )
 
     def _one_batch(self, batch: str) -> Any:
         return self._db.one(self._books["batch"], (batch,))
 
-    def _record(self, row: Any, ordinal: int) -> Record | None:
+    def _record(self, row: Any, place: int) -> Record | None:
         if row["state"] != "settled":
             return None
-        place = Spans(Ordinals.decode(row["ordinals"]), row["start"]).place(ordinal)
         path = self._batch_directory(BatchId(row["id"])) / f"{row['fence']}.res"
-        return None if place is None or not path.exists() else Records(path)[place]
+        return Records(path)[place] if path.exists() else None
 
-    def _outcome_at(self, segment: SegmentId, ordinal: int) -> Outcome | None:
+    def _outcome_at(self, segment: SegmentId, ordinal: int) -> tuple[Outcome, float] | None:
         for row in self._db.all(self._books["outcomes"], (segment,)):
             ordinals = Ordinals.decode(row["ordinals"])
             if Spans(ordinals, 0).place(ordinal) is not None:
                 verdict = Verdict(row["verdict"])
-                return Outcome(segment, ordinals, verdict, row["code"], row["message"])
+                found = Outcome(segment, ordinals, verdict, row["code"], row["message"])
+                return found, row["at"]
         return None
+
+
+def _place(row: Any, ordinal: int) -> int | None:
+    """Where a request stands in the batch of a row, if it is in it."""
+    return Spans(Ordinals.decode(row["ordinals"]), row["start"]).place(ordinal)

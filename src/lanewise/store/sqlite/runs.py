@@ -34,15 +34,17 @@ from lanewise.store.nouns import (
 from lanewise.store.protocol import Draft
 from lanewise.store.segments import SegmentWriter
 from lanewise.store.sqlite.books import BookOperations
+from lanewise.store.sqlite.races import RaceOperations
 from lanewise.store.sqlite.rows import batch_of, run_of
 
 WRITING: Final = ".writing"
 _BUFFER_ALL: Final = 8 * 1024 * 1024
 _ORDINAL_BITS: Final = 32  # of a place in a draft; above them, which segment
+_NO_BATCH: Final = BatchId("")
 _LOOK_EVERY: Final = 250  # requests between two places where a crash test may strike
 
 
-class RunOperations(BookOperations):
+class RunOperations(BookOperations, RaceOperations):
     """Everything about runs but their results."""
 
     def draft(self) -> Draft:
@@ -173,12 +175,11 @@ class RunOperations(BookOperations):
             return run_of(self._db.one(self._runs["run"], (run,)))
 
     def _end_waiting(self, run: RunId, now: float) -> None:
-        ended = Tally()
-        for row in self._db.all(self._runs["waiting_of_run"], (run,)):
-            ordinals = Ordinals.decode(row["ordinals"])
-            ended += self._end(SegmentId(row["segment_id"]), ordinals, None, now)
+        """What waits ends, but for what a batch that was rescued may answer yet."""
+        rows = self._db.all(self._runs["waiting_of_run"], (run,))
         self._db.execute(self._runs["clear_waiting_of_run"], (run,))
-        self._count(run, now, ended)
+        ends = [_unsent(row["segment_id"], Ordinals.decode(row["ordinals"])) for row in rows]
+        self._end(self._undecided(_NO_BATCH, False, ends, [])[0], None, now)
 
     def _end_packed(self, now: float) -> None:
         """Batches of cancelled runs that have not left this machine never will."""
@@ -187,19 +188,11 @@ class RunOperations(BookOperations):
             assert isinstance(batch, Packed), "the query selects packed batches"
             self._step(batch, batch.cancel())
             self._event(now, "batch.cancelled", batch.id, "its runs were cancelled")
-            for part in self._db.all(self._work["parts"], (batch.id,)):
-                ordinals = Ordinals.decode(part["ordinals"])
-                ended = self._end(SegmentId(part["segment_id"]), ordinals, batch.id, now)
-                self._count(RunId(part["run_id"]), now, ended)
-
-    def _end(
-        self, segment: SegmentId, ordinals: Ordinals, batch: BatchId | None, now: float
-    ) -> Tally:
-        message = "the run was cancelled before it was sent"
-        self._put_outcome(
-            Outcome(segment, ordinals, Verdict.CANCELLED, "cancelled", message), batch, now
-        )
-        return self._tally(segment, ordinals)
+            ends = [
+                _unsent(part["segment_id"], Ordinals.decode(part["ordinals"]))
+                for part in self._db.all(self._work["parts"], (batch.id,))
+            ]
+            self._end(self._undecided(batch.id, False, ends, [])[0], batch.id, now)
 
     def retry_run(self, run: RunId, now: float, *, refused: bool, caps: Sequence[Cap] = ()) -> int:
         """Ask again what ended without an answer (and what was refused); returns how many."""
@@ -208,8 +201,10 @@ class RunOperations(BookOperations):
             again = [unanswered]
             if refused:
                 # a refusal that was asked about again counts by what came of that
-                records = self._refused_records(run, besides=unanswered)
-                again += [self._take_back(run, refused=True), records]
+                outcomes = self._take_back(run, refused=True)
+                records = self._refused_records(run, besides=[unanswered, outcomes])
+                self._db.execute(self._runs["retried"], (now, run))
+                again += [outcomes, records]
             count, reopened = 0, Tally()
             for found in again:
                 for segment, ordinals in found.items():
@@ -235,7 +230,7 @@ class RunOperations(BookOperations):
         return found
 
     def _refused_records(
-        self, run: RunId, *, besides: dict[SegmentId, Ordinals]
+        self, run: RunId, *, besides: Sequence[dict[SegmentId, Ordinals]]
     ) -> dict[SegmentId, Ordinals]:
         """Requests whose newest record says refused, but for those given."""
         from lanewise.store.sqlite.answers import Ledgered
@@ -244,7 +239,7 @@ class RunOperations(BookOperations):
         for row in self._db.all(self._runs["segments_of_run"], (run,)):
             segment = SegmentId(row["id"])
             known = Ledgered(self, segment)
-            others = set(besides.get(segment, ()))
+            others = {ordinal for taken in besides for ordinal in taken.get(segment, ())}
             refused = [
                 ordinal
                 for ordinal in range(row["requests"])
@@ -255,6 +250,11 @@ class RunOperations(BookOperations):
             if refused:
                 found[segment] = Ordinals.of(refused)
         return found
+
+
+def _unsent(segment: str, ordinals: Ordinals) -> Outcome:
+    message = "the run was cancelled before it was sent"
+    return Outcome(SegmentId(segment), ordinals, Verdict.CANCELLED, "cancelled", message)
 
 
 class Sealed:

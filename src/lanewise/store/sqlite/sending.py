@@ -6,15 +6,12 @@ from collections.abc import Iterator
 
 import msgspec
 
-from lanewise.domain.ids import AccountId, BatchId, SegmentId, custom_id
+from lanewise.domain.ids import AccountId, BatchId, custom_id
 from lanewise.domain.ordinals import Ordinals
-from lanewise.domain.results import Verdict
 from lanewise.store.nouns import Ask, BatchRow, Contents, Lease, Waiting
 from lanewise.store.outbox import Calls, FileOutbox
 from lanewise.store.places import Places
 from lanewise.store.protocol import Outbox, Payload
-from lanewise.store.records import Records
-from lanewise.store.sqlite.answers import Spans
 from lanewise.store.sqlite.rows import batch_row_of
 from lanewise.store.sqlite.work import WorkOperations
 
@@ -39,6 +36,7 @@ class SendingOperations(WorkOperations):
             places.position,
             self.home,
             still_held=lambda: self._require(lease),
+            alone=self._db.transaction,
         )
 
     def asks(self, contents: Contents, skip: frozenset[int]) -> Iterator[Ask]:
@@ -82,6 +80,13 @@ class SendingOperations(WorkOperations):
             self._require(lease)
             self._db.execute(self._work["let_go"], (now, primer))
 
+    def unmark(self, lease: Lease, batch: BatchId, now: float, why: str) -> None:
+        """A batch is sent without the marks that were planned."""
+        with self._db.transaction():
+            self._require(lease)
+            self._db.execute(self._work["unmark"], (batch,))
+            self._event(now, "batch.unmarked", batch, why)
+
     def withdraw(self, lease: Lease, batch: BatchId, now: float, why: str) -> None:
         """Ask for its cancellation: the poller tells the provider, and what was done is collected."""
         with self._db.transaction():
@@ -104,50 +109,33 @@ class SendingOperations(WorkOperations):
             self._require(lease)
             if self._db.execute(self._work["rescue"], (now, batch)).rowcount == 0:
                 return 0
-            contents = self.contents(batch)
-            final = self.final_elsewhere(contents)
-            owned = [
-                (part.run, Waiting(part.segment, part.tries + 1, rest))
-                for part in contents.parts
-                if (rest := part.ordinals - final.get(part.segment, Ordinals()))
-            ]
-            for run, ended in self._wait_or_end(owned, batch, now).items():
-                self._count(run, now, ended)
-            count = sum(len(entry.ordinals) for _, entry in owned)
+            given = self._given(self.contents(batch))
+            for entry in given:
+                self._put_waiting(entry)
+            count = sum(len(entry.ordinals) for entry in given)
             self._event(
                 now, "batch.rescued", batch, f"{count:,} requests are asked elsewhere: {why}"
             )
             return count
 
-    def final_elsewhere(self, contents: Contents) -> dict[SegmentId, Ordinals]:
-        """Requests of a batch that have their final result from another batch, or an outcome."""
-        found: dict[SegmentId, Ordinals] = {}
-        if self._db.one(self._work["races"], (contents.batch,))[0] == 0:
-            return found
-        for part in contents.parts:
-            final = self._final_of(part.segment, part.ordinals, contents.batch)
-            if final:
-                found[part.segment] = found.get(part.segment, Ordinals()) | final
-        return found
+    def _given(self, contents: Contents) -> list[Waiting]:
+        """What is asked elsewhere: all that has no answer yet, unless nobody wants it any more.
 
-    def _final_of(self, segment: SegmentId, wanted: Ordinals, besides: BatchId) -> Ordinals:
-        final = Ordinals()
-        for row in self._db.all(self._books["outcomes"], (segment,)):
-            final = final | Ordinals.decode(row["ordinals"])
-        for row in self._db.all(self._books["settled_parts"], (segment,)):
-            if row["batch_id"] == besides:
+        What is asked in two batches already is not asked in a third.
+        """
+        answered = self._calls(contents.batch).answered  # none, but for what lanewise sends itself
+        offered: list[Waiting] = []
+        for part in contents.parts:
+            if self._is_cancelling(part.segment):
                 continue
-            ordinals = Ordinals.decode(row["ordinals"])
-            records = Records(self._batch_directory(row["batch_id"]) / f"{row['fence']}.res")
-            spans = Spans(ordinals, row["start"])
-            answered = [
+            missing = Ordinals.of(
                 ordinal
-                for ordinal in ordinals
-                if (place := spans.place(ordinal)) is not None
-                and Verdict(records[place].verdict).final
-            ]
-            final = final | Ordinals.of(answered)
-        return final & wanted
+                for position, ordinal in enumerate(part.ordinals, start=part.start)
+                if position not in answered
+            )
+            if rest := missing - self._live(part.segment, contents.batch):
+                offered.append(Waiting(part.segment, part.tries + 1, rest))
+        return self._undecided(contents.batch, False, [], offered)[1]
 
 
 def _lines(payload: Payload) -> Iterator[bytes]:

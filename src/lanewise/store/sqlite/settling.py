@@ -12,14 +12,14 @@ from lanewise.domain.batches import Collected, Settled
 from lanewise.domain.ids import BatchId
 from lanewise.domain.usage import Usage
 from lanewise.store.disk import explained, make_private, open_private, replace_durably, write_all
-from lanewise.store.nouns import Lease, Observed, Settlement, Tally
+from lanewise.store.nouns import Lease, Observed, Settlement
 from lanewise.store.protocol import ResultFile
-from lanewise.store.sqlite.base import Operations
+from lanewise.store.sqlite.work import WorkOperations
 
 _READ = 1024 * 1024
 
 
-class SettlingOperations(Operations):
+class SettlingOperations(WorkOperations):
     """From the provider's bytes to final results."""
 
     def result_file(self, lease: Lease, batch: BatchId, index: int) -> ResultFile | None:
@@ -53,7 +53,7 @@ class SettlingOperations(Operations):
 
     def settle(
         self, lease: Lease, before: Collected, after: Settled, settlement: Settlement, now: float
-    ) -> None:
+    ) -> bool:
         """Results, ledger, queue and state in one commit; the records' file first."""
         with explained("storing results", self.home):
             directory = self._batch_directory(before.id)
@@ -61,19 +61,21 @@ class SettlingOperations(Operations):
             settlement.records.write(directory / f"{lease.fence}.res")
         with self._db.transaction():
             self._require(lease)
+            contents = self.contents(before.id)
+            if self.final_elsewhere(contents) != settlement.elsewhere:
+                return False
             self._step(before, after, fence=lease.fence)
             self._event(now, f"batch.{after.state}", after.id, _summary(settlement))
             for note in settlement.notes:
                 self._event(now, "batch.note", after.id, note)
-            for outcome in settlement.outcomes:
-                self._put_outcome(outcome, after.id, now)
             self._book(after.id, settlement.ledger, now)
-            owned = [(self._run_of(entry.segment), entry) for entry in settlement.waiting]
-            ended = self._wait_or_end(owned, after.id, now)
-            for run in {**settlement.tallies, **ended}:
-                late = settlement.late.get(run, 0)
-                tally = settlement.tallies.get(run, Tally()) + ended.get(run, Tally())
-                self._count(run, now, tally, late=late)
+            for run, tally in settlement.tallies.items():
+                self._count(run, now, tally, late=settlement.late.get(run, 0))
+            self._conclude(
+                after.id, settlement.outcomes, settlement.waiting, now, rescued=contents.rescued
+            )
+            self._leave_queue([part.segment for part in contents.parts])
+        return True
 
 
 class PartFile:
@@ -119,6 +121,8 @@ class PartFile:
 def _summary(settlement: Settlement) -> str:
     answered = sum(tally.answered for tally in settlement.tallies.values())
     refused = sum(tally.refused for tally in settlement.tallies.values())
-    unanswered = sum(tally.unanswered for tally in settlement.tallies.values())
+    unanswered = sum(
+        len(outcome.ordinals) for outcome in settlement.outcomes if not outcome.verdict.final
+    )
     again = sum(len(entry.ordinals) for entry in settlement.waiting)
     return f"{answered:,} answered, {refused:,} refused, {unanswered:,} unanswered, {again:,} asked again"

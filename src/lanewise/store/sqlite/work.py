@@ -18,12 +18,13 @@ from lanewise.domain.batches import (
 from lanewise.domain.ids import AccountId, BatchId, RunId, SegmentId
 from lanewise.domain.lanes import LaneName
 from lanewise.domain.ordinals import Ordinals
-from lanewise.errors import LeaseLost
+from lanewise.errors import Overtaken
 from lanewise.store.nouns import (
     UNDECIDED,
     AccountRow,
     Contents,
     Lease,
+    Lesson,
     NewBatch,
     Outcome,
     Part,
@@ -34,12 +35,17 @@ from lanewise.store.nouns import (
 )
 from lanewise.store.protocol import Payload
 from lanewise.store.segments import Segment
-from lanewise.store.sqlite.base import Operations
+from lanewise.store.sqlite.races import RaceOperations
 from lanewise.store.sqlite.rows import batch_of, key_of
 
 
-class WorkOperations(Operations):
+class WorkOperations(RaceOperations):
     """From the queue into batches, and from state to state."""
+
+    def accounts(self) -> list[AccountRow]:
+        """Everyone that requests were ever accepted for."""
+        rows = self._db.all(self._work["accounts"])
+        return [AccountRow(AccountId(r["id"]), r["provider"], r["base_url"]) for r in rows]
 
     def accounts_with_work(self) -> list[AccountRow]:
         """Those with anything waiting, live or to be cleaned."""
@@ -113,7 +119,7 @@ class WorkOperations(Operations):
         held = Ordinals() if row is None else Ordinals.decode(row["ordinals"])
         rest = held - part.ordinals
         if row is None or len(rest) != len(held) - len(part.ordinals):
-            raise LeaseLost(f"requests of segment {part.segment} are no longer waiting")
+            raise Overtaken(f"requests of segment {part.segment} are no longer waiting")
         if rest:
             self._db.execute(
                 self._work["put_waiting"], (*key, row["not_before"], len(rest), rest.encode())
@@ -252,14 +258,8 @@ class WorkOperations(Operations):
             self._step(before, after)
             self._keep_attempts(lease.account, before, after)
             self._event(now, f"batch.{after.state}", after.id, detail)
-            for outcome in outcomes:
-                self._put_outcome(outcome, after.id, now)
-                refused = outcome.verdict.final
-                tally = self._tally(outcome.segment, outcome.ordinals, refused=refused)
-                self._count(self._run_of(outcome.segment), now, tally)
-            owned = [(self._run_of(entry.segment), entry) for entry in waiting]
-            for run, ended in self._wait_or_end(owned, after.id, now).items():
-                self._count(run, now, ended)
+            rescued = self._db.one(self._work["contents"], (after.id,))["rescued_at"] is not None
+            self._conclude(after.id, outcomes, waiting, now, rescued=rescued)
 
     def learn(self, account: AccountId, subject: str, name: str, value: int, now: float) -> None:
         """Remember a limit the provider let slip; the newest value counts."""
@@ -270,6 +270,23 @@ class WorkOperations(Operations):
         """(subject, name) -> value."""
         rows = self._db.all(self._work["learned"], (account,))
         return {(row["subject"], row["name"]): row["value"] for row in rows}
+
+    def lessons(self, account: AccountId) -> list[Lesson]:
+        """What was learned, with when."""
+        rows = self._db.all(self._work["learned"], (account,))
+        return [Lesson(row["subject"], row["name"], row["value"], row["at"]) for row in rows]
+
+    def queued_since(
+        self, account: AccountId, model: str, since: float, *, besides: BatchId
+    ) -> tuple[int, int]:
+        """Bytes and requests of batches of a model that were at the provider since then."""
+        row = self._db.one(self._work["queued_since"], (account, model, besides, since))
+        return row["bytes"], row["requests"]
+
+    def stored_bytes(self, account: AccountId) -> int:
+        """Bytes of the input files of this home that the provider still keeps."""
+        size: int = self._db.one(self._work["stored_bytes"], (account,))[0]
+        return size
 
     def pause(self, scope: str, now: float) -> None:
         """Stop packing and sending for `scope` ("all", or an account)."""

@@ -64,8 +64,10 @@ JOIN packing_keys k ON k.id = b.key_id WHERE b.id = ?
 SELECT * FROM ledger WHERE (?1 IS NULL OR run_id = ?1) AND (?2 IS NULL OR workflow = ?2) ORDER BY id
 
 -- name: entries
-SELECT l.*, coalesce(r.name, l.run_id) AS run_name, coalesce(r.tags, '{}') AS tags
-FROM ledger l LEFT JOIN runs r ON r.id = l.run_id
+SELECT l.*, coalesce(r.name, l.run_id) AS run_name, coalesce(r.tags, '{}') AS tags,
+    json_extract(nullif(b.caching, ''), '$.ttl') IS NOT NULL AS marked
+FROM ledger l LEFT JOIN runs r ON r.id = l.run_id LEFT JOIN ledger o ON o.id = l.corrects
+LEFT JOIN batches b ON b.id = coalesce(o.commit_id, l.commit_id)
 WHERE (?1 IS NULL OR l.at >= ?1) AND (?2 IS NULL OR l.at < ?2) ORDER BY l.id
 
 -- name: settled_parts_of_workflow
@@ -78,14 +80,16 @@ WHERE r.workflow = ? AND b.state = 'settled' AND s.state <> 'deleted' ORDER BY b
 
 -- name: marked_usage
 SELECT coalesce(sum(l.n), 0) AS requests,
-    coalesce(sum(CASE WHEN EXISTS (SELECT 1 FROM batches f WHERE f.after_batch = b.id) THEN l.n ELSE 0 END), 0)
-        AS primers,
+    coalesce(sum(CASE WHEN json_extract(b.caching, '$.ahead') THEN l.n ELSE 0 END), 0) AS primers,
     coalesce(sum(l.input), 0) AS input, coalesce(sum(l.cache_read), 0) AS cache_read,
     coalesce(sum(l.cache_write_5m), 0) AS cache_write_5m, coalesce(sum(l.cache_write_1h), 0) AS cache_write_1h,
     coalesce(sum(l.cache_write_other), 0) AS cache_write_other, coalesce(sum(l.output), 0) AS output,
     coalesce(sum(l.reasoning), 0) AS reasoning
 FROM ledger l JOIN batches b ON b.id = l.commit_id
-WHERE l.workflow = ? AND l.model = ? AND l.at >= ? AND l.kind = 'answer' AND b.caching <> ''
+WHERE l.workflow = ? AND json_extract(nullif(b.caching, ''), '$.model') = ? AND l.at >= ? AND l.kind = 'answer'
+    AND NOT EXISTS ( -- of a group that is not over, those that went ahead have only written
+        SELECT 1 FROM batches f WHERE f.after_batch = coalesce(b.after_batch, b.id)
+        AND f.state NOT IN ('settled', 'rejected', 'cancelled'))
 
 -- name: spent
 SELECT coalesce(sum(cost_nano), 0) FROM ledger WHERE at >= ?1 AND (?2 IS NULL OR workflow = ?2)
@@ -111,6 +115,11 @@ SELECT id FROM runs
 
 -- name: batch_files
 SELECT id, state, fence FROM batches
+
+-- name: live_of_run
+SELECT count(DISTINCT b.id) FROM batches b JOIN batch_parts p ON p.batch_id = b.id
+JOIN segments s ON s.id = p.segment_id
+WHERE s.run_id = ? AND b.state NOT IN ('settled', 'rejected', 'cancelled')
 
 -- name: unneeded_batches
 SELECT DISTINCT p.batch_id FROM batch_parts p JOIN segments s ON s.id = p.segment_id WHERE s.run_id = ?1

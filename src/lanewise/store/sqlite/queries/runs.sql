@@ -64,6 +64,11 @@ UPDATE runs SET state = 'open', finished_at = NULL, refused = refused - ?, unans
     copied = copied - ?
 WHERE id = ?
 
+-- name: retried
+UPDATE runs SET retried_at = max(?1, coalesce((
+    SELECT max(b.settled_at) FROM batches b JOIN batch_parts p ON p.batch_id = b.id
+    JOIN segments s ON s.id = p.segment_id WHERE s.run_id = ?2), 0)) WHERE id = ?2
+
 -- name: waiting_of_run
 SELECT w.* FROM waiting w JOIN segments s ON s.id = w.segment_id WHERE s.run_id = ?
 

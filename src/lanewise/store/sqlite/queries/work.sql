@@ -1,5 +1,8 @@
 -- The work that is open: who acts, what waits, which batches want a step.
 
+-- name: accounts
+SELECT * FROM accounts ORDER BY id
+
 -- name: accounts_with_work
 SELECT a.* FROM accounts a WHERE
     EXISTS (SELECT 1 FROM batches b WHERE b.account = a.id AND b.due_at IS NOT NULL)
@@ -122,13 +125,32 @@ WHERE id = ?2 AND cancel_asked_at IS NULL AND state IN ('submitted', 'sending')
 UPDATE batches SET rescued_at = ? WHERE id = ? AND rescued_at IS NULL
 AND state IN ('sending', 'creating', 'unknown', 'submitted', 'ended')
 
--- name: races
-SELECT count(*) FROM batch_parts p JOIN batches b ON b.id = p.batch_id
-WHERE b.rescued_at IS NOT NULL
-AND p.segment_id IN (SELECT q.segment_id FROM batch_parts q WHERE q.batch_id = ?)
+-- name: raced
+SELECT 1 FROM batch_parts p JOIN batches b ON b.id = p.batch_id
+WHERE p.segment_id = ? AND b.rescued_at IS NOT NULL LIMIT 1
 
--- name: settled_at
-SELECT settled_at FROM batches WHERE id = ?
+-- name: live_parts
+SELECT p.ordinals FROM batch_parts p JOIN batches b ON b.id = p.batch_id
+WHERE p.segment_id = ? AND p.batch_id <> ? AND b.state NOT IN ('settled', 'rejected', 'cancelled')
+
+-- name: retried_at
+SELECT r.retried_at FROM runs r JOIN segments s ON s.run_id = r.id WHERE s.id = ?
+
+-- name: landed_at
+SELECT min(coalesce(b.charged_at, b.settled_at), b.settled_at) AS landed_at -- the provider's clock may be ahead
+FROM batches b WHERE b.id = ? AND b.state = 'settled' AND EXISTS (
+    SELECT 1 FROM ledger l WHERE l.commit_id = b.id
+    AND l.cache_read + l.cache_write_5m + l.cache_write_1h + l.cache_write_other > 0)
+
+-- name: warmed
+SELECT b.id, b.caching, min(coalesce(b.charged_at, b.settled_at), b.settled_at) AS landed_at
+FROM batches b WHERE b.account = ? AND b.lane = ? AND b.state = 'settled' AND b.settled_at >= ? AND b.caching <> ''
+AND EXISTS (
+    SELECT 1 FROM ledger l WHERE l.commit_id = b.id
+    AND l.cache_read + l.cache_write_5m + l.cache_write_1h + l.cache_write_other > 0)
+
+-- name: unmark
+UPDATE batches SET caching = '' WHERE id = ?
 
 -- name: progress
 SELECT done, progress_at, finalizing_since FROM batches WHERE id = ?
@@ -186,7 +208,17 @@ INSERT INTO learned (account, subject, name, value, at) VALUES (?1, ?2, ?3, ?4, 
 ON CONFLICT (account, subject, name) DO UPDATE SET value = ?4, at = ?5
 
 -- name: learned
-SELECT subject, name, value FROM learned WHERE account = ?
+SELECT subject, name, value, at FROM learned WHERE account = ? ORDER BY subject, name
+
+-- name: queued_since
+SELECT coalesce(sum(b.bytes), 0) AS bytes, coalesce(sum(b.requests), 0) AS requests
+FROM batches b JOIN packing_keys k ON k.id = b.key_id
+WHERE b.account = ?1 AND ?2 IN (k.model, '*') AND b.lane = 'batch' AND b.id <> ?3
+AND (b.state IN ('creating', 'unknown', 'submitted', 'ended', 'collected') OR b.settled_at >= ?4)
+
+-- name: stored_bytes
+SELECT coalesce(sum(bytes), 0) FROM batches
+WHERE account = ? AND due_at IS NOT NULL AND file_id IS NOT NULL
 
 -- name: observe
 UPDATE batches SET observed = ?, charged_at = ? WHERE id = ?

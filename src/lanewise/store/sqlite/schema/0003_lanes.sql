@@ -22,6 +22,8 @@ ALTER TABLE runs ADD COLUMN late INTEGER NOT NULL DEFAULT 0;
 -- those have their final result. They are in no segment.
 ALTER TABLE runs ADD COLUMN copies INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE runs ADD COLUMN copied INTEGER NOT NULL DEFAULT 0 CHECK (copied BETWEEN 0 AND copies);
+-- When refusals were last asked about again: those of before count no more.
+ALTER TABLE runs ADD COLUMN retried_at REAL;
 
 ALTER TABLE segments ADD COLUMN deadline REAL;
 ALTER TABLE segments ADD COLUMN decision INTEGER REFERENCES decisions (id);

@@ -1,0 +1,100 @@
+"""`lanewise status --watch`: the same lines again and again, in place on a terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from typing import Final, Self
+
+import click
+
+from lanewise.app import Engine
+from lanewise.app.outlooks import Standing, Standings
+from lanewise.cli.show import when
+from lanewise.cli.standing import counts, lines, slack_and_finish
+from lanewise.cli.workers import START
+from lanewise.store.nouns import Run
+
+_EVERY: Final = 1.0  # seconds
+_PLAIN_EVERY: Final = 60.0  # seconds between plain lines without news
+
+
+def watch(engine: Engine, name: str | None) -> None:
+    """Until the run is finished, or, without one, until it is interrupted."""
+    show = _Terminal() if sys.stdout.isatty() else _Lines()
+    try:
+        with show:
+            for items in _looks(engine, name):
+                now = engine.clock.now()
+                show(items, now, alive=bool(engine.store.workers(now)))
+    except KeyboardInterrupt:
+        return
+
+
+def _looks(engine: Engine, name: str | None) -> Iterator[Sequence[Standing]]:
+    standings = Standings(engine.store)
+    seen: set[str] = set()
+    while True:
+        runs = [engine.run(name)] if name else _open(engine, seen)
+        yield standings.of(runs, engine.clock.now())
+        if name and runs[0].state == "finished":
+            return
+        time.sleep(_EVERY)
+
+
+def _open(engine: Engine, seen: set[str]) -> list[Run]:
+    """Open runs, and those that were open when this began to look."""
+    runs = engine.store.runs(open_only=True)
+    known = {run.id for run in runs}
+    ended = [engine.run(run) for run in sorted(seen - known)]
+    seen |= known
+    return [*runs, *ended]
+
+
+class _Terminal:
+    """Redraws in place; what does not fit is left out at the bottom."""
+
+    def __enter__(self) -> Self:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._live = Live(console=Console(), auto_refresh=False)
+        self._live.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._live.stop()
+
+    def __call__(self, items: Sequence[Standing], now: float, *, alive: bool) -> None:
+        """Draw."""
+        from rich.text import Text
+
+        head = f"{when(now)}; Ctrl-C ends this, the work goes on"
+        if not alive:
+            head += f"\nno worker is alive: nothing happens until `{START}`"
+        said = [line for item in items for line in lines(item)] or ["no run is open"]
+        self._live.update(Text("\n".join([head, "", *said])), refresh=True)
+
+
+class _Lines:
+    """A line for each run when its counts or batches change, and now and then."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, tuple[str, float]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        return None
+
+    def __call__(self, items: Sequence[Standing], now: float, *, alive: bool) -> None:
+        """Say what is new."""
+        for item in items:
+            news = f"{item.run.name}: {item.run.state}, {counts(item.run)}"
+            said, at = self._said.get(item.run.id, ("", 0.0))
+            if news != said or now - at >= _PLAIN_EVERY:
+                self._said[item.run.id] = (news, now)
+                more = slack_and_finish(item)
+                click.echo(f"{when(now)}  {news}" + (f"; {more}" if more else ""))
