@@ -179,7 +179,7 @@ def test_late_answers_are_counted(calm: Any) -> None:
 
 def test_lines_fit_80_columns_and_the_document_is_json(calm: Any) -> None:
     world = calm(batch_seconds=2.0 * HOUR, validation_seconds=0.0)
-    run = world.submit(chats(30), deadline="1h")
+    run = world.submit(chats(30), deadline="today 17:13 Europe/Berlin")
     for _ in range(5):
         world.passes(seconds=600.0)
         found = standing(world, run)
