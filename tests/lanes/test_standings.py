@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from lanewise.app.outlooks import ROOM, Standing, Standings
+from lanewise.app.outlooks import Standings
 from lanewise.app.receipt import receipt_of
+from lanewise.app.standing import ROOM, Standing
 from lanewise.cli import show
 from lanewise.cli.standing import lines, slack_and_finish
 

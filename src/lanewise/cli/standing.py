@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
 
-from lanewise.app.outlooks import ROOM, BatchStanding, Finish, Standing, provider_id
+from lanewise.app.standing import ROOM, BatchStanding, Finish, Standing, provider_id
 from lanewise.cli.show import when
 from lanewise.policy.saying import percent, span
 from lanewise.store.nouns import Run
