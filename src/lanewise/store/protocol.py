@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
-from lanewise.domain.batches import Batch, Collected, Settled
+from lanewise.domain.batches import Batch, Collected, Packed, Settled, Uploaded
 from lanewise.domain.decisions import Decision
 from lanewise.domain.ids import AccountId, AttemptId, BatchId, RunId, SegmentId, WorkerId
 from lanewise.domain.lanes import LaneName
@@ -375,6 +375,17 @@ class Store(Protocol):
 
     def postpone(self, lease: Lease, before: Batch, after: Batch) -> None:
         """Like `advance`, within one state and worth no event: only `due_at` and `troubles` change."""
+        ...
+
+    def hold(
+        self,
+        lease: Lease,
+        batches: Sequence[Packed | Uploaded],
+        until: float,
+        now: float,
+        why: str,
+    ) -> None:
+        """Keep batches back, in one commit; it is told once of each that never moved."""
         ...
 
     def observe(self, batch: BatchId, seen: Observed) -> None:
