@@ -16,7 +16,7 @@ from lanewise.domain.lanes import BATCH, FLEX, HELD, REALTIME, Offer
 from lanewise.lanes.draining import CALL_SECONDS, drain
 from lanewise.lanes.menus import Held, opening
 from lanewise.lanes.shift import tokens_of
-from lanewise.lanes.standing import load_of, may_move
+from lanewise.lanes.standing import in_real_time, load_of, may_move
 from lanewise.policy.choosing import Option, Outlook
 from lanewise.policy.completion import Completion
 from lanewise.policy.finishing import AllOf, Steady, quantile
@@ -72,7 +72,7 @@ def _standing(run: Run, rows: list[BatchRow], accounts: list[_Account], now: flo
     works = [by_account[row.key.account].work(row, stuck=row.batch.id in stuck) for row in asked]
     works += [by_account[group.key.account].work_of(group) for group in groups]
     due, last_call = _first(dues), _first(calls)
-    movable = all(may_move(row) or row.lane == REALTIME for row in asked)
+    movable = all(may_move(row) or in_real_time(row) for row in asked)
     finish = _finish(works, due, now, in_time=movable and last_call is not None and last_call > now)
     unpacked = sum(len(group.waiting.ordinals) for group in groups)
     return Standing(run, now, due, last_call, unpacked, tuple(batches), finish)

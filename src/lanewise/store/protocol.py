@@ -308,10 +308,6 @@ class Store(Protocol):
         """A batch is sent without the marks that were planned."""
         ...
 
-    def alone(self) -> AbstractContextManager[None]:
-        """While it lasts, nobody else writes; what is written in it is one commit."""
-        ...
-
     def rescue(self, lease: Lease, batch: BatchId, now: float, why: str) -> int:
         """Give what a batch has not answered to the queue while it goes on; returns how many requests.
 
