@@ -134,12 +134,12 @@ def test_anthropics_queued_requests_are_learned_from_the_refusal(
 
 def test_an_hours_creations_are_learned_and_the_rest_waits_for_the_next(make_world: Any) -> None:
     world = make_world(batch_seconds=60.0, creations_per_hour=3)
-    run = submit(world, "w", chats(70), deadline="20h")
-    world.passes(50, seconds=60.0)
+    run = submit(world, "w", chats(50), deadline="20h")
+    world.passes(10, seconds=300.0)
     assert learned(world)[ALL_MODELS, "creations_per_hour"] == 3
     assert len(world.engine.store.settled()) == 3, world.story()
     done = world.finish(run)
-    assert done.answered == 70, world.story()
+    assert done.answered == 50, world.story()
     assert done.finished_at - done.created_at > HOUR
     assert "quota.raised" not in world.kinds(), world.story()
     assert tries(world) == {1}

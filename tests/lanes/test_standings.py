@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from lanewise.app.outlooks import ROOM, Standing, Standings
+from lanewise.app.outlooks import Standings
 from lanewise.app.receipt import receipt_of
+from lanewise.app.standing import ROOM, Standing
 from lanewise.cli import show
 from lanewise.cli.standing import lines, slack_and_finish
 
@@ -179,7 +180,7 @@ def test_late_answers_are_counted(calm: Any) -> None:
 
 def test_lines_fit_80_columns_and_the_document_is_json(calm: Any) -> None:
     world = calm(batch_seconds=2.0 * HOUR, validation_seconds=0.0)
-    run = world.submit(chats(30), deadline="1h")
+    run = world.submit(chats(30), deadline="today 17:13 Europe/Berlin")
     for _ in range(5):
         world.passes(seconds=600.0)
         found = standing(world, run)

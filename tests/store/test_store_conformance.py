@@ -513,6 +513,12 @@ def test_bodies_and_answers_go_and_books_stay(desk: Any) -> None:
     assert desk.store.delete_bodies(run.id) == 0
 
 
+def test_a_backup_decides_as_the_home_did(desk: Any, tmp_path: Any) -> None:
+    (desk.store.home / "policy.toml").write_text('[default]\ndeadline = "8h"\n')
+    desk.store.backup(tmp_path / "copy")
+    assert (tmp_path / "copy" / "policy.toml").read_text() == '[default]\ndeadline = "8h"\n'
+
+
 def test_a_backup_made_while_the_home_is_in_use_is_a_home(desk: Any, tmp_path: Any) -> None:
     run = desk.accept(3)
     [batch_id] = desk.pack()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -188,7 +189,7 @@ def test_however_holders_die_nothing_durable_is_forgotten_and_nothing_is_sent_tw
     fence = 1
 
     def opened() -> FileOutbox:
-        return FileOutbox(home / "b", fence, int, home, still_held=lambda: None)
+        return FileOutbox(home / "b", fence, int, home, still_held=lambda: None, alone=nullcontext)
 
     outbox = opened()
     durable: dict[int, str] = {}

@@ -1,14 +1,14 @@
-"""Where runs stand: what is open, how much slack is left, and when they will be done."""
+"""Looks where runs stand: what is open, how much slack is left, and when they will be done."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from lanewise.app.forecasting import completion, curve_of
+from lanewise.app.standing import ROOM, BatchStanding, Finish, Standing
 from lanewise.domain.batches import Packed, Uploaded
 from lanewise.domain.deadlines import AT_ONCE
 from lanewise.domain.ids import AccountId
@@ -16,7 +16,7 @@ from lanewise.domain.lanes import BATCH, FLEX, HELD, REALTIME, Offer
 from lanewise.lanes.draining import CALL_SECONDS, drain
 from lanewise.lanes.menus import Held, opening
 from lanewise.lanes.shift import tokens_of
-from lanewise.lanes.standing import load_of, may_move
+from lanewise.lanes.standing import in_real_time, load_of, may_move
 from lanewise.policy.choosing import Option, Outlook
 from lanewise.policy.completion import Completion
 from lanewise.policy.finishing import AllOf, Steady, quantile
@@ -28,108 +28,6 @@ from lanewise.store.protocol import Store
 _LEARN_EVERY: Final = 60.0  # seconds: forecasts change slowly
 _BY_RATE: Final = (REALTIME, FLEX)  # lanes whose end the rate limits decide
 _NOBODY_WAITS: Final = math.inf
-ROOM: Final = "waits for room in the provider's queue"
-
-
-@dataclass(frozen=True, slots=True)
-class BatchStanding:
-    """A batch that has not come to its end."""
-
-    row: BatchRow
-    due: float | None  # an instant; None for whenever and for at once
-    last_call: float | None  # when what it has not answered must be sent in real time
-    waits: str  # what it waits for here, "" where it does not
-    stuck: str  # why it is not expected to end by itself, "" where it is
-
-    def as_json(self, now: float) -> dict[str, Any]:
-        """For programs; seconds and instants in seconds since the epoch."""
-        row = self.row
-        return {
-            "id": row.batch.id,
-            "state": row.batch.state,
-            "lane": row.lane,
-            "provider": row.key.provider,
-            "endpoint": row.key.endpoint,
-            "model": row.key.model,
-            "provider_id": provider_id(row),
-            "requests": row.requests,
-            "done": row.done,
-            "deadline": self.due,
-            "slack_seconds": _from(now, self.last_call),
-            "waits": self.waits,
-            "stuck": self.stuck,
-            "called_back_at": row.cancel_asked_at,
-            "rescued_at": row.rescued_at,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Finish:
-    """When the last open request of a run is expected to be answered, as its lanes are now.
-
-    Where what is late is called back, `likely` and `nearly` are not after the deadline.
-    """
-
-    likely: float | None  # an instant that is as likely early as late; None where none is known
-    nearly: float | None  # the instant by which nine in ten such runs are done
-    in_time: (
-        float | None
-    )  # the chance that all is done by the deadline without calling anything back
-    rescued: bool  # what is late is called back, and there is time for it
-    basis: str
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """A run with requests that are not answered, at `now`."""
-
-    run: Run
-    now: float
-    due: float | None  # the next deadline of what is open
-    last_call: float | None  # when the first of it must be sent in real time at the latest
-    unpacked: int  # requests that are in no batch yet
-    batches: tuple[BatchStanding, ...]  # the least slack first
-    finish: Finish | None  # None where the run is finished
-
-    @property
-    def slack(self) -> float | None:
-        """Seconds left before action is needed; None where nothing is due."""
-        return _from(self.now, self.last_call)
-
-    @property
-    def at_once(self) -> bool:
-        """Whether somebody waits for (some of) it."""
-        return self.run.deadline is not None and self.run.deadline <= AT_ONCE
-
-    @property
-    def deadline(self) -> float | None:
-        """The run's deadline where it is an instant."""
-        return None if self.at_once else self.run.deadline
-
-    def as_json(self) -> dict[str, Any]:
-        """For programs; seconds, and instants in seconds since the epoch."""
-        found = self.finish
-        return {
-            "asked": self.run.asked,
-            "deadline": self.deadline,
-            "at_once": self.at_once,
-            "due": self.due,
-            "seconds_left": _from(self.now, self.due),
-            "slack_seconds": self.slack,
-            "on_time": self.run.answered - self.run.late if self.deadline is not None else None,
-            "late": self.run.late,
-            "unpacked": self.unpacked,
-            "finish": None
-            if found is None
-            else {
-                "half_by": found.likely,
-                "nine_in_ten_by": found.nearly,
-                "chance_in_time": found.in_time,
-                "rescued": found.rescued,
-                "basis": found.basis,
-            },
-            "batches": [item.as_json(self.now) for item in self.batches],
-        }
 
 
 class Standings:
@@ -174,7 +72,7 @@ def _standing(run: Run, rows: list[BatchRow], accounts: list[_Account], now: flo
     works = [by_account[row.key.account].work(row, stuck=row.batch.id in stuck) for row in asked]
     works += [by_account[group.key.account].work_of(group) for group in groups]
     due, last_call = _first(dues), _first(calls)
-    movable = all(may_move(row) or row.lane == REALTIME for row in asked)
+    movable = all(may_move(row) or in_real_time(row) for row in asked)
     finish = _finish(works, due, now, in_time=movable and last_call is not None and last_call > now)
     unpacked = sum(len(group.waiting.ordinals) for group in groups)
     return Standing(run, now, due, last_call, unpacked, tuple(batches), finish)
@@ -339,12 +237,6 @@ def _is_here(row: BatchRow) -> bool:
     return row.batch.state in ("packed", "uploading", "uploaded")
 
 
-def provider_id(row: BatchRow) -> str | None:
-    """The provider's id of a batch, where it has one."""
-    receipt = getattr(row.batch, "receipt", None)
-    return None if receipt is None else str(receipt.provider_id)
-
-
 def _due_at(row: BatchRow) -> float | None:
     return row.batch.due_at
 
@@ -365,7 +257,3 @@ def _size(group: WaitingGroup) -> tuple[int, int]:
 
 def _first(instants: Iterator[float | None] | Sequence[float | None]) -> float | None:
     return min((at for at in instants if at is not None), default=None)
-
-
-def _from(now: float, at: float | None) -> float | None:
-    return None if at is None else at - now

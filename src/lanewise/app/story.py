@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from lanewise.app.outlooks import provider_id
 from lanewise.app.receipt import usd
+from lanewise.app.standing import provider_id
 from lanewise.domain.batches import LIVE, Settled
 from lanewise.domain.deadlines import AT_ONCE
 from lanewise.domain.ids import BatchId, custom_id

@@ -10,7 +10,8 @@ from typing import Final, Self
 import click
 
 from lanewise.app import Engine
-from lanewise.app.outlooks import Standing, Standings
+from lanewise.app.outlooks import Standings
+from lanewise.app.standing import Standing
 from lanewise.cli.show import when
 from lanewise.cli.standing import counts, lines, slack_and_finish
 from lanewise.cli.workers import START

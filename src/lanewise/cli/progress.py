@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import click
 
-from lanewise.app.outlooks import Standing
+from lanewise.app.standing import Standing
 from lanewise.cli.standing import counts, slack_and_finish
 from lanewise.store.nouns import Run
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
 
-from lanewise.app.outlooks import ROOM, BatchStanding, Finish, Standing, provider_id
+from lanewise.app.standing import ROOM, BatchStanding, Finish, Standing, provider_id
 from lanewise.cli.show import when
 from lanewise.policy.saying import percent, span
 from lanewise.store.nouns import Run
@@ -22,7 +22,8 @@ def lines(item: Standing, *, most: int | None = SHOWN) -> Iterator[str]:
     yield run_line(item.run)
     if item.run.state == "finished":
         return
-    yield from (f"  {line}" for line in _prospects(item, whole=most is None))
+    for line in _prospects(item, whole=most is None):
+        yield from textwrap.wrap(line, _WIDTH, initial_indent="  ", subsequent_indent="    ")
     shown = item.batches[:most]
     for batch in shown:
         yield from (f"  {line}" for line in batch_lines(batch, item.now, whole=most is None))
@@ -81,8 +82,7 @@ def _prospects(item: Standing, *, whole: bool) -> Iterator[str]:
         if full:
             yield f"{full:,} batches wait for room in the provider's queue: it may take longer"
         if whole:
-            basis = f"basis: {found.basis}"
-            yield from textwrap.wrap(basis, _WIDTH, subsequent_indent="  ")
+            yield f"basis: {found.basis}"
     if item.unpacked:
         yield f"{item.unpacked:,} requests are not packed yet"
     if item.slack is not None and item.last_call is not None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from lanewise.app import Engine
-from lanewise.app.outlooks import Standing, Standings
+from lanewise.app.outlooks import Standings
+from lanewise.app.standing import Standing
 from lanewise.cli import live
 from lanewise.cli.options import echo_json, engine_from, home_option, json_option
 from lanewise.cli.show import when

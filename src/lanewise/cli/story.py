@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from lanewise.app.outlooks import provider_id
+from lanewise.app.standing import provider_id
 from lanewise.app.story import Otherwise, Story, Try
 from lanewise.cli.show import when
 from lanewise.domain.decisions import Decision

@@ -24,7 +24,7 @@ from lanewise.store.protocol import Store
 
 QUEUE_LOOK: Final = 5.0  # seconds until what waits for room looks again; as often as polls, if set
 LONGEST_LOOK: Final = 60.0
-_LOOKS_A_SECOND: Final = 20  # each is a commit: where many wait, they look less often
+_LOOKS_A_SECOND: Final = 200  # each is a write: where many wait, they look less often
 _HOUR: Final = 3_600.0
 _AT_PROVIDER: Final = ("uploading", "creating", "unknown", "submitted")
 NAMES: Final = {  # of what is learned
@@ -110,10 +110,10 @@ def with_room(shift: Shift, due: Sequence[Batch]) -> list[Batch]:
         and row.batch.id not in rank
         and not shift.store.contents(row.batch.id).cancelled  # it only wants to be given up
     ]
-    with shift.store.alone():  # thousands may wait: one commit for all of them
-        for row in held:
-            _hold(shift, row, len(held))
-    _free_storage(shift, rows, held)
+    if held:
+        batches = [row.batch for row in held if isinstance(row.batch, Packed | Uploaded)]
+        _hold(shift, batches)
+        _free_storage(shift, rows, held)
     kept_back = {row.batch.id for row in held}
     ranked = sorted(due, key=lambda batch: rank.get(batch.id, -1))
     return [batch for batch in ranked if batch.id not in kept_back]
@@ -154,15 +154,11 @@ def _wanting(shift: Shift, row: BatchRow, now: float) -> Wanting[BatchId]:
     )
 
 
-def _hold(shift: Shift, row: BatchRow, held: int) -> None:
-    batch = row.batch
-    assert isinstance(batch, Packed | Uploaded)
-    if batch.step == 0:
-        shift.store.note("batch.waits", batch.id, "for room at the provider", shift.now())
-    fixed = shift.rules.poll_seconds
+def _hold(shift: Shift, batches: Sequence[Packed | Uploaded]) -> None:
+    now, fixed = shift.now(), shift.rules.poll_seconds
     look = QUEUE_LOOK if fixed is None else fixed
-    look = max(look, min(held / _LOOKS_A_SECOND, LONGEST_LOOK))
-    shift.store.postpone(shift.lease, batch, batch.hold(shift.now() + look))
+    look = max(look, min(len(batches) / _LOOKS_A_SECOND, LONGEST_LOOK))
+    shift.store.hold(shift.lease, batches, now + look, now, "for room at the provider")
 
 
 def _free_storage(shift: Shift, rows: Sequence[BatchRow], held: Sequence[BatchRow]) -> None:

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
-from lanewise.domain.batches import Batch, Collected, Settled
+from lanewise.domain.batches import Batch, Collected, Packed, Settled, Uploaded
 from lanewise.domain.decisions import Decision
 from lanewise.domain.ids import AccountId, AttemptId, BatchId, RunId, SegmentId, WorkerId
 from lanewise.domain.lanes import LaneName
@@ -316,10 +316,6 @@ class Store(Protocol):
         """A batch is sent without the marks that were planned."""
         ...
 
-    def alone(self) -> AbstractContextManager[None]:
-        """While it lasts, nobody else writes; what is written in it is one commit."""
-        ...
-
     def rescue(self, lease: Lease, batch: BatchId, now: float, why: str) -> int:
         """Give what a batch has not answered to the queue while it goes on; returns how many requests.
 
@@ -383,6 +379,17 @@ class Store(Protocol):
 
     def postpone(self, lease: Lease, before: Batch, after: Batch) -> None:
         """Like `advance`, within one state and worth no event: only `due_at` and `troubles` change."""
+        ...
+
+    def hold(
+        self,
+        lease: Lease,
+        batches: Sequence[Packed | Uploaded],
+        until: float,
+        now: float,
+        why: str,
+    ) -> None:
+        """Keep batches back, in one commit; it is told once of each that never moved."""
         ...
 
     def observe(self, batch: BatchId, seen: Observed) -> None:

@@ -74,7 +74,7 @@ class KeepingOperations(Operations):
             for name in ("segments", "batches"):
                 _copy_tree(self.home / name, target / name)
             make_private(target / "workers")
-            for extra in ("lanewise.toml", "prices.toml", "prices.table.json"):
+            for extra in ("lanewise.toml", "policy.toml", "prices.toml", "prices.table.json"):
                 if (self.home / extra).is_file():
                     shutil.copy2(self.home / extra, target / extra)
 

@@ -213,6 +213,22 @@ class WorkOperations(RaceOperations):
             self._require(lease)
             self._step(before, after)
 
+    def hold(
+        self,
+        lease: Lease,
+        batches: Sequence[Packed | Uploaded],
+        until: float,
+        now: float,
+        why: str,
+    ) -> None:
+        """Keep batches back, in one commit; it is told once of each that never moved."""
+        with self._db.transaction():
+            self._require(lease)
+            for batch in batches:
+                self._step(batch, batch.hold(until))
+                if batch.step == 0:
+                    self._event(now, "batch.waits", batch.id, why)
+
     def _keep_attempts(self, account: AccountId, before: Batch, after: Batch) -> None:
         """What is known of each create call, for ever: an orphan is recognised by it."""
         match before, after:
