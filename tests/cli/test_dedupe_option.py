@@ -33,6 +33,7 @@ def test_dedupe_asks_the_same_once_says_so_and_explains_whose_answer_a_copy_gets
     told = shell("explain", "request-4").stdout
     assert "line 4" in told
     assert "same content as 'request-1'" in told
+    assert "this one costs nothing more" in told
     assert (
         "4 other requests of the same content get its answer"
         in shell("explain", "request-1").stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,9 @@ ACCOUNT = AccountId("openai-test")
 ANSWERED, REFUSED, EXPIRED = Verdict.ANSWERED, Verdict.REFUSED, Verdict.EXPIRED
 
 
-def raced(desk: Any, count: int = 4) -> tuple[Any, Any]:
+def raced(desk: Any, count: int = 4, copies: Sequence[int] = ()) -> tuple[Any, Any]:
     """A run whose only batch goes on after what it has was given to the queue."""
-    run = desk.accept(count)
+    run = desk.accept(count, copies=copies)
     [first] = desk.pack()
     desk.create(first)
     assert desk.store.rescue(desk.lease, first, 5.0, "late") == count
@@ -70,6 +71,26 @@ def test_a_batch_that_gives_up_leaves_the_end_to_the_one_that_goes_on(desk: Any)
     assert counted(desk, run) == ("open", 1, 0, 0)
     desk.settle(first, [ANSWERED, ANSWERED, ANSWERED, EXPIRED])
     assert counted(desk, run) == ("finished", 3, 0, 1)
+
+
+def test_copies_of_what_races_are_counted_once_with_it_whoever_ends_last(desk: Any) -> None:
+    run, first = raced(desk, copies=[0, 1, 1, 3])
+    [second] = desk.pack()
+    desk.settle(second, [ANSWERED, EXPIRED, EXPIRED, REFUSED])  # and would not ask again
+    assert counted(desk, run) == ("open", 2, 2, 0)
+    desk.settle(first, [ANSWERED, ANSWERED, EXPIRED, ANSWERED])
+    assert counted(desk, run) == ("finished", 5, 2, 1)
+    assert desk.store.run_named(run.name).late == 5
+
+
+def test_cancelling_what_races_ends_its_copies_with_it(desk: Any) -> None:
+    run, first = raced(desk, copies=[0, 3])
+    desk.store.cancel_run(run.id, 6.0)
+    assert counted(desk, run) == ("cancelling", 0, 0, 0)
+    desk.settle(first, [ANSWERED, ANSWERED, ANSWERED, EXPIRED], again=True)
+    assert counted(desk, run) == ("finished", 4, 0, 2)
+    assert desk.store.retry_run(run.id, 8.0, refused=True) == 1
+    assert counted(desk, run) == ("open", 4, 0, 0)
 
 
 def test_a_raced_batch_that_its_provider_lost_or_refuses_does_not_wait_a_second_time(

@@ -102,10 +102,8 @@ def _head(story: Story) -> Iterator[str]:
 def _shared(trace: RequestTrace) -> Iterator[str]:
     """Whose answer a copy gets, and who else gets that of an original."""
     if trace.original is not None:
-        yield (
-            f"same content as {trace.original!r}: that is asked, and this gets its answer, at no cost of "
-            "its own"
-        )
+        yield f"same content as {trace.original!r}: that is asked, and this gets its answer"
+        yield f"what follows is told of {trace.original!r}; this one costs nothing more"
     elif trace.copies == 1:
         yield "one other request of the same content gets its answer"
     elif trace.copies:
