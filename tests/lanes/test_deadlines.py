@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -144,7 +145,16 @@ def test_a_deadline_that_cannot_be_met_even_in_real_time_is_refused_with_the_ear
         world.submit(chats(3_000), deadline="30m")
     assert "Nothing was accepted" in str(caught.value)
     assert world.engine.store.runs() == []
-    assert world.submit(chats(3_000), deadline="4h").requests == 3_000
+    [said] = re.findall(r"promised is (\S+)\. ", str(caught.value))
+    world.clock.at += 30.0  # read, and asked again
+    assert world.submit(chats(3_000), deadline=said).requests == 3_000
+
+
+def test_what_is_promised_already_is_not_promised_again(world: Any) -> None:
+    world.engine.store.learn(account(world), "gpt-4o-mini", "requests_per_minute", 60, 0.0)
+    world.submit(chats(1_000), deadline="30m")  # waits: there is no worker
+    with pytest.raises(TooSoon):
+        world.submit(chats(1_001), deadline="30m")
 
 
 @pytest.mark.parametrize("said", ["yesterday", "25:00", "2020-01-01T00:00+00:00", "-1h"])

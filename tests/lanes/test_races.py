@@ -17,13 +17,13 @@ from lanewise.providers.protocol import Doubtful
 HOUR = 3_600.0
 
 
-def test_cron_sends_in_the_same_pass_what_a_review_gave_to_the_queue(make_world: Any) -> None:
+def test_cron_sends_in_the_same_pass_what_a_review_called_back(make_world: Any) -> None:
     world = make_world(batch_seconds=600.0)
-    world.reopen(listing_lag_seconds=4 * HOUR)
-    world.fault("accept_then_504")
+    world.fault("http_error", operation="files.create", status=500)
     run = world.submit(chats(10), deadline="1h")
     world.passes()
-    world.clock.at = run.deadline - 130.0
+    hold(world, run)
+    world.clock.at = run.deadline - 80.0
     world.passes()
     assert world.engine.run(run.id).answered == 10, world.story()
 
@@ -141,12 +141,13 @@ def test_where_no_quicker_lane_is_allowed_nothing_is_called_back_and_packed_for_
 def test_a_full_queue_holds_nothing_back_beyond_a_tenth_of_its_slack(make_world: Any) -> None:
     world = make_world(batch_seconds=2 * HOUR, validation_seconds=1.0)
     world.reopen(poll_seconds=None)
-    world.fault("token_limit_exceeded", limit=1_000_000)
-    run = world.submit(chats(3), deadline="12m")
-    for _ in range(8):
-        world.passes(seconds=1.0)
-    waiting = world.engine.store.next_due(account(world))
-    assert waiting is None or waiting - world.clock.at <= 72.0
+    world.fault("token_limit_exceeded", limit=1_000_000, times=4)
+    run = world.submit(chats(3), deadline="20m")
+    for _ in range(40):
+        world.passes(seconds=10.0)
+        due = world.engine.store.next_due(account(world))
+        assert due is None or due - world.clock.at <= 120.0, world.story()
+    assert world.kinds().count("batch.rejected") >= 3, world.story()
     finished = world.finish(run)
     assert finished.answered == 3
     assert finished.late == 0, world.story()
@@ -186,3 +187,11 @@ def chats(count: int, model: str = "gpt-4o-mini") -> list[dict[str, Any]]:
 
 def account(world: Any) -> Any:
     return world.engine.accounts.payer("openai", chosen=None).row.id
+
+
+def hold(world: Any, run: Any) -> None:
+    """Nothing is due of what is packed."""
+    store, [row] = world.engine.store, world.engine.store.batches(run.id)
+    lease = store.acquire(row.key.account, WorkerId("person"), world.clock.at, 5.0)
+    store.postpone(lease, row.batch, row.batch.hold(1e12))
+    store.release(lease)

@@ -10,7 +10,7 @@ from lanewise.domain.ids import AccountId
 from lanewise.domain.packing import PackingKey
 from lanewise.errors import TooSoon
 from lanewise.lanes.draining import drain, is_measured
-from lanewise.lanes.standing import loads_of
+from lanewise.lanes.standing import all_loads
 from lanewise.policy.rescuing import Load, earliest_promise
 from lanewise.store.protocol import Store
 
@@ -28,7 +28,7 @@ def require_promises(store: Store, asked: Mapping[PackingKey, Asked], now: float
             continue
         promised = _earliest(store, key, wanted, now)
         if promised > wanted.earliest:
-            raise TooSoon(_refusal(key, wanted, promised))
+            raise TooSoon(_refusal(key, wanted, _sayable(promised)))
 
 
 def _earliest(store: Store, key: PackingKey, wanted: Asked, now: float) -> float:
@@ -37,7 +37,7 @@ def _earliest(store: Store, key: PackingKey, wanted: Asked, now: float) -> float
     if not is_measured(learned, key.model):
         return now + _HURRY + able.call_seconds / 2
     load = Load("new", 0.0, wanted.requests, wanted.tokens)
-    return earliest_promise(load, loads_of(store, key.account, key.model, now), able, now)
+    return earliest_promise(load, all_loads(store, key.account, key.model, now), able, now)
 
 
 def _refusal(key: PackingKey, wanted: Asked, promised: float) -> str:
@@ -48,6 +48,11 @@ def _refusal(key: PackingKey, wanted: Asked, promised: float) -> str:
         f"time at the rate limits of {key.provider} and beside what is promised already. The earliest that "
         f"can be promised is {_said(promised)}. Nothing was accepted; give --deadline that or later"
     )
+
+
+def _sayable(at: float) -> float:
+    """An instant that still holds when somebody has read it and asks again: whole minutes, and one more."""
+    return (at // 60.0 + 2.0) * 60.0
 
 
 def _said(at: float) -> str:

@@ -25,11 +25,11 @@ from lanewise.lanes.grouping import Bundle, arrange
 from lanewise.lanes.marked import MOST_ADDED, Caching
 from lanewise.lanes.menus import Class, Menus, opening
 from lanewise.lanes.priming import Priming
-from lanewise.lanes.shift import Shift, tokens_of
-from lanewise.lanes.standing import loads_of
+from lanewise.lanes.shift import Shift
+from lanewise.lanes.standing import loads_of, waiting_load, waiting_name
 from lanewise.policy import packing
 from lanewise.policy.packing import OpenBatch, Ripe, Stretch, batch_size, deadline_class
-from lanewise.policy.rescuing import Load, latest_starts
+from lanewise.policy.rescuing import latest_starts
 from lanewise.store.nouns import NewBatch, Part, WaitingGroup
 
 _OWN_SECONDS = 120.0  # what lanewise sends itself is seen when it is settled: in pieces of minutes
@@ -46,7 +46,6 @@ class Going:
 
     key: PackingKey
     decision: Decision
-    slack_class: int | None
     deadline: float | None
     leave_by: float | None  # when real time must begin with them, if nothing answers them before
 
@@ -86,7 +85,7 @@ def _crowds(shift: Shift, groups: list[WaitingGroup]) -> dict[str, dict[str, flo
     for model in {group.key.model for group in groups}:
         loads = loads_of(shift.store, shift.account, model, now)
         loads += [
-            _load(group, now)
+            waiting_load(group, now)
             for group in groups
             if group.key.model == model and group.deadline is not None
         ]
@@ -94,23 +93,12 @@ def _crowds(shift: Shift, groups: list[WaitingGroup]) -> dict[str, dict[str, flo
     return found
 
 
-def _load(group: WaitingGroup, now: float) -> Load:
-    waiting, (requests, size, _) = group.waiting, group.whole
-    count = len(waiting.ordinals)
-    deadline = max(group.deadline or now, now)
-    return Load(_name(group), deadline, count, tokens_of(size * count // requests))
-
-
-def _name(group: WaitingGroup) -> str:
-    return f"{group.waiting.segment}/{group.waiting.tries}"
-
-
 def _due(group: WaitingGroup, starts: Mapping[str, float], lead: float) -> Deadline:
     """The deadline as it is for work that shares a lane: earlier by the time that the others take."""
     wanted = was_kept(group.deadline)
     if not isinstance(wanted, By):
         return wanted
-    return By(min(wanted.at, starts[_name(group)] + lead))
+    return By(min(wanted.at, starts[waiting_name(group)] + lead))
 
 
 def _decide(menus: Menus, group: WaitingGroup, now: float, starts: Mapping[str, float]) -> Decision:
@@ -168,8 +156,8 @@ def _going(
 ) -> Going:
     groups = [group for group, _ in same if group.deadline is not None]
     deadline = min((g.deadline for g in groups if g.deadline is not None), default=None)
-    leave_by = min((crowds[g.key.model][_name(g)] for g in groups), default=None)
-    return Going(same[0][0].key, same[0][1], None, deadline, leave_by)
+    leave_by = min((crowds[g.key.model][waiting_name(g)] for g in groups), default=None)
+    return Going(same[0][0].key, same[0][1], deadline, leave_by)
 
 
 def _limits(shift: Shift, going: Going) -> Limits:

@@ -125,8 +125,8 @@ def delivered_by(asked: LaneName, tier: str) -> LaneName:
 
 def settle(shift: Shift, batch: Collected, *, hold_seconds: float) -> None:
     """Read, price, book. Runs in a thread: a large batch takes seconds."""
-    contents = shift.store.contents(batch.id)
     with shift.settling:  # batches that race must see each other's results
+        contents = shift.store.contents(batch.id)
         while not _settle(shift, batch, contents, hold_seconds):
             pass  # a request of it had its final result from elsewhere meanwhile
     now = shift.now()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from lanewise.domain.batches import Sending
@@ -10,7 +11,7 @@ from lanewise.domain.ids import AccountId
 from lanewise.domain.lanes import HELD, REALTIME
 from lanewise.lanes.shift import tokens_of
 from lanewise.policy.rescuing import Load
-from lanewise.store.nouns import BatchRow
+from lanewise.store.nouns import BatchRow, WaitingGroup
 from lanewise.store.protocol import Store
 
 _MOVABLE = ("packed", "uploaded", "creating", "unknown", "submitted", "sending")
@@ -42,9 +43,32 @@ def load_of(row: BatchRow, now: float) -> Load:
     return Load(row.batch.id, deadline, missing, tokens_of(row.bytes * missing // row.requests))
 
 
+def waiting_load(group: WaitingGroup, now: float) -> Load:
+    """Requests that are not packed yet, as work that is due."""
+    waiting, (requests, size, _) = group.waiting, group.whole
+    count = len(waiting.ordinals)
+    deadline = max(group.deadline or now, now)
+    return Load(waiting_name(group), deadline, count, tokens_of(size * count // requests))
+
+
+def waiting_name(group: WaitingGroup) -> str:
+    """What the load of waiting requests is called."""
+    return f"{group.waiting.segment}/{group.waiting.tries}"
+
+
 def loads_of(store: Store, account: AccountId, model: str, now: float) -> list[Load]:
-    """Everything of a model that has a deadline and no answer yet."""
+    """Every batch of a model that has a deadline and no answer yet."""
     return [load_of(row, now) for row in due_rows(store.live(account), model)]
+
+
+def all_loads(store: Store, account: AccountId, model: str, now: float) -> list[Load]:
+    """The same, and what waits to be packed."""
+    waiting = store.waiting(account, math.inf)
+    return loads_of(store, account, model, now) + [
+        waiting_load(group, now)
+        for group in waiting
+        if group.key.model == model and group.deadline is not None
+    ]
 
 
 def due_rows(rows: Iterable[BatchRow], model: str) -> list[BatchRow]:

@@ -26,7 +26,7 @@ K = TypeVar("K", bound=Hashable)
 MISS: Final = (
     20.0  # a late answer counts as this many times the dearest lane when ladders are compared
 )
-WORTH: Final = 0.01  # a chance below this is not tried where another lane would have to follow
+WORTH: Final = 0.1  # a chance below this is not tried where another lane would have to follow
 _DAY: Final = 86_400.0
 _HORIZON: Final = 30 * _DAY  # beyond it, more slack changes nothing
 

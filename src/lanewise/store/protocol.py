@@ -1,8 +1,8 @@
 """What the rest of lanewise asks of its memory. SQLite is one answer; nothing above knows it.
 
 Writing operations that act for an account take a `Lease` and refuse with `LeaseLost` when another
-worker holds the account by now. `advance` is compare-and-set: it raises `LeaseLost` as well when the
-row is no longer in the state that was read, so a caller that was overtaken stops and records nothing.
+worker holds the account by now. `advance` is compare-and-set: it raises `Overtaken` when the row is no
+longer in the state that was read, so a caller that was overtaken stops that step and records nothing.
 """
 
 from __future__ import annotations
