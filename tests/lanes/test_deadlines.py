@@ -150,6 +150,18 @@ def test_a_deadline_that_cannot_be_met_even_in_real_time_is_refused_with_the_ear
     assert world.submit(chats(3_000), deadline=said).requests == 3_000
 
 
+def test_each_deadline_of_a_mixed_run_is_held_against_what_is_due_by_then(world: Any) -> None:
+    world.engine.store.learn(account(world), "gpt-4o-mini", "requests_per_minute", 60, 0.0)
+    requests = chats(2_000)
+    for number, item in enumerate(requests):
+        item["deadline"] = "10m" if number < 200 else "4h"
+    assert world.submit(requests).requests == 2_000
+    for item in requests[:800]:
+        item["deadline"] = "10m"
+    with pytest.raises(TooSoon, match="800 requests"):
+        world.submit(requests, again=True)
+
+
 def test_what_is_promised_already_is_not_promised_again(world: Any) -> None:
     world.engine.store.learn(account(world), "gpt-4o-mini", "requests_per_minute", 60, 0.0)
     world.submit(chats(1_000), deadline="30m")  # waits: there is no worker

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from lanewise.app.routing import Asked
@@ -11,37 +12,45 @@ from lanewise.domain.packing import PackingKey
 from lanewise.errors import TooSoon
 from lanewise.lanes.draining import drain, is_measured
 from lanewise.lanes.standing import all_loads
-from lanewise.policy.rescuing import Load, earliest_promise
+from lanewise.policy.rescuing import Drain, Load, earliest_promise
 from lanewise.store.protocol import Store
 
 _HURRY = 10.0  # seconds between acceptance and the first call
+_ANY = 1e12  # a second: no limit is known
 
 
-def require_promises(store: Store, asked: Mapping[PackingKey, Asked], now: float) -> None:
+def require_promises(
+    store: Store, asked: Mapping[PackingKey, Mapping[int, Asked]], now: float
+) -> None:
     """Raises `TooSoon` for a deadline that cannot be met even in real time, with the earliest that can.
 
     Where no rate limit of a model was ever stated to us, only the time of one call is held against it:
     nothing is refused on a guess.
     """
-    for key, wanted in asked.items():
-        if wanted.earliest is None:
-            continue
-        promised = _earliest(store, key, wanted, now)
+    for key, classes in asked.items():
+        learned = store.learned(AccountId(key.account))
+        able = drain(learned, key.model)
+        if is_measured(learned, key.model):
+            others = all_loads(store, AccountId(key.account), key.model, now)
+        else:
+            able, others = replace(able, requests_per_second=_ANY, tokens_per_second=_ANY), []
+            able = replace(able, margin=_HURRY, call_seconds=able.call_seconds / 2)
+        _require(key, sorted(classes.values(), key=lambda one: one.earliest), others, able, now)
+
+
+def _require(
+    key: PackingKey, asked: Sequence[Asked], others: list[Load], able: Drain, now: float
+) -> None:
+    """Those due first are held against what is promised already, the next against those as well."""
+    for number, wanted in enumerate(asked):
+        load = Load(f"new {number}", wanted.earliest, wanted.requests, wanted.tokens)
+        promised = earliest_promise(load, others, able, now)
         if promised > wanted.earliest:
             raise TooSoon(_refusal(key, wanted, _sayable(promised)))
-
-
-def _earliest(store: Store, key: PackingKey, wanted: Asked, now: float) -> float:
-    learned = store.learned(AccountId(key.account))
-    able = drain(learned, key.model)
-    if not is_measured(learned, key.model):
-        return now + _HURRY + able.call_seconds / 2
-    load = Load("new", 0.0, wanted.requests, wanted.tokens)
-    return earliest_promise(load, all_loads(store, key.account, key.model, now), able, now)
+        others = [*others, load]
 
 
 def _refusal(key: PackingKey, wanted: Asked, promised: float) -> str:
-    assert wanted.earliest is not None
     model = f" of {key.model}" if key.model else ""
     return (
         f"{wanted.requests:,} requests{model} cannot be answered by {_said(wanted.earliest)}, even in real "

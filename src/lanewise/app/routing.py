@@ -45,11 +45,11 @@ class Way(NamedTuple):
 
 @dataclass(slots=True)
 class Asked:
-    """What is asked of one model of one account: for whether its deadlines can be promised."""
+    """Requests of one model of one account that are due about the same time."""
 
+    earliest: float  # of their deadlines
     requests: int = 0
     tokens: int = 0
-    earliest: float | None = None  # of the deadlines that are instants
 
 
 @dataclass(slots=True)
@@ -61,7 +61,7 @@ class Router:
     caller: Caller
     now: float
     zone: tzinfo
-    asked: dict[PackingKey, Asked] = field(default_factory=lambda: defaultdict(Asked))
+    asked: dict[PackingKey, dict[int, Asked]] = field(default_factory=lambda: defaultdict(dict))
     _rulings: dict[tuple[str, str], Ruling] = field(default_factory=dict)
     _dues: dict[tuple[str, str], Deadline] = field(default_factory=dict)
     _routes: dict[tuple[object, ...], Route] = field(default_factory=dict)
@@ -133,13 +133,13 @@ class Router:
 
     def count(self, request: Accepted, key: PackingKey, deadline: float | None) -> None:
         """Note that a request is asked, for what can be promised."""
-        asked = self.asked[key]
-        asked.requests += 1
-        asked.tokens += tokens_of(len(request.body))
         if deadline is None or deadline == AT_ONCE:
             return
-        if asked.earliest is None or deadline < asked.earliest:
-            asked.earliest = deadline
+        of_class = deadline_class(deadline - self.now) or 0
+        asked = self.asked[key].setdefault(of_class, Asked(deadline))
+        asked.earliest = min(asked.earliest, deadline)
+        asked.requests += 1
+        asked.tokens += tokens_of(len(request.body))
 
     def _due(self, request: Accepted, ruling: Ruling) -> Deadline:
         said = request.deadline or self.caller.deadline
