@@ -172,11 +172,12 @@ def _rule(decision: Decision) -> str:
 
 
 def _try(item: Try, before: Decision | None, *, again: bool) -> Iterator[_Moment]:
-    events = iter(item.events)
-    packed = next(events, None)
+    packed = next((event for event in item.events if event.kind == "batch.packed"), None)
     order = 0 if packed is None else packed.id
     yield _Moment(item.trace.batch.created_at, order, _packed(item, before, again=again))
-    for event in events:
+    for event in item.events:
+        if event is packed:
+            continue
         order = event.id
         if event.kind == "batch.settled" and item.settled_at is not None:
             yield from _calls(item, order - 1)
