@@ -20,7 +20,7 @@ from lanewise.sandbox import Fault, RunningSandbox, SandboxConfig, start_in_thre
 from lanewise.settings import load
 from lanewise.store.nouns import Run
 
-MOST_PASSES = 3_000  # a test that needs more is stuck, and should say so
+MOST_PASSES = 10_000  # a test that needs more is stuck, and should say so
 START = 1_790_000_000.0  # an instant in September 2026
 
 
