@@ -205,8 +205,12 @@ def test_an_overload_is_waited_out(world: Any, shape: str, requests_of: Requests
 def test_an_outage_of_errors_pauses_the_batch_and_blames_no_request(
     world: Any, shape: str, requests_of: Requests
 ) -> None:
-    world.fault("http_error", operation="live", status=500, times=60)
-    run = world.finish(sent(world, REALTIME, requests_of(shape, 10)))
+    world.fault("http_error", operation="live", status=500, times=-1)
+    run = sent(world, REALTIME, requests_of(shape, 10))
+    world.passes(2, seconds=120.0)
+    assert world.kinds().count("batch.settled") == 0, world.story()
+    world.sandbox.state.clear_faults()
+    run = world.finish(run)
     assert run.answered == 10, world.story()
     assert world.kinds().count("batch.settled") == 1
     world.check_books()
