@@ -15,7 +15,9 @@ Headers: TypeAlias = list[tuple[bytes, bytes]]  # names in lower case, in the or
 
 MOST_HEAD: Final = 64 * 1024  # bytes of a status line with its headers
 _MOST_INTERIM: Final = 8  # 1xx responses before the one that counts
-_MOST_SIZE_LINE: Final = 1_024  # bytes of a chunk's size with its extensions, which mean nothing here
+_MOST_SIZE_LINE: Final = (
+    1_024  # bytes of a chunk's size with its extensions, which mean nothing here
+)
 _END: Final = b"\r\n\r\n"
 _STATUS: Final = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^\r\n\0]*)?\r\n")
 _FIELD: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\r\n\0]*)\r\n")
@@ -81,23 +83,19 @@ class ResponseReader:
 
         Raises `Garbled`. Bytes after the end of the response make the connection unfit for another.
         """
-        if self._at is _At.LENGTH:  # most of a long answer comes this way
-            return self._take_length(data)
-        if self._at is _At.CLOSE:
-            return data
         if self._held:
-            data = self._held + data
-            self._held = b""
+            data, self._held = self._held + data, b""
         if self._at is _At.HEAD:
             rest = self._take_head(data)
-            if rest is None:
-                return b""
-            data = rest
+            return b"" if rest is None else self._take_body(rest)
+        return self._take_body(data)
+
+    def _take_body(self, data: bytes) -> bytes:
         if self._at is _At.LENGTH:
             return self._take_length(data)
         if self._at is _At.CLOSE:
             return data
-        return self._take_chunks(data) if self._at is not _At.DONE else self._surplus(data)
+        return self._surplus(data) if self._at is _At.DONE else self._take_chunks(data)
 
     def eof(self) -> None:
         """The other side has nothing more to send; raises `Garbled` in the middle of a response."""
@@ -124,8 +122,8 @@ class ResponseReader:
             head = _head(data[: end + 2])
             data = data[end + 4 :]
             if head.status >= 200:
-                self.head = head
                 self._frame(head)
+                self.head = head
                 return data
             self._interim += 1
             if head.status == 101 or self._interim > _MOST_INTERIM:
@@ -197,14 +195,14 @@ class ResponseReader:
         if self._at is _At.SIZE:
             self._take_size(line)
         elif self._at is _At.CHUNK_END:
-            self._require(line == b"\r\n", "a chunk longer than its size")
+            _require(line == b"\r\n", "a chunk longer than its size")
             self._at = _At.SIZE
         elif line == b"\r\n":
             self._at = _At.DONE
         else:  # trailers are read and dropped
-            self._require(_FIELD.fullmatch(line) is not None, "a trailer that is none")
+            _require(_FIELD.fullmatch(line) is not None, "a trailer that is none")
             self._left += len(line)
-            self._require(self._left <= MOST_HEAD, "trailers without end")
+            _require(self._left <= MOST_HEAD, "trailers without end")
         return cut
 
     def _take_size(self, line: bytes) -> None:
@@ -214,9 +212,10 @@ class ResponseReader:
         self._left = int(found[1], 16)
         self._at = _At.CHUNK if self._left else _At.TRAILER
 
-    def _require(self, so: bool, otherwise: str) -> None:  # noqa: FBT001
-        if not so:
-            raise Garbled(otherwise)
+
+def _require(so: bool, otherwise: str) -> None:
+    if not so:
+        raise Garbled(otherwise)
 
 
 def _head(text: bytes) -> Head:
@@ -241,8 +240,6 @@ def _head(text: bytes) -> Head:
 
 def _stays_open(head: Head) -> bool:
     said = {
-        token.strip()
-        for value in head.values(b"connection")
-        for token in value.lower().split(b",")
+        token.strip() for value in head.values(b"connection") for token in value.lower().split(b",")
     }
     return b"close" not in said and (head.minor == 1 or b"keep-alive" in said)
