@@ -23,15 +23,19 @@ _IDLE_SECONDS: Final = 60.0  # below what providers and their proxies keep a con
 _MOST_IDLE: Final = 256  # connections kept without work
 _HIGH_WATER: Final = 256 * 1024  # bytes read ahead of a client that reads slowly
 _LOOK_SECONDS: Final = 1.0
+_UNREACHED: Final = "the upstream could not be reached"
 _JOINED: Final = 64 * 1024  # bytes of a body that is sent in one piece with its head
 
 
 class UpstreamFailed(Exception):
-    """The upstream did not answer as it should; `status` is what the client is told."""
+    """The upstream did not answer as it should; `status` is what the client is told.
 
-    def __init__(self, message: str, status: int = 502) -> None:
+    `sent`: whether the request may have reached it, and may be charged.
+    """
+
+    def __init__(self, message: str, status: int = 502, *, sent: bool = True) -> None:
         super().__init__(message)
-        self.status = status
+        self.status, self.sent = status, sent
 
 
 class Upstream:
@@ -107,7 +111,7 @@ class Upstream:
         )  # fmt: skip
         breaks = self._always.count(b"\n") + len(headers) + (3 if length else 2)
         if head.count(b"\n") != breaks or head.count(b"\r") != breaks or b"\0" in head:
-            raise UpstreamFailed("a header holds a line break", 400)
+            raise UpstreamFailed("a header holds a line break", 400, sent=False)
         return head
 
     def _kept(self) -> Connection | None:
@@ -129,11 +133,9 @@ class Upstream:
                     lambda: Connection(self, loop), self._host, self._port, ssl=self._tls
                 )
         except TimeoutError:
-            raise UpstreamFailed("the upstream could not be reached in time", 504) from None
+            raise UpstreamFailed(_UNREACHED, 504, sent=False) from None
         except OSError as error:
-            raise UpstreamFailed(
-                f"the upstream could not be reached ({type(error).__name__})"
-            ) from None
+            raise UpstreamFailed(f"{_UNREACHED} ({type(error).__name__})", sent=False) from None
         return connection
 
     def _look(self) -> None:
