@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -71,17 +72,11 @@ def test_a_signal_ends_it_after_the_ledger_is_written_and_the_log_names_no_conte
 def test_what_was_submitted_is_worked_on_while_it_serves(tmp_path: Path) -> None:
     home = tmp_path / "home"
     file = tmp_path / "requests.jsonl"
-    file.write_text(
-        '{"custom_id":"a","model":"gpt-4o-mini","messages":[{"role":"user","content":"x"}]}\n'
-    )
+    line = {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": CHAT}
+    file.write_text(json.dumps(line))
     environ = os.environ | {"LANEWISE_HOME": str(home)}
     command = [sys.executable, "-m", "lanewise", "submit", str(file), "--provider", "sandbox"]
-    subprocess.run(
-        [*command, "--endpoint", "/v1/chat/completions"],
-        env=environ,
-        check=True,
-        capture_output=True,
-    )
+    subprocess.run(command, env=environ, check=True, capture_output=True)
     with serving(home) as (process, _), Engine(load(environ), environ=environ) as engine:
         for _ in range(300):
             if not engine.store.runs(open_only=True):
