@@ -3,14 +3,16 @@
     python benchmarks/gateway --rounds 5
 
 Upstream, gateway and load are processes of this machine; rounds of all sides are taken in turn, so that noise
-hits all alike. CPU is that of the gateway's process alone. `--rival NAME=PID=URL` measures another gateway
-that runs already and passes to the upstream whose address `--show-upstream` waits with.
+hits all alike. CPU is that of the gateway's process alone. To measure another gateway beside it: start
+`python benchmarks/gateway/upstream.py`, start the other in front of the address that it prints, and give
+`--upstream URL --rival NAME=PID=URL=KEY`.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import statistics
 import subprocess
@@ -99,10 +101,10 @@ class Client(asyncio.Protocol):
 
 
 def request_for(side: Side, *, stream: bool, pause_ms: int = 0) -> bytes:
-    body = '{"model":"gpt-4o-mini",%s"messages":[{"role":"user","content":"%s"}]}' % (
-        '"stream":true,"stream_options":{"include_usage":true},' if stream else "",
-        PROMPT,
-    )
+    asked = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
+    messages = [{"role": "user", "content": PROMPT}]
+    whole = {"model": "gpt-4o-mini", **asked, "messages": messages}
+    body = json.dumps(whole, separators=(",", ":"))
     pause = f"x-pause-ms: {pause_ms}\r\n" if pause_ms else ""
     return (
         f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {side.key}\r\n"
@@ -110,7 +112,9 @@ def request_for(side: Side, *, stream: bool, pause_ms: int = 0) -> bytes:
     ).encode()
 
 
-async def load(side: Side, connections: int, calls: int, *, stream: bool, pause_ms: int = 0) -> None:
+async def load(
+    side: Side, connections: int, calls: int, *, stream: bool, pause_ms: int = 0
+) -> None:
     """Make `calls` calls over each of `connections` connections, and note what they took."""
     host, port = side.url.removeprefix("http://").split(":")
     request = request_for(side, stream=stream, pause_ms=pause_ms)
@@ -159,13 +163,21 @@ def report(sides: list[Side]) -> None:
         )
         cpu = statistics.median(side.cpu) * 1e6
         per_core = f"{1e6 / cpu:,.0f}" if cpu else "-"
-        print(
-            f"| {side.name:<10} | {taken[len(taken) // 2] * 1_000:8.3f} | {p50:8.3f} | {p99:8.3f} "
-            f"| {cpu:8.0f} | {per_core:>8} | {statistics.median(side.rates):8,.0f} | {side.memory_mb():6.0f} |"
+        figures = (
+            f"{taken[len(taken) // 2] * 1_000:.3f}",
+            f"{p50:.3f}",
+            f"{p99:.3f}",
+            f"{cpu:.0f}" if cpu else "",
+            f"{1e6 / cpu:,.0f}" if cpu else "",
+            f"{statistics.median(side.rates):,.0f}",
+            f"{side.memory_mb():.0f}" if cpu else "",
         )
+        print(f"| {side.name} | {' | '.join(figures)} |")
 
 
-def measure(title: str, sides: list[Side], rounds: int, connections: int, calls: int, **how: object) -> None:
+def measure(
+    title: str, sides: list[Side], rounds: int, connections: int, calls: int, **how: object
+) -> None:
     """Rounds of every side in turn, as one table."""
     for side in sides:
         side.clear()
@@ -173,7 +185,9 @@ def measure(title: str, sides: list[Side], rounds: int, connections: int, calls:
         for side in sides:
             asyncio.run(load(side, connections, calls, **how))  # type: ignore[arg-type]
     print(f"\n{title}, {connections} connections, {rounds} rounds of {connections * calls} calls\n")
-    print("| side | p50 ms | added p50 ms | added p99 ms | CPU us a call | calls/s a core | calls/s | MB |")
+    print(
+        "| side | p50 ms | added p50 ms | added p99 ms | CPU us a call | calls/s a core | calls/s | MB |"
+    )
     print("|---|---|---|---|---|---|---|---|")
     report(sides)
 

@@ -29,7 +29,9 @@ def _whole() -> bytes:
     message = {"role": "assistant", "content": "made up " * 100}
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
     body = json.dumps({**_NAMED, "object": "chat.completion", "choices": [choice], "usage": _USAGE})
-    head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    head = (
+        f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    )
     return (head + body).encode()
 
 
@@ -80,7 +82,7 @@ class Upstream(asyncio.Protocol):
 async def main() -> None:
     """Serve on a free port and print the address."""
     server = await asyncio.get_running_loop().create_server(Upstream, "127.0.0.1", 0, backlog=1_024)
-    print("http://127.0.0.1:{}".format(server.sockets[0].getsockname()[1]), flush=True)
+    print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
     await server.serve_forever()
 
 

@@ -23,6 +23,7 @@ from starlette.types import ASGIApp
 from lanewise.app import Engine
 from lanewise.errors import BadSettings, LanewiseError
 from lanewise.gateway.dialect import dialect_of, error_body
+from lanewise.gateway.listening import Guarded
 from lanewise.gateway.passing import Passing
 from lanewise.gateway.routes import Parts, Receive, Scope, Send
 from lanewise.gateway.who import OPEN, Who
@@ -155,6 +156,7 @@ def server(gateway: Gateway) -> uvicorn.Server:
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     config = uvicorn.Config(
         gateway,
+        http=Guarded,
         log_config=None,
         access_log=False,
         lifespan="on",
