@@ -2,7 +2,7 @@
 
     python benchmarks/gateway/upstream.py
 
-`x-pause-ms` in a streamed call's headers is the time between two events.
+`"user":"pause-20"` in a streamed call's body sets 20 ms between two events: gateways drop unknown headers.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 from typing import Final
 
 EVENTS: Final = 50
-_PAUSE: Final = re.compile(rb"x-pause-ms: (\d+)")
+_PAUSE: Final = re.compile(rb'"user":"pause-(\d+)"')
 _LENGTH: Final = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 _USAGE: Final = {"prompt_tokens": 200, "completion_tokens": 50, "total_tokens": 250}
 _NAMED: Final = {"id": "chatcmpl-1", "created": 1, "model": "gpt-4o-mini-2024-07-18"}
@@ -60,13 +60,13 @@ class Upstream(asyncio.Protocol):
             if len(self.held) < whole:
                 return
             body, self.held = self.held[end + 4 : whole], self.held[whole:]
-            self.answer(head, body)
+            self.answer(body)
 
-    def answer(self, head: bytes, body: bytes) -> None:
+    def answer(self, body: bytes) -> None:
         if b'"stream":true' not in body:
             self.transport.write(WHOLE)
             return
-        pause = _PAUSE.search(head)
+        pause = _PAUSE.search(body)
         task = asyncio.ensure_future(self.stream(int(pause[1]) / 1_000 if pause else 0.0))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
