@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -376,6 +377,33 @@ def test_ledger_rows_of_one_commit_are_booked_once(desk: Any) -> None:
     money = desk.store.money(run.id)
     assert (money.cost_nano, money.waste_nano, money.n) == (10, 10, 0)
     assert desk.store.strays(ACCOUNT) == []
+
+
+def test_calls_are_booked_together_and_rows_alike_stand_side_by_side(desk: Any) -> None:
+    row = LedgerRow(
+        "calls",
+        "w",
+        "openai",
+        ACCOUNT,
+        "m",
+        "realtime",
+        "answer",
+        2,
+        Usage(input=5),
+        10,
+        10,
+        0,
+        "b",
+        "listed",
+    )
+    desk.store.book_calls([row, row], 1.0)
+    desk.store.book_calls([row], 2.0)
+    money = desk.store.money(workflow="w")
+    assert (money.n, money.cost_nano, money.lanes) == (6, 30, {"realtime": 6})
+    assert [entry.run_name for entry in desk.store.ledger()] == ["calls"] * 3
+    with pytest.raises(Exception, match="CHECK"):
+        desk.store.book_calls([row, replace(row, cost_nano=None)], 3.0)
+    assert desk.store.money(workflow="w").n == 6
 
 
 def test_an_unknown_price_is_counted_and_in_no_sum(desk: Any) -> None:

@@ -16,6 +16,10 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "estimate": ("estimate", "Say what requests would cost in each lane, before anything is sent."),
     "forecast": ("forecast", "Say when work will be done, and what that rests on."),
     "submit": ("submit", "Accept a file of requests durably and return at once."),
+    "serve": (
+        "serve",
+        "Serve OpenAI- and Anthropic-shaped HTTP: pass calls through, and work on what is queued.",
+    ),
     "worker": ("worker", "Drive everything that is open until it is answered."),
     "status": ("status", "Show runs, batches, workers and what happened."),
     "results": ("results", "Write the results of a run, in the order of its input."),

@@ -524,6 +524,10 @@ class Store(Protocol):
         """The rows booked in that time (`until` excluded), oldest first."""
         ...
 
+    def book_calls(self, rows: Sequence[LedgerRow], now: float) -> None:
+        """Append what calls came to that lanewise passed through, in one commit; each row is its own."""
+        ...
+
     def correct(self, rows: Sequence[LedgerRow], now: float) -> None:
         """Append corrections; the rows they correct stay as they are."""
         ...
