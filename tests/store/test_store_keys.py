@@ -30,7 +30,7 @@ def test_a_key_is_there_as_it_was_made_when_the_home_is_opened_again(desk: Any) 
     made = [key(), key("ops", KeyTerms(admin=True)), key("plain", KeyTerms())]
     for each in made:
         desk.store.add_key(each)
-    assert desk.open().keys() == made
+    assert desk.open().virtual_keys() == made
 
 
 def test_a_name_is_used_once_even_after_its_key_was_revoked(desk: Any) -> None:
@@ -38,7 +38,7 @@ def test_a_name_is_used_once_even_after_its_key_was_revoked(desk: Any) -> None:
     desk.store.revoke_key("search", 2.0)
     with pytest.raises(NameTaken, match="'search'"):
         desk.store.add_key(key(terms=KeyTerms()))
-    assert [found.terms for found in desk.store.keys()] == [TERMS]
+    assert [found.terms for found in desk.store.virtual_keys()] == [TERMS]
 
 
 def test_every_change_is_seen_by_who_looks_at_the_version_and_told_as_an_event(desk: Any) -> None:
@@ -62,14 +62,14 @@ def test_after_a_rotation_the_old_one_ends_when_it_was_said_and_no_later(desk: A
     desk.store.add_key(key())
     desk.store.rotate_key("search", secret("lw-second"), 2.0, until=10.0)
     desk.store.rotate_key("search", secret("lw-third"), 3.0, until=20.0)
-    [found] = desk.store.keys()
+    [found] = desk.store.virtual_keys()
     assert [(one.prefix, one.until) for one in found.secrets] == [
         ("lw-thi", None),
         ("lw-sec", 20.0),
         ("lw-sea", 10.0),
     ]
     desk.store.rotate_key("search", secret("lw-fourth"), 12.0, until=12.0)
-    [found] = desk.store.keys()
+    [found] = desk.store.virtual_keys()
     assert [one.prefix for one in found.secrets if not one.ended(12.0)] == ["lw-fou"]
 
 
@@ -78,7 +78,7 @@ def test_what_is_over_or_unknown_is_not_rotated(desk: Any, name: str) -> None:
     desk.store.add_key(key())
     with pytest.raises(BadInput, match="create another"):
         desk.store.rotate_key(name, secret("lw-new"), 99.0, until=99.0)
-    assert len(desk.store.keys()[0].secrets) == 1
+    assert len(desk.store.virtual_keys()[0].secrets) == 1
 
 
 def test_no_more_is_drawn_than_the_budget_of_a_month(desk: Any) -> None:

@@ -589,7 +589,7 @@ class Store(Protocol):
         """Keep a new key. Raises `NameTaken`."""
         ...
 
-    def keys(self) -> list[VirtualKey]:
+    def virtual_keys(self) -> list[VirtualKey]:
         """Every key there is or was, oldest first."""
         ...
 

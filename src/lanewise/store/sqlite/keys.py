@@ -36,7 +36,7 @@ class KeyOperations(Operations):
             self._add_secrets(key.name, key.secrets, key.created_at)
             self._changed("key.created", key.name, key.created_at)
 
-    def keys(self) -> list[VirtualKey]:
+    def virtual_keys(self) -> list[VirtualKey]:
         """Every key there is or was, oldest first."""
         secrets: dict[str, list[KeySecret]] = {}
         rows = self._db.all(_KEYS["keys"])
