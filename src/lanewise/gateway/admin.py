@@ -7,6 +7,7 @@ in here, not even where the gateway is open.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 import msgspec
@@ -15,7 +16,6 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lanewise import __version__
 from lanewise.app import keys
 from lanewise.app.keys import NewKey, ShownKey
 from lanewise.app.zones import local_zone
@@ -77,8 +77,8 @@ def routes(parts: Parts) -> list[Route]:
     return [
         Route("/admin/openapi.json", described, methods=["GET"]),
         *(
-            Route(path, _served(parts, action), methods=[method])
-            for (method, path), (action, _) in ACTIONS.items()
+            Route(path, _served(parts, operation.action), methods=[method])
+            for (method, path), operation in OPERATIONS.items()
         ),
     ]
 
@@ -194,20 +194,29 @@ def _failed(status: int, message: str) -> Response:
 
 
 # -- the document -----------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What is done at a path, and what is said of it."""
+
+    name: str
+    action: Action
+    answer: type
+    body: type | None = None
+    status: int = 200
+    fails: tuple[int, ...] = ()
+
+
 _KEY: Final = "/admin/keys/{name}"
-ACTIONS: Final[dict[tuple[str, str], tuple[Action, dict[str, Any]]]] = {
-    ("GET", "/admin/keys"): (_list, {"id": "listKeys", "answer": Keys}),
-    ("POST", "/admin/keys"): (
-        _create,
-        {"id": "createKey", "body": NewKey, "answer": MadeKey, "status": 201, "fails": (400, 409)},
-    ),
-    ("GET", _KEY): (_show, {"id": "showKey", "answer": ShownKey, "fails": (404,)}),
-    ("DELETE", _KEY): (_revoke, {"id": "revokeKey", "answer": ShownKey, "fails": (404,)}),
-    ("POST", f"{_KEY}/rotate"): (
-        _rotate,
-        {"id": "rotateKey", "body": Rotation, "answer": MadeKey, "fails": (400, 404)},
+OPERATIONS: Final = {
+    ("GET", "/admin/keys"): Operation("listKeys", _list, Keys),
+    ("POST", "/admin/keys"): Operation("createKey", _create, MadeKey, NewKey, 201, (400, 409)),
+    ("GET", _KEY): Operation("showKey", _show, ShownKey, fails=(404,)),
+    ("DELETE", _KEY): Operation("revokeKey", _revoke, ShownKey, fails=(404,)),
+    ("POST", f"{_KEY}/rotate"): Operation(
+        "rotateKey", _rotate, MadeKey, Rotation, fails=(400, 404)
     ),
 }
+_SCHEMAS: Final = "#/components/schemas/"
 _FAILS: Final = {
     400: "the body cannot be used",
     401: "no admin key came along",
@@ -222,11 +231,11 @@ def openapi() -> dict[str, Any]:
     structs = [NewKey, Rotation, ShownKey, MadeKey, Keys, Failed]
     _, schemas = msgspec.json.schema_components(structs, ref_template=f"{_SCHEMAS}{{name}}")
     paths: dict[str, Any] = {}
-    for (method, path), (_, said) in ACTIONS.items():
-        paths.setdefault(path, {})[method.lower()] = _operation(path, **said)
+    for (method, path), operation in OPERATIONS.items():
+        paths.setdefault(path, {})[method.lower()] = _described(path, operation)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "lanewise: keys", "version": __version__},
+        "info": {"title": "lanewise: keys", "version": "1"},
         "paths": paths,
         "components": {
             "schemas": schemas,
@@ -236,31 +245,22 @@ def openapi() -> dict[str, Any]:
     }
 
 
-_SCHEMAS: Final = "#/components/schemas/"
-
-
-def _operation(
-    path: str,
-    *,
-    id: str,
-    answer: type,
-    body: type | None = None,
-    status: int = 200,
-    fails: tuple[int, ...] = (),
-) -> dict[str, Any]:
+def _described(path: str, operation: Operation) -> dict[str, Any]:
+    done = {"description": "done", "content": _content(operation.answer)}
     failed = {
         str(code): {"description": _FAILS[code], "content": _content(Failed)}
-        for code in (401, 413, *fails)
+        for code in (401, 413, *operation.fails)
     }
     said: dict[str, Any] = {
-        "operationId": id,
-        "responses": {str(status): {"description": "done", "content": _content(answer)}} | failed,
+        "operationId": operation.name,
+        "responses": {str(operation.status): done} | failed,
     }
     if "{name}" in path:
         schema = {"type": "string"}
         said["parameters"] = [{"name": "name", "in": "path", "required": True, "schema": schema}]
-    if body is not None:
-        said["requestBody"] = {"required": body is NewKey, "content": _content(body)}
+    if operation.body is not None:
+        required = operation.body is NewKey
+        said["requestBody"] = {"required": required, "content": _content(operation.body)}
     return said
 
 

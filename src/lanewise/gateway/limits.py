@@ -163,7 +163,7 @@ def _pace(terms: KeyTerms) -> Pace | None:
 
 
 def _wait(pace: Pace | None, load: Load, now: float) -> float:
-    """Seconds until a call may go; 0.0 if it may now, and is counted. How many are under way is not limited."""
+    """Seconds until a call may go; 0.0 if it may now, and is counted. Any number may be under way."""
     wait = 0.0 if pace is None else pace.reserve(load, now)
     if pace is not None and not wait:
         pace.ended(NOTHING_SAID, now)
