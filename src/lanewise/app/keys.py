@@ -6,9 +6,9 @@ import base64
 import hashlib
 import re
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -77,6 +77,14 @@ class ShownKey(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: float | None
     revoked_at: float | None
     old_until: float | None  # until when the key of before the last rotation is valid
+
+
+def new_key(fields: Mapping[str, Any]) -> NewKey:
+    """What somebody wants, from fields by name. Raises `BadInput`."""
+    try:
+        return msgspec.convert(fields, NewKey)
+    except msgspec.ValidationError as error:
+        raise BadInput(f"this is no key that can be made: {error}") from error
 
 
 def digest(key: bytes) -> bytes:
