@@ -34,24 +34,35 @@ _DOLLARS: Final = re.compile(
     r"[0-9]{1,9}(\.[0-9]{1,9})?"
 )  # what a database's integers hold in nano-USD
 
+
+def _text(**said: Any) -> msgspec.Meta:
+    """A text for which the schema says more than is checked on reading: `create` says it in words."""
+    return msgspec.Meta(max_length=128, extra_json_schema=said)
+
+
 Count: TypeAlias = Annotated[int, msgspec.Meta(gt=0, le=1_000_000_000)]
-Text: TypeAlias = Annotated[str, msgspec.Meta(max_length=128)]
-Texts: TypeAlias = Annotated[tuple[Text, ...], msgspec.Meta(max_length=100)]
+Text: TypeAlias = Annotated[str, _text()]
+Name: TypeAlias = Annotated[str, _text(pattern=f"^{_NAME.pattern}$")]
+Dollars: TypeAlias = Annotated[str, _text(pattern=f"^{_DOLLARS.pattern}$")]
+Something: TypeAlias = Annotated[str, _text(minLength=1)]
+Endpoint: TypeAlias = Annotated[str, _text(pattern="^/v1/")]
+Lane: TypeAlias = Annotated[str, _text(enum=list(ALL_LANES))]
+_FEW: Final = msgspec.Meta(max_length=100)
 
 
 class NewKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What somebody wants a key to be; what is left out sets no limit."""
 
-    name: Text
+    name: Name
     owner: Text = ""
-    workflow: Text = "default"
-    models: Texts = ()
-    lanes: Texts = ()
-    endpoints: Texts = ()
+    workflow: Something = "default"
+    models: Annotated[tuple[Something, ...], _FEW] = ()
+    lanes: Annotated[tuple[Lane, ...], _FEW] = ()
+    endpoints: Annotated[tuple[Endpoint, ...], _FEW] = ()
     deadline: Text | None = None
     requests_per_minute: Count | None = None
     tokens_per_minute: Count | None = None
-    monthly_usd: Text | None = None
+    monthly_usd: Dollars | None = None
     expires: Text | None = None
     admin: bool = False
 

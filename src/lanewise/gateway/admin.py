@@ -6,7 +6,7 @@ in here, not even where the gateway is open.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
@@ -74,17 +74,19 @@ def routes(parts: Parts) -> list[Route]:
     async def described(_request: Request) -> Response:
         return Response(document, media_type=_JSON)
 
+    paths: dict[str, dict[str, Action]] = {}
+    for (method, path), operation in OPERATIONS.items():
+        paths.setdefault(path, {})[method] = operation.action
     return [
         Route("/admin/openapi.json", described, methods=["GET"]),
-        *(
-            Route(path, _served(parts, operation.action), methods=[method])
-            for (method, path), operation in OPERATIONS.items()
-        ),
+        *(Route(path, _served(parts, by), methods=list(by)) for path, by in paths.items()),
     ]
 
 
-def _served(parts: Parts, action: Action) -> Callable[[Request], Awaitable[Response]]:
-    """An action for those with an admin key; the store is asked in another thread."""
+def _served(
+    parts: Parts, actions: Mapping[str, Action]
+) -> Callable[[Request], Awaitable[Response]]:
+    """The action of each method for those with an admin key; the store is asked in another thread."""
 
     async def serve(request: Request) -> Response:
         if not await run_in_threadpool(_is_admin, parts, request):
@@ -95,7 +97,8 @@ def _served(parts: Parts, action: Action) -> Callable[[Request], Awaitable[Respo
             return _failed(413, str(error))
         except ClientDisconnect:
             return Response(status_code=400)  # nobody reads it
-        return await run_in_threadpool(_tried, parts, action, request, body)
+        method = "GET" if request.method == "HEAD" else request.method
+        return await run_in_threadpool(_tried, parts, actions[method], request, body)
 
     return serve
 

@@ -41,35 +41,36 @@ class _Purse:
         self._name, self._limit, self._store = name, limit, store
         self._part = _Part("")
         self._drawing = asyncio.Lock()
-        self._draws: asyncio.Future[None] | None = None
         self._dry: tuple[float, int] = (-math.inf, 0)
 
     async def reserve(self, nano: int, now: float) -> _Part | None:
         """Take an amount out; None where the month has no room for it."""
         part = self._of(month_of(now))
         if part.left < nano:
-            async with self._drawing:  # whoever waited finds what the first has drawn
-                await self._draw(part, nano, now)
+            drawing = asyncio.ensure_future(self._draw(part, nano, now))
+            await asyncio.shield(drawing)  # a caller that goes away loses nothing of the budget
         if part.left < nano:
             return None
         part.left -= nano
         return part
 
     async def _draw(self, part: _Part, nano: int, now: float) -> None:
-        since, asked = self._dry
-        if part.left >= nano or (0.0 <= now - since < DRY_SECONDS and nano - part.left >= asked):
-            return
-        self._draws = asyncio.ensure_future(self._drawn(part, nano - part.left, now))
-        await asyncio.shield(self._draws)  # a caller that goes away loses nothing of the budget
+        async with self._drawing:  # whoever waited finds what the first has drawn
+            least = nano - part.left
+            if least <= 0 or self._is_dry(least, now):
+                return
+            wanted = max(least, self._limit // PARTS)
+            drawn = await asyncio.to_thread(
+                self._store.draw, self._name, part.month, least=least, wanted=wanted
+            )
+            part.left += drawn
+            if not drawn:
+                self._dry = (now, least)
 
-    async def _drawn(self, part: _Part, least: int, now: float) -> None:
-        wanted = max(least, self._limit // PARTS)
-        drawn = await asyncio.to_thread(
-            self._store.draw, self._name, part.month, least=least, wanted=wanted
-        )
-        part.left += drawn
-        if not drawn:
-            self._dry = (now, least)
+    def _is_dry(self, least: int, now: float) -> bool:
+        """Whether as little was just drawn in vain."""
+        since, asked = self._dry
+        return 0.0 <= now - since < DRY_SECONDS and least >= asked
 
     def _of(self, month: str) -> _Part:
         if self._part.month != month:
