@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lanewise.app import keys
+from lanewise.app import Engine, keys
 from lanewise.app.keys import NewKey
 from lanewise.domain.allowances import Load
 from lanewise.domain.lanes import BATCH, REALTIME
@@ -20,6 +21,7 @@ from lanewise.errors import BadInput, NotFound
 from lanewise.gateway.keys import KeyRing, Refusal, barred, presented
 from lanewise.gateway.limits import PARTS, Grant, Limits
 from lanewise.gateway.who import OPEN, Who
+from lanewise.settings import load
 from lanewise.store.keys import NameTaken
 from lanewise.store.protocol import Store
 from lanewise.store.sqlite import SqliteStore
@@ -183,6 +185,23 @@ def test_a_look_up_reads_the_store_once_a_second_and_no_oftener(door: Door) -> N
     assert 8 <= len(asked) <= 11
 
 
+def test_a_look_up_does_not_wait_for_a_transaction_of_the_engine(tmp_path: Path) -> None:
+    environ = {"LANEWISE_HOME": str(tmp_path / "home")}
+    found: list[Who | None] = []
+    with Engine(load(environ), environ=environ) as engine:
+        key = keys.create(engine.store, NewKey(name="search"), START).reveal().encode()
+        store = keys.apart(engine.settings, START)
+        clock = Hand()
+        ring = KeyRing(store, clock)
+        clock.at += 1.0
+        asking = threading.Thread(target=lambda: found.append(ring({b"x-api-key": key})))
+        with engine.store._db.transaction():  # type: ignore[attr-defined]
+            asking.start()
+            asking.join(timeout=20.0)
+            assert [who and who.key for who in found] == ["search"]
+        store.close()
+
+
 # -- making them --------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("wanted", "said"),
@@ -333,6 +352,14 @@ async def test_a_call_that_the_months_budget_has_no_room_for_is_refused(door: Do
     assert isinstance(await admit(limits, estimate_nano=900_000_000), Grant)
     door.later(3 * DAY)  # December
     assert isinstance(await admit(limits, estimate_nano=1_000_000_000), Grant)
+
+
+async def test_calls_at_once_that_a_budget_has_room_for_are_all_let_through(door: Door) -> None:
+    door.create(monthly_usd="1")
+    limits = door.limits()
+    asked = [admit(limits, estimate_nano=10**9 // PARTS) for _ in range(PARTS + 5)]
+    found = await asyncio.gather(*asked)
+    assert sum(isinstance(one, Grant) for one in found) == PARTS
 
 
 async def test_a_call_of_unknown_price_is_refused_where_there_is_a_budget(door: Door) -> None:

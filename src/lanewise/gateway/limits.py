@@ -46,19 +46,23 @@ class _Purse:
     async def reserve(self, nano: int, now: float) -> _Part | None:
         """Take an amount out; None where the month has no room for it."""
         part = self._of(month_of(now))
-        if part.left < nano:
+        while (
+            part.left < nano
+        ):  # what was drawn may be taken by another call before this one goes on
             drawing = asyncio.ensure_future(self._draw(part, nano, now))
-            await asyncio.shield(drawing)  # a caller that goes away loses nothing of the budget
-        if part.left < nano:
-            return None
+            if not await asyncio.shield(drawing):  # a caller that goes away loses nothing of it
+                return None
         part.left -= nano
         return part
 
-    async def _draw(self, part: _Part, nano: int, now: float) -> None:
+    async def _draw(self, part: _Part, nano: int, now: float) -> bool:
+        """Whether there is enough now, or was for a moment."""
         async with self._drawing:  # whoever waited finds what the first has drawn
             least = nano - part.left
-            if least <= 0 or self._is_dry(least, now):
-                return
+            if least <= 0:
+                return True
+            if self._is_dry(least, now):
+                return False
             wanted = max(least, self._limit // PARTS)
             drawn = await asyncio.to_thread(
                 self._store.draw, self._name, part.month, least=least, wanted=wanted
@@ -66,6 +70,7 @@ class _Purse:
             part.left += drawn
             if not drawn:
                 self._dry = (now, least)
+            return drawn > 0
 
     def _is_dry(self, least: int, now: float) -> bool:
         """Whether as little was just drawn in vain."""
