@@ -114,6 +114,40 @@ CREATE TABLE facts (
     value TEXT NOT NULL
 );
 
+CREATE TABLE key_months (
+    name TEXT NOT NULL REFERENCES keys (name),
+    month TEXT NOT NULL,
+    drawn_nano INTEGER NOT NULL,
+    PRIMARY KEY (name, month)
+);
+
+CREATE TABLE key_secrets (
+    hash BLOB PRIMARY KEY CHECK (length(hash) = 32),
+    name TEXT NOT NULL REFERENCES keys (name),
+    prefix TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    until REAL
+);
+
+CREATE INDEX key_secrets_of ON key_secrets (name);
+
+CREATE TABLE keys (
+    name TEXT PRIMARY KEY CHECK (name <> ''),
+    admin INTEGER NOT NULL CHECK (admin IN (0, 1)),
+    owner TEXT NOT NULL,
+    workflow TEXT NOT NULL,
+    models TEXT NOT NULL,
+    lanes TEXT NOT NULL,
+    endpoints TEXT NOT NULL,
+    deadline TEXT,
+    requests_per_minute INTEGER CHECK (requests_per_minute > 0),
+    tokens_per_minute INTEGER CHECK (tokens_per_minute > 0),
+    monthly_nano INTEGER CHECK (monthly_nano >= 0),
+    created_at REAL NOT NULL,
+    expires_at REAL,
+    revoked_at REAL
+);
+
 CREATE TABLE learned (
     account TEXT NOT NULL,
     subject TEXT NOT NULL,

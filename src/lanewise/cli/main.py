@@ -48,6 +48,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
         "Show what models cost in each lane, and keep the price book current.",
     ),
     "policy": ("policy", "Check the policy file, and explain what it says of a request."),
+    "keys": ("keys", "Give out keys to the gateway, and say what each may do."),
     "clean": ("clean", "Delete bodies and answers past their retention."),
     "forget": ("clean", "Delete every body and answer of a workflow."),
     "backup": ("backup", "Copy the home consistently while workers go on."),

@@ -21,6 +21,7 @@ from lanewise.domain.packing import Frame, Limits, PackingKey
 from lanewise.domain.usage import Usage
 from lanewise.store.books import Cap, Entry, LedgerRow, Money, Observation, Standing
 from lanewise.store.forecasts import Duration
+from lanewise.store.keys import KeySecret, VirtualKey
 from lanewise.store.nouns import (
     UNDECIDED,
     AccountRow,
@@ -593,6 +594,42 @@ class Store(Protocol):
 
     def trace_ours(self, run: RunId, segment: SegmentId, ordinal: int) -> list[RequestTrace]:
         """The same, by the id that providers see; empty if it is not of this run."""
+        ...
+
+    # -- virtual keys -----------------------------------------------------------------------------
+    def add_key(self, key: VirtualKey) -> None:
+        """Keep a new key. Raises `NameTaken`."""
+        ...
+
+    def virtual_keys(self) -> list[VirtualKey]:
+        """Every key there is or was, oldest first."""
+        ...
+
+    def keys_version(self) -> int:
+        """A number that every change of a key changes."""
+        ...
+
+    def rotate_key(self, name: str, secret: KeySecret, now: float, *, until: float) -> None:
+        """Let a key be recognised by `secret`, and by what it was before no longer than `until`.
+
+        Raises `BadInput` for a key that was revoked or has expired.
+        """
+        ...
+
+    def revoke_key(self, name: str, now: float) -> None:
+        """End a key for good; nothing happens to one that was revoked before."""
+        ...
+
+    def draw(self, name: str, month: str, *, least: int, wanted: int) -> int:
+        """Set aside up to `wanted` nano-USD of a key's budget in a month; 0 where `least` is not left."""
+        ...
+
+    def give_back(self, name: str, month: str, nano: int) -> None:
+        """What was drawn and not spent; below zero, what was spent beyond it."""
+        ...
+
+    def drawn(self, month: str) -> dict[str, int]:
+        """What each key has spent or set aside of its budget in a month, nano-USD."""
         ...
 
     # -- keeping ----------------------------------------------------------------------------------

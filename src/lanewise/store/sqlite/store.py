@@ -9,6 +9,7 @@ from lanewise.store.sqlite.answers import AnswerOperations
 from lanewise.store.sqlite.connection import Database
 from lanewise.store.sqlite.durations import DurationOperations
 from lanewise.store.sqlite.keeping import KeepingOperations
+from lanewise.store.sqlite.keys import KeyOperations
 from lanewise.store.sqlite.leases import LeaseOperations
 from lanewise.store.sqlite.looking import LookingOperations
 from lanewise.store.sqlite.recovery import RecoveryOperations
@@ -26,6 +27,7 @@ class SqliteStore(
     LookingOperations,
     DurationOperations,
     AnswerOperations,
+    KeyOperations,
     KeepingOperations,
 ):
     """Implements `lanewise.store.protocol.Store` over one home directory."""
