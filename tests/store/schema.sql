@@ -80,6 +80,22 @@ CREATE INDEX batches_due ON batches (account, due_at) WHERE due_at IS NOT NULL;
 CREATE UNIQUE INDEX batches_owned ON batches (account, provider_id)
     WHERE provider_id IS NOT NULL AND provisional = 0;
 
+CREATE TABLE claims (
+    run_id TEXT NOT NULL REFERENCES runs (id),
+    sequence INTEGER NOT NULL,
+    tenant TEXT NOT NULL,
+    name TEXT,
+    content BLOB NOT NULL,
+    at REAL NOT NULL,
+    PRIMARY KEY (run_id, sequence)
+) WITHOUT ROWID;
+
+CREATE INDEX claims_by_age ON claims (at);
+
+CREATE INDEX claims_by_content ON claims (content, tenant);
+
+CREATE UNIQUE INDEX claims_by_name ON claims (tenant, name) WHERE name IS NOT NULL;
+
 CREATE TABLE decisions (
     id INTEGER PRIMARY KEY,
     key TEXT NOT NULL UNIQUE,
@@ -255,6 +271,11 @@ CREATE TABLE strays (
     due_at REAL,
     PRIMARY KEY (account, provider_id)
 );
+
+CREATE TABLE tenants_of_runs (
+    run_id TEXT PRIMARY KEY REFERENCES runs (id),
+    tenant TEXT NOT NULL
+) WITHOUT ROWID;
 
 CREATE TABLE waiting (
     segment_id TEXT NOT NULL REFERENCES segments (id),

@@ -61,6 +61,7 @@ class Router:
     now: float
     zone: tzinfo
     asked: dict[PackingKey, Asked] = field(default_factory=lambda: defaultdict(Asked))
+    given: list[Way] | None = None  # gets every way, for a caller who is told it
     _rulings: dict[tuple[str, str], Ruling] = field(default_factory=dict)
     _dues: dict[tuple[str, str], Deadline] = field(default_factory=dict)
     _routes: dict[tuple[object, ...], Route] = field(default_factory=dict)
@@ -134,7 +135,10 @@ class Router:
             route = self._routes[known] = self._route(
                 request, key, ruling, due, acts=acts, class_of=class_of
             )
-        return Way(route, at)
+        way = Way(route, at)
+        if self.given is not None:
+            self.given.append(way)
+        return way
 
     def _due(self, request: Accepted, ruling: Ruling) -> Deadline:
         said = request.deadline or self.caller.deadline

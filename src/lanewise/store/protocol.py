@@ -7,7 +7,7 @@ row is no longer in the state that was read, so a caller that was overtaken stop
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -28,6 +28,7 @@ from lanewise.store.nouns import (
     Ask,
     Attempt,
     BatchRow,
+    Claimed,
     Contents,
     Event,
     Lease,
@@ -581,6 +582,35 @@ class Store(Protocol):
 
     def trace_ours(self, run: RunId, segment: SegmentId, ordinal: int) -> list[RequestTrace]:
         """The same, by the id that providers see; empty if it is not of this run."""
+        ...
+
+    # -- asked over HTTP --------------------------------------------------------------------------
+    def tenant_of(self, run: RunId) -> str | None:
+        """Whose run it is; None for one that did not come in over HTTP, and for none."""
+        ...
+
+    def claimed(self, tenant: str, name: str, now: float) -> Claimed | None:
+        """The request that was accepted under this idempotency key within a day."""
+        ...
+
+    def alike(self, tenant: str, content: bytes, now: float) -> list[Claimed]:
+        """The tenant's requests of this content within a day, newest first."""
+        ...
+
+    def newest_event(self) -> int:
+        """The number of the last event; 0 where nothing ever happened."""
+        ...
+
+    def answers_at(self, run: RunId, sequences: Collection[int]) -> Iterator[Answer]:
+        """The final results of these requests of a run, as far as there are any; in no order."""
+        ...
+
+    def place(self, run: RunId, sequence: int) -> tuple[SegmentId, int] | None:
+        """Where a request of a run is kept; None where the run has no such request any more."""
+        ...
+
+    def cancel_request(self, run: RunId, sequence: int, now: float) -> bool:
+        """End a request that still waits here; False where it is at a provider, has ended or is not there."""
         ...
 
     # -- keeping ----------------------------------------------------------------------------------

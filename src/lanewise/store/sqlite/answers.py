@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 
 from lanewise.domain.ids import BatchId, RunId, SegmentId
@@ -90,8 +90,10 @@ class AnswerOperations(Operations):
             else:
                 active[at] = (following, stream)
 
-    def _segment_answers(self, run: RunId, row: sqlite3.Row) -> Iterator[Answer]:
-        """One segment's results, in ordinal order."""
+    def _segment_answers(
+        self, run: RunId, row: sqlite3.Row, *, only: Collection[int] | None = None
+    ) -> Iterator[Answer]:
+        """One segment's results, in ordinal order; of the requests at `only` these places of the run."""
         segment = SegmentId(row["id"])
         key = self._db.one("SELECT * FROM packing_keys WHERE id = ?", (row["key_id"],))
         known = Ledgered(self, segment)
@@ -101,6 +103,8 @@ class AnswerOperations(Operations):
             opened: dict[tuple[BatchId, int], int] = {}
             ids = zip(reader.entries(), reader.caller_ids(), strict=True)
             for ordinal, (entry, caller_id) in enumerate(ids):
+                if only is not None and entry.sequence not in only:
+                    continue
                 verdict, line, outcome = None, None, ended.get(ordinal)
                 hit = known.find(ordinal)
                 if hit is not None and (_final(hit[1]) or outcome is not None):

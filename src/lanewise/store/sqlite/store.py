@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Self
 
-from lanewise.store.sqlite.answers import AnswerOperations
+from lanewise.store.sqlite.claims import ClaimOperations
 from lanewise.store.sqlite.connection import Database
 from lanewise.store.sqlite.durations import DurationOperations
 from lanewise.store.sqlite.keeping import KeepingOperations
@@ -25,7 +25,7 @@ class SqliteStore(
     RecoveryOperations,
     LookingOperations,
     DurationOperations,
-    AnswerOperations,
+    ClaimOperations,
     KeepingOperations,
 ):
     """Implements `lanewise.store.protocol.Store` over one home directory."""
