@@ -95,7 +95,7 @@ class _Line(msgspec.Struct):
     result: _Result | None = None
 
 
-class _Kind(msgspec.Struct):
+class _Kind(msgspec.Struct, frozen=True):
     type: str = ""
 
 

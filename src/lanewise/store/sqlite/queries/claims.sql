@@ -26,3 +26,6 @@ UPDATE waiting SET requests = ?, ordinals = ? WHERE segment_id = ? AND tries = ?
 
 -- name: drop_waiting
 DELETE FROM waiting WHERE segment_id = ? AND tries = ?
+
+-- name: forget_claims
+DELETE FROM claims WHERE run_id = ?
