@@ -60,6 +60,11 @@ class Ticket:
     decision: Decision | None = None
     deadline: float | None = None  # as `lanewise.domain.deadlines.kept` keeps it
 
+    @property
+    def found(self) -> bool:
+        """Whether an earlier call made it."""
+        return self.decision is None
+
 
 @dataclass(slots=True)
 class Call:

@@ -27,7 +27,7 @@ from lanewise.gateway import polling
 from lanewise.gateway.accepting import Acceptor, Call, Full, Mismatch, Ticket
 from lanewise.gateway.dialect import Dialect, dialect_of, error_body
 from lanewise.gateway.routes import Handler, Parts, Receive, Scope, Send
-from lanewise.gateway.waiting import NO_RETRY, Patience, Waiting, held
+from lanewise.gateway.waiting import NO_RETRY, Patience, Waiting, held, told
 from lanewise.gateway.who import Who
 from lanewise.gateway.wishes import Answering, Head, Wish, is_background, workflow_of
 from lanewise.intake import ENDPOINTS, Unfit
@@ -81,8 +81,10 @@ class Background:
         match wish.answering:
             case Answering.WAIT:
                 name = polling.request_id(ticket.place)
+                if ticket.found and (answer := await self._waiting.known(ticket.place)) is not None:
+                    return told(answer, name)
                 return held(self._waiting, ticket.place, name, self._patience)
-            case Answering.POLL if ticket.decision is not None:
+            case Answering.POLL if not ticket.found:
                 return _asgi(polling.accepted(self._engine.store, ticket))
             case Answering.POLL:
                 return _asgi(await asyncio.to_thread(polling.accepted, self._engine.store, ticket))

@@ -214,7 +214,7 @@ def _trace(store: Store, place: Place) -> RequestTrace:
 
 def _ticketed(ticket: Ticket) -> dict[str, Any] | None:
     """What is known at the moment of acceptance, without a look."""
-    if ticket.decision is None:
+    if ticket.found:
         return None
     return _summary(ticket.place, "waiting", ticket.deadline, ticket.decision)
 
