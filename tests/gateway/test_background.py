@@ -68,7 +68,7 @@ class House:
         self._stop = threading.Event()
         self._worker: threading.Thread | None = None
         parts = Parts(self.engine, lambda headers: KEYS.get(headers.get(b"authorization", b"")))
-        self.background = Background(parts, patience)
+        self.background = Background(parts, patience=patience)
         config_ = uvicorn.Config(_app(parts, self.background), log_level="critical", lifespan="on")
         self._server = uvicorn.Server(config_)
         self._socket = socket.create_server(("127.0.0.1", 0))

@@ -94,6 +94,7 @@ class Acceptor:
 
     engine: Engine
     awaited: Callable[[Place], bool]
+    provider: str | None = None  # "sandbox": the built-in one
     _queue: queue.SimpleQueue[Call | None] = field(default_factory=queue.SimpleQueue)
     _bytes: int = 0
     _thread: threading.Thread | None = None
@@ -173,14 +174,15 @@ class Acceptor:
         new: list[tuple[Call, Accepted]] = []
         again: list[tuple[Call, Call]] = []
         taken: set[Place] = set()
-        for call in group:
+        salt = fresh_id()  # a rollout by percentage goes by ids
+        for number, call in enumerate(group):
             try:
                 if (found := self._found(call, taken)) is not None:
                     done.append((call, Ticket(found)))
-                elif (twin := _twin(call, [first for first, _ in new])) is not None:
+                elif (twin := _twin(call, new)) is not None:
                     again.append((call, twin))
                 else:
-                    new.append((call, _request(call)))
+                    new.append((call, _request(call, f"{salt}-{number}")))
             except (LanewiseError, Unfit) as error:
                 done.append((call, error))
         if new:
@@ -231,6 +233,7 @@ class Acceptor:
         wanted = RunRequest(
             first.wish.workflow,
             "gateway",
+            self.provider,
             again=True,  # equal calls are as many requests
             deadline=first.wish.deadline,
             key=first.who.key,
@@ -246,11 +249,11 @@ def _place(found: Claimed) -> Place:
     return Place(found.run, found.sequence)
 
 
-def _twin(call: Call, before: list[Call]) -> Call | None:
+def _twin(call: Call, before: list[tuple[Call, Accepted]]) -> Call | None:
     """The call that came together with this one and that it repeats."""
     if call.name is None and not call.repeats:
         return None
-    for other in before:
+    for other, _ in before:
         if call.name is not None and other.name == call.name:
             if other.content != call.content:
                 raise Mismatch("this idempotency key was given for another request before")
@@ -260,9 +263,9 @@ def _twin(call: Call, before: list[Call]) -> Call | None:
     return None
 
 
-def _request(call: Call) -> Accepted:
+def _request(call: Call, caller_id: str) -> Accepted:
     body = _without_lane_words(call.body) if call.wish.marked else call.body
-    return bare(call.path, body, number=1, caller_id=fresh_id())
+    return bare(call.path, body, number=1, caller_id=caller_id)
 
 
 def _without_lane_words(body: bytes) -> bytes:

@@ -40,11 +40,14 @@ log = logging.getLogger("lanewise.gateway")
 class Background:
     """Takes calls that can wait; one for each process, closed before the engine is."""
 
-    def __init__(self, parts: Parts, patience: Patience | None = None) -> None:
+    def __init__(
+        self, parts: Parts, *, provider: str | None = None, patience: Patience | None = None
+    ) -> None:
+        """`provider`: "sandbox" for the built-in one instead of those that there are credentials for."""
         self._parts, self._engine = parts, parts.engine
         self._patience = patience or Patience()
         self._waiting = Waiting(parts.engine.store)
-        self._acceptor = Acceptor(parts.engine, self._waiting.awaited)
+        self._acceptor = Acceptor(parts.engine, self._waiting.awaited, provider)
 
     def wish(self, who: Who, path: str, headers: Mapping[bytes, bytes], head: Head) -> Wish | None:
         """What is wished of a call that can wait; None where it goes in real time.
