@@ -187,6 +187,27 @@ CREATE INDEX ledger_by_time ON ledger (at);
 
 CREATE INDEX ledger_of_run ON ledger (run_id);
 
+CREATE TABLE orders (
+    id TEXT PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    key TEXT NOT NULL,
+    upload TEXT NOT NULL,
+    endpoint TEXT NOT NULL,
+    window TEXT NOT NULL,
+    workflow TEXT NOT NULL,
+    deadline TEXT NOT NULL,
+    metadata TEXT NOT NULL,
+    content BLOB NOT NULL,
+    created_at REAL NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('validating', 'accepted', 'failed', 'cancelled')),
+    decided_at REAL,
+    cancel_at REAL,
+    errors TEXT NOT NULL,
+    CHECK ((state = 'validating') = (decided_at IS NULL))
+);
+
+CREATE INDEX orders_of_tenant ON orders (tenant);
+
 CREATE TABLE outcomes (
     segment_id TEXT NOT NULL REFERENCES segments (id),
     place INTEGER NOT NULL,
@@ -276,6 +297,18 @@ CREATE TABLE tenants_of_runs (
     run_id TEXT PRIMARY KEY REFERENCES runs (id),
     tenant TEXT NOT NULL
 ) WITHOUT ROWID;
+
+CREATE TABLE uploads (
+    id TEXT PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    name TEXT NOT NULL,
+    bytes INTEGER NOT NULL,
+    created_at REAL NOT NULL,
+    expires_at REAL,
+    trouble TEXT NOT NULL
+);
+
+CREATE INDEX uploads_of_tenant ON uploads (tenant);
 
 CREATE TABLE waiting (
     segment_id TEXT NOT NULL REFERENCES segments (id),

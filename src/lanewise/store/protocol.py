@@ -47,6 +47,7 @@ from lanewise.store.nouns import (
     WaitingGroup,
     WorkerRow,
 )
+from lanewise.store.orders import Order, OrderState, Upload, Wrong
 from lanewise.store.records import Records
 
 
@@ -611,6 +612,60 @@ class Store(Protocol):
 
     def cancel_request(self, run: RunId, sequence: int, now: float) -> bool:
         """End a request that still waits here; False where it is at a provider, has ended or is not there."""
+        ...
+
+    def upload_path(self, upload: str) -> Path:
+        """Where the bytes of a file are, or are to be put; `upload` is an id of ours."""
+        ...
+
+    def add_upload(self, upload: Upload) -> None:
+        """Make a file known whose bytes are on disk."""
+        ...
+
+    def upload(self, tenant: str, upload: str, now: float) -> Upload | None:
+        """A tenant's file, unless it has expired."""
+        ...
+
+    def uploads(self, tenant: str, now: float, *, after: str | None, limit: int) -> list[Upload]:
+        """A tenant's files, newest first."""
+        ...
+
+    def drop_upload(self, upload: str) -> None:
+        """Forget a file."""
+        ...
+
+    def drop_expired_uploads(self, now: float) -> None:
+        """Forget the files that have expired and that nothing reads."""
+        ...
+
+    def add_order(self, order: Order) -> None:
+        """Write down what was ordered."""
+        ...
+
+    def order(self, tenant: str, order: str) -> Order | None:
+        """A tenant's order."""
+        ...
+
+    def orders(self, tenant: str, *, after: str | None, limit: int) -> list[Order]:
+        """A tenant's orders, newest first."""
+        ...
+
+    def order_like(self, tenant: str, content: bytes, since: float) -> Order | None:
+        """The newest order that the same call made since then."""
+        ...
+
+    def validating(self) -> list[Order]:
+        """Orders of all tenants that have not become runs yet, oldest first."""
+        ...
+
+    def decide_order(
+        self, order: str, state: OrderState, now: float, errors: Sequence[Wrong] = ()
+    ) -> None:
+        """An order became a run, or will not."""
+        ...
+
+    def cancel_order(self, order: str, now: float) -> None:
+        """Note that it is not wanted any more."""
         ...
 
     # -- keeping ----------------------------------------------------------------------------------

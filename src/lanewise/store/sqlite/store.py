@@ -11,6 +11,7 @@ from lanewise.store.sqlite.durations import DurationOperations
 from lanewise.store.sqlite.keeping import KeepingOperations
 from lanewise.store.sqlite.leases import LeaseOperations
 from lanewise.store.sqlite.looking import LookingOperations
+from lanewise.store.sqlite.orders import OrderOperations
 from lanewise.store.sqlite.recovery import RecoveryOperations
 from lanewise.store.sqlite.runs import RunOperations
 from lanewise.store.sqlite.sending import SendingOperations
@@ -26,6 +27,7 @@ class SqliteStore(
     LookingOperations,
     DurationOperations,
     ClaimOperations,
+    OrderOperations,
     KeepingOperations,
 ):
     """Implements `lanewise.store.protocol.Store` over one home directory."""
