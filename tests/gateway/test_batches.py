@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import anthropic
 import httpx2
 import openai
 import pytest
@@ -17,6 +18,8 @@ from starlette.testclient import TestClient
 from lanewise.app import Engine
 from lanewise.gateway import files
 from lanewise.gateway.batches import Batches
+from lanewise.gateway.message_batches import MessageBatches
+from lanewise.gateway.ordering import Orders
 from lanewise.gateway.routes import Parts
 from lanewise.gateway.who import OPEN, Who
 from lanewise.sandbox import SandboxConfig, start_in_thread
@@ -58,12 +61,16 @@ class Shop:
             "LANEWISE_HOME": str(folder / "home"),
             "OPENAI_API_KEY": "sk-test",
             "OPENAI_BASE_URL": self.sandbox.openai_base_url,
+            "ANTHROPIC_API_KEY": "sk-ant-test",
+            "ANTHROPIC_BASE_URL": self.sandbox.anthropic_base_url,
         }
         settings = load(self.environ, poll_seconds=10.0)
         self.engine = Engine(settings, clock=self.clock, environ=self.environ)
         parts = Parts(self.engine, lambda headers: KEYS.get(headers.get(b"authorization", b"")))
-        self.batches = Batches(parts)
-        self.app = Starlette(routes=[*files.routes(parts), *self.batches.routes()])
+        self.orders = Orders(parts)
+        messages = MessageBatches(self.orders)
+        routes = [*files.routes(parts), *Batches(self.orders).routes(), *messages.routes()]
+        self.app = Starlette(routes=routes)
         self.http = TestClient(self.app, headers={"authorization": "Bearer a"})
         self.http.__enter__()
 
@@ -173,12 +180,12 @@ def test_a_batch_of_another_endpoint_than_its_lines_fails(
 def test_what_was_ordered_before_a_crash_becomes_a_run_after_it_and_one_only(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shop.batches, "resume", lambda: None)
+    monkeypatch.setattr(shop.orders, "resume", lambda: None)
     made = order(shop.client(), line("x"))
     assert shop.engine.store.runs() == []
     (ordered,) = shop.engine.store.validating()
-    shop.batches._accept(ordered)  # and dies before it notes that
-    shop.batches._decide(ordered)
+    shop.orders._accept(ordered)  # and dies before it notes that
+    shop.orders.decide(ordered)
     (run,) = shop.engine.store.runs()
     assert run.name == made.id
     assert shop.client().batches.retrieve(made.id).status == "in_progress"
@@ -288,3 +295,99 @@ def test_a_broken_form_is_refused_and_leaves_nothing_on_disk(
     assert refused.status_code == 400
     assert said in refused.json()["error"]["message"]
     assert list((shop.engine.settings.home / "uploads").iterdir()) == []
+
+
+# -- Anthropic's -------------------------------------------------------------------------------------
+def message(name: str, **params: Any) -> Any:
+    asked = {"role": "user", "content": f"Say {name}."}
+    body = {"model": "claude-haiku-4-5", "max_tokens": 50, "messages": [asked]}
+    return {"custom_id": name, "params": body | params}
+
+
+@pytest.fixture
+def claude(shop: Shop) -> anthropic.Anthropic:
+    """The official client, without a network between."""
+    http: Any = _Client(shop.http)
+    return anthropic.Anthropic(base_url="http://testserver", api_key="a", http_client=http)
+
+
+def ended(shop: Shop, claude: anthropic.Anthropic, name: str) -> Any:
+    import asyncio
+
+    for _ in range(200):
+        batch = claude.messages.batches.retrieve(name)
+        if batch.processing_status == "ended":
+            return batch
+        asyncio.run(shop.engine.worker().run_once())
+        shop.clock.at += 20.0
+    raise AssertionError(batch)
+
+
+def test_code_for_message_batches_gets_its_answers_under_its_own_ids(
+    shop: Shop, claude: anthropic.Anthropic
+) -> None:
+    asked = [message("x"), message("y"), message("z", temperature=99)]
+    made = claude.messages.batches.create(requests=asked)
+    assert (made.processing_status, made.request_counts.processing) == ("in_progress", 3)
+    assert made.results_url is None
+    batch = ended(shop, claude, made.id)
+    counts = batch.request_counts
+    assert (counts.processing, counts.succeeded, counts.errored) == (0, 2, 1)
+    found = {line.custom_id: line.result.type for line in claude.messages.batches.results(made.id)}
+    assert found == {"x": "succeeded", "y": "succeeded", "z": "errored"}
+    assert [batch.id for batch in claude.messages.batches.list()] == [made.id]
+    assert claude.messages.batches.delete(made.id).type == "message_batch_deleted"
+    with pytest.raises(anthropic.NotFoundError):
+        claude.messages.batches.retrieve(made.id)
+
+
+def test_a_message_batch_is_cancelled_and_counted(shop: Shop, claude: anthropic.Anthropic) -> None:
+    made = claude.messages.batches.create(requests=[message("x"), message("y")])
+    with pytest.raises(anthropic.BadRequestError, match="not ended"):
+        claude.messages.batches.delete(made.id)
+    claude.messages.batches.cancel(made.id)
+    assert ended(shop, claude, made.id).request_counts.canceled == 2
+
+
+def test_a_broken_message_batch_is_refused_with_its_request_and_leaves_nothing(
+    shop: Shop, claude: anthropic.Anthropic
+) -> None:
+    for requests, said in (
+        ([message("x"), {"custom_id": "y"}], "requests.1: "),
+        ([message("x"), message("x")], "requests.1: "),
+        ([], "holds no request"),
+    ):
+        with pytest.raises(anthropic.BadRequestError, match=said):
+            claude.messages.batches.create(requests=requests)
+    for body in (b"", b"{", b'{"requests": 5}'):
+        refused = shop.http.post("/v1/messages/batches", content=body)
+        assert (refused.status_code, refused.json()["type"]) == (400, "error")
+    assert shop.engine.store.runs() == []
+    assert list((shop.engine.settings.home / "uploads").iterdir()) == []
+    assert claude.messages.batches.list().data == []
+
+
+def test_another_tenants_message_batch_is_not_there(
+    shop: Shop, claude: anthropic.Anthropic
+) -> None:
+    made = claude.messages.batches.create(requests=[message("x")])
+    other = {"authorization": "Bearer b"}
+    one = f"/v1/messages/batches/{made.id}"
+    for method, path in (
+        ("GET", one),
+        ("DELETE", one),
+        ("POST", f"{one}/cancel"),
+        ("GET", f"{one}/results"),
+        ("GET", f"/v1/batches/{made.id}"),
+    ):
+        assert shop.http.request(method, path, headers=other).status_code == 404, path
+    assert shop.http.get("/v1/messages/batches", headers=other).json()["data"] == []
+    assert shop.http.get("/v1/batches").json()["data"] == []
+
+
+def test_a_message_batch_that_is_created_again_is_the_one_it_was(shop: Shop) -> None:
+    body = {"requests": [message("x")]}
+    first = shop.http.post("/v1/messages/batches", json=body).json()["id"]
+    again = {"x-stainless-retry-count": "2"}
+    assert shop.http.post("/v1/messages/batches", json=body, headers=again).json()["id"] == first
+    assert len(shop.engine.store.runs()) == 1

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
 from typing import Annotated, Final
 
 import msgspec
@@ -18,19 +17,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lanewise.app import RunRequest
 from lanewise.domain.ids import fresh_id
-from lanewise.errors import BadInput, LanewiseError
-from lanewise.gateway.desk import Desk, Shown, limit_of, page, required, told
+from lanewise.errors import BadInput
+from lanewise.gateway.desk import Shown, limit_of, page, required, told
+from lanewise.gateway.ordering import Orders, content_of
 from lanewise.gateway.outputs import ORDER, output_id
-from lanewise.gateway.routes import Parts
 from lanewise.gateway.who import Who
 from lanewise.gateway.wishes import DEADLINE, workflow_of
-from lanewise.intake import ENDPOINTS, Accepted, Broken, Dialect, ReadOptions, read
+from lanewise.intake import ENDPOINTS, Dialect
 from lanewise.providers.dialects import OPENAI_ENDPOINTS
-from lanewise.settings import DAY
 from lanewise.store.nouns import Run
-from lanewise.store.orders import Order, OrderState, Wrong
+from lanewise.store.orders import Order
 
 _LISTED: Final = 20
 _MOST_ERRORS: Final = 100
@@ -48,13 +45,10 @@ class _Create(msgspec.Struct):
 
 
 class Batches:
-    """Takes orders and makes runs of them, one at a time; one for each process."""
+    """OpenAI's routes for batches; one for each process."""
 
-    def __init__(self, parts: Parts, *, provider: str | None = None) -> None:
-        """`provider`: "sandbox" for the built-in one instead of those that there are credentials for."""
-        self._desk, self._provider = Desk(parts), provider
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._one_at_a_time = asyncio.Lock()
+    def __init__(self, orders: Orders) -> None:
+        self._orders, self._desk = orders, orders.desk
 
     def routes(self) -> list[Route]:
         """OpenAI's routes for batches."""
@@ -66,24 +60,6 @@ class Batches:
             Route(f"{one}/cancel", self.cancel, methods=["POST"]),
         ]
 
-    def resume(self) -> None:
-        """Make runs of what was ordered and is none yet, after a restart as well; returns at once."""
-        task = asyncio.create_task(self._resumed(), name="orders")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _resumed(self) -> None:
-        async with self._one_at_a_time:
-            for order in await asyncio.to_thread(self._desk.store.validating):
-                try:
-                    await asyncio.to_thread(self._decide, order)
-                except Exception:
-                    log.exception("batch %s stays as it is until the next start", order.id)
-
-    async def close(self) -> None:
-        """Let the orders under way become runs."""
-        await asyncio.gather(*self._tasks)
-
     # -- handlers ---------------------------------------------------------------------------------
     async def create(self, request: Request) -> Response:
         """Take an order; it is shown as validating, and on disk."""
@@ -91,7 +67,7 @@ class Batches:
         async def make(who: Who) -> Response:
             body = await _body(request)
             order = await asyncio.to_thread(self._order, who, request, body)
-            self.resume()
+            self._orders.resume()
             return told(200, await asyncio.to_thread(self._shown, order))
 
         return await self._desk.serve(request, make)
@@ -101,7 +77,7 @@ class Batches:
 
         def find(who: Who) -> Response:
             limit, after = limit_of(request, _LISTED), request.query_params.get("after")
-            found = self._desk.store.orders(who.tenant, after=after, limit=limit + 1)
+            found = self._desk.store.orders(who.tenant, ORDER, after=after, limit=limit + 1)
             return page([self._shown(order) for order in found], limit)
 
         return await self._desk.read(request, find)
@@ -116,30 +92,23 @@ class Batches:
         """Stop it: what is answered by then is kept."""
 
         def stop(who: Who) -> Response:
-            order, now = self._found(who, request), self._desk.now()
-            run = self._desk.store.run_named(order.id)
-            if order.state in ("failed", "cancelled") or (run and run.state == "finished"):
-                raise BadInput(f"batch {order.id} has ended; there is nothing to cancel")
-            self._desk.store.cancel_order(order.id, now)
-            if run is not None:
-                self._desk.store.cancel_run(run.id, now)
+            if not self._orders.cancel(self._found(who, request)):
+                raise BadInput("the batch has ended; there is nothing to cancel")
             return told(200, self._shown(self._found(who, request)))
 
         return await self._desk.read(request, stop)
 
     def _found(self, who: Who, request: Request) -> Order:
         name = request.path_params["name"]
-        return required(self._desk.store.order(who.tenant, name), f"there is no batch {name!r}")
+        found = self._desk.store.order(who.tenant, name) if name.startswith(ORDER) else None
+        return required(found, f"there is no batch {name!r}")
 
     # -- from call to order -----------------------------------------------------------------------
     def _order(self, who: Who, request: Request, body: bytes) -> Order:
         asked = _decoded(body)
         store, now, headers = self._desk.store, self._desk.now(), request.headers
-        name = headers.get("idempotency-key", "")
-        content = hashlib.sha256(f"{name}\0".encode() + body).digest()[:16]
-        again = bool(name) or headers.get("x-stainless-retry-count", "0") != "0"
-        known = store.order_like(who.tenant, content, now - DAY) if again else None
-        if known is not None:
+        content = content_of(headers, hashlib.sha256(body).digest())
+        if (known := self._orders.repeated(who, content, headers)) is not None:
             return known
         message = f"there is no file {asked.input_file_id!r}"
         upload = required(store.upload(who.tenant, asked.input_file_id, now), message)
@@ -151,46 +120,6 @@ class Batches:
         )  # fmt: skip
         store.add_order(order)
         return order
-
-    # -- from order to run ------------------------------------------------------------------------
-    def _decide(self, order: Order) -> None:
-        """One order becomes a run of its name, which a crash and another process cannot make twice."""
-        store = self._desk.store
-        if order.cancel_at is not None and store.run_named(order.id) is None:
-            store.decide_order(order.id, "cancelled", self._desk.now())
-            return
-        wrong: Sequence[Wrong]
-        try:
-            wrong = self._accept(order)
-        except BadInput as error:
-            wrong = [Wrong(0, str(error))]
-        except LanewiseError as error:
-            log.warning("batch %s cannot be accepted: %s", order.id, error)
-            wrong = [Wrong(0, "it was refused: a budget is used up, or no provider can be reached")]
-        except OSError:
-            wrong = [Wrong(0, "its file is not there any more")]
-        state: OrderState = "failed" if wrong else "accepted"
-        store.decide_order(order.id, state, self._desk.now(), wrong[:_MOST_ERRORS])
-        late = store.order(order.tenant, order.id)
-        run = store.run_named(order.id)
-        if late is not None and late.cancel_at is not None and run is not None:
-            store.cancel_run(run.id, self._desk.now())
-
-    def _accept(self, order: Order) -> Sequence[Wrong]:
-        path = self._desk.store.upload_path(order.upload)
-        wanted = RunRequest(
-            order.workflow,
-            "gateway",
-            self._provider,
-            name=order.id,
-            deadline=order.deadline,
-            key=order.key,
-            tenant=order.tenant,
-        )
-        received = self._desk.engine.accept(_lines(str(path), order.endpoint), wanted)
-        if received.run is None and not received.broken:
-            return [Wrong(0, "the file holds no request")]
-        return [Wrong(broken.number, broken.why) for broken in received.broken]
 
     # -- as OpenAI shows it -----------------------------------------------------------------------
     def _shown(self, order: Order) -> Shown:
@@ -250,16 +179,6 @@ def _run_shown(order: Order, run: Run) -> Shown:
 
 def _whole(at: float | None) -> int | None:
     return None if at is None else int(at)
-
-
-def _lines(path: str, endpoint: str) -> Iterator[Accepted | Broken]:
-    """The lines of a file; those of another API or endpoint than the batch's are wrong."""
-    for line in read([path], ReadOptions()):
-        if isinstance(line, Accepted) and line.endpoint != endpoint:
-            why = f"its url is {line.endpoint}, and the batch's endpoint is {endpoint}"
-            yield Broken(line.number, line.source, why)
-        else:
-            yield line
 
 
 async def _body(request: Request) -> bytes:

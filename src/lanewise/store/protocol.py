@@ -646,8 +646,8 @@ class Store(Protocol):
         """A tenant's order."""
         ...
 
-    def orders(self, tenant: str, *, after: str | None, limit: int) -> list[Order]:
-        """A tenant's orders, newest first."""
+    def orders(self, tenant: str, kind: str, *, after: str | None, limit: int) -> list[Order]:
+        """A tenant's orders whose ids begin with `kind`, newest first."""
         ...
 
     def order_like(self, tenant: str, content: bytes, since: float) -> Order | None:
@@ -666,6 +666,10 @@ class Store(Protocol):
 
     def cancel_order(self, order: str, now: float) -> None:
         """Note that it is not wanted any more."""
+        ...
+
+    def drop_order(self, order: str) -> None:
+        """Forget an order; the run that it became stays."""
         ...
 
     # -- keeping ----------------------------------------------------------------------------------

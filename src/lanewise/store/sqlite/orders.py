@@ -67,9 +67,9 @@ class OrderOperations(Operations):
         row = self._db.first(queries("orders")["order"], (tenant, order))
         return None if row is None else _order(row)
 
-    def orders(self, tenant: str, *, after: str | None, limit: int) -> list[Order]:
-        """A tenant's orders, newest first."""
-        rows = self._db.all(queries("orders")["orders"], (tenant, after, limit))
+    def orders(self, tenant: str, kind: str, *, after: str | None, limit: int) -> list[Order]:
+        """A tenant's orders whose ids begin with `kind`, newest first."""
+        rows = self._db.all(queries("orders")["orders"], (tenant, kind, after, limit))
         return [_order(row) for row in rows]
 
     def order_like(self, tenant: str, content: bytes, since: float) -> Order | None:
@@ -93,6 +93,11 @@ class OrderOperations(Operations):
         """Note that it is not wanted any more."""
         with self._db.transaction():
             self._db.execute(queries("orders")["cancel_order"], (now, order))
+
+    def drop_order(self, order: str) -> None:
+        """Forget an order; the run that it became stays."""
+        with self._db.transaction():
+            self._db.execute(queries("orders")["drop_order"], (order,))
 
 
 def _order(row: sqlite3.Row) -> Order:

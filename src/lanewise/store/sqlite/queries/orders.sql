@@ -27,9 +27,12 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'validating', NULL, NULL, '[]')
 SELECT * FROM orders WHERE tenant = ? AND id = ?
 
 -- name: orders
-SELECT * FROM orders WHERE tenant = ?1
-    AND (?2 IS NULL OR rowid < (SELECT rowid FROM orders WHERE tenant = ?1 AND id = ?2))
-ORDER BY rowid DESC LIMIT ?3
+SELECT * FROM orders WHERE tenant = ?1 AND id >= ?2 AND id < ?2 || '~'
+    AND (?3 IS NULL OR rowid < (SELECT rowid FROM orders WHERE tenant = ?1 AND id = ?3))
+ORDER BY rowid DESC LIMIT ?4
+
+-- name: drop_order
+DELETE FROM orders WHERE id = ? AND state <> 'validating'
 
 -- name: order_like
 SELECT * FROM orders WHERE tenant = ? AND content = ? AND created_at >= ? ORDER BY rowid DESC LIMIT 1
