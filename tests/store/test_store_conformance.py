@@ -17,6 +17,9 @@ from lanewise.errors import BadInput, LeaseLost
 from lanewise.store.books import Cap, LedgerRow
 from lanewise.store.nouns import (
     AccountRow,
+    AlreadyClaimed,
+    Claim,
+    Claimed,
     ConflictingReceipt,
     Lesson,
     Observed,
@@ -638,3 +641,50 @@ def batch_of(group: Any) -> Any:
 
     part = Part(group.waiting.segment, group.waiting.ordinals, group.waiting.tries)
     return NewBatch(BatchId(fresh_id()), group.key, BATCH, (part,), group.whole[0], group.whole[1])
+
+
+# -- asked over HTTP --------------------------------------------------------------------------------
+def claims(*names: str | None, content: bytes = b"c" * 16) -> list[Claim]:
+    return [Claim(name, content) for name in names]
+
+
+def test_a_request_is_found_by_its_idempotency_key_within_its_tenant_for_a_day(desk: Any) -> None:
+    run = desk.accept(2, tenant="t", claims=claims("k1", None))
+    assert desk.store.claimed("t", "k1", 1.0) == Claimed(run.id, 0, b"c" * 16, 1.0)
+    assert desk.store.claimed("other", "k1", 1.0) is None
+    assert desk.store.claimed("t", "k1", 86_402.0) is None
+    assert [item.sequence for item in desk.store.alike("t", b"c" * 16, 1.0)] == [1, 0]
+    assert desk.store.alike("other", b"c" * 16, 1.0) == []
+
+
+def test_an_idempotency_key_that_is_taken_leaves_nothing_of_the_run(desk: Any) -> None:
+    desk.accept(1, tenant="t", claims=claims("k1"))
+    with pytest.raises(AlreadyClaimed):
+        desk.accept(2, tenant="t", claims=claims(None, "k1"))
+    assert len(desk.store.runs()) == 1
+    desk.accept(1, tenant="other", claims=claims("k1"))
+
+
+def test_a_run_has_the_tenant_who_asked_and_one_of_the_command_line_has_none(desk: Any) -> None:
+    assert desk.store.tenant_of(desk.accept(1, tenant="", claims=claims(None)).id) == ""
+    assert desk.store.tenant_of(desk.accept(1).id) is None
+    assert desk.store.tenant_of(RunId("nobody")) is None
+
+
+def test_a_request_that_waits_is_cancelled_alone_and_once(desk: Any) -> None:
+    run = desk.accept(6)
+    before = desk.store.newest_event()
+    assert desk.store.cancel_request(run.id, 4, 2.0)
+    assert not desk.store.cancel_request(run.id, 4, 2.0)
+    assert not desk.store.cancel_request(run.id, 99, 2.0)
+    assert [answer.sequence for answer in desk.store.answers_at(run.id, {3, 4})] == [4]
+    assert sum(len(group.waiting.ordinals) for group in desk.store.waiting(ACCOUNT, 1e9)) == 5
+    assert [event.kind for event in desk.store.events(after=before)] == ["request.cancelled"]
+    desk.pack()
+    assert not desk.store.cancel_request(run.id, 0, 2.0)
+
+
+def test_the_last_request_that_is_cancelled_finishes_its_run(desk: Any) -> None:
+    run = desk.accept(1)
+    assert desk.store.cancel_request(run.id, 0, 2.0)
+    assert desk.store.run_named(run.name).state == "finished"

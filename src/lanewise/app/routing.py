@@ -62,6 +62,7 @@ class Router:
     now: float
     zone: tzinfo
     asked: dict[PackingKey, dict[int, Asked]] = field(default_factory=lambda: defaultdict(dict))
+    given: list[Way] | None = None  # gets every way, for a caller who is told it
     _rulings: dict[tuple[str, str], Ruling] = field(default_factory=dict)
     _dues: dict[tuple[str, str], Deadline] = field(default_factory=dict)
     _routes: dict[tuple[object, ...], Route] = field(default_factory=dict)
@@ -129,7 +130,10 @@ class Router:
             route = self._routes[known] = self._route(
                 request, key, ruling, due, acts=acts, class_of=class_of
             )
-        return Way(route, kept(due))
+        way = Way(route, kept(due))
+        if self.given is not None:
+            self.given.append(way)
+        return way
 
     def count(self, request: Accepted, key: PackingKey, deadline: float | None) -> None:
         """Note that a request is asked, for what can be promised."""
@@ -173,7 +177,8 @@ class Router:
         lanes = self._lanes(request, ruling)
         of = Class(key.account, key.provider, key.endpoint, request.model, lanes, _held(ruling))
         choice = self.menus.chooser.choose(of, due, self.now)
-        once = self.caller.dedupe or (ruling.dedupe and acts)
+        # a caller who is told each way finds a request by its place, which a copy has not
+        once = self.given is None and (self.caller.dedupe or (ruling.dedupe and acts))
         return Route(_decision(choice, ruling, lanes, of.held, acts=acts), class_of, once)
 
     def _lanes(self, request: Accepted, ruling: Ruling) -> tuple[LaneName, ...]:

@@ -11,6 +11,7 @@ from lanewise.errors import BadInput
 from lanewise.store.disk import explained, make_private
 from lanewise.store.sqlite.base import Operations
 from lanewise.store.sqlite.connection import DATABASE
+from lanewise.store.sqlite.queries import queries
 from lanewise.store.sqlite.runs import is_abandoned
 
 _OLD = 3_600.0  # seconds before a file that no row names counts as left behind
@@ -30,6 +31,7 @@ class KeepingOperations(Operations):
                     "cost is not known yet. `lanewise worker --once` looks after them; then try again"
                 )
             self._db.execute(self._runs["segments_deleted"], (run,))
+            self._db.execute(queries("claims")["forget_claims"], (run,))
             rows = self._db.all(self._books["unneeded_batches"], (run,))
         freed = _remove_tree(self.home / "segments" / run)
         return freed + sum(_remove_tree(self.home / "batches" / row[0]) for row in rows)
