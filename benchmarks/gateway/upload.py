@@ -19,6 +19,8 @@ from pathlib import Path
 import msgspec
 import uvicorn
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
 
 from lanewise.app import Engine
 from lanewise.gateway import files
@@ -48,11 +50,12 @@ def serve(home: str, sock: socket.socket, told: Connection) -> None:
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
         before = peak()
 
-        async def stop(scope: object, receive: object, send: object) -> None:
+        async def stop(request: Request) -> Response:
             told.send((before, peak(), sum(resource.getrusage(resource.RUSAGE_SELF)[:2])))
             server.should_exit = True
+            return Response()
 
-        app.mount("/stop", stop)  # type: ignore[arg-type]
+        app.add_route("/stop", stop)
         server.run(sockets=[sock])
 
 
@@ -96,11 +99,9 @@ def main() -> None:
         taken = time.perf_counter() - began
         assert answer["status"] == "processed", answer
         client.close()
-        try:
-            client.request("GET", "/stop/")
-        finally:
-            before, after, used = ours.recv()
-        process.terminate()
+        client.request("GET", "/stop")
+        before, after, used = ours.recv()
+        process.join()
         print(f"{chosen.megabytes} MB: {taken:.2f} s, {used:.2f} s of processor from the start on,")
         print(f"peak of memory {after:.0f} MB, {before:.0f} MB before")
 

@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from lanewise.app import Engine
+from lanewise.errors import StoreUnusable
 from lanewise.gateway import files
 from lanewise.gateway.batches import Batches
 from lanewise.gateway.message_batches import MessageBatches
@@ -24,6 +25,7 @@ from lanewise.gateway.routes import Parts
 from lanewise.gateway.who import OPEN, Who
 from lanewise.sandbox import SandboxConfig, start_in_thread
 from lanewise.settings import load
+from lanewise.store.orders import Order
 
 KEYS = {b"": OPEN, b"Bearer a": Who("a", "key-a"), b"Bearer b": Who("b", "key-b")}
 
@@ -390,4 +392,26 @@ def test_a_message_batch_that_is_created_again_is_the_one_it_was(shop: Shop) -> 
     first = shop.http.post("/v1/messages/batches", json=body).json()["id"]
     again = {"x-stainless-retry-count": "2"}
     assert shop.http.post("/v1/messages/batches", json=body, headers=again).json()["id"] == first
+    assert len(shop.engine.store.runs()) == 1
+
+
+def test_a_message_batch_cut_off_by_a_crash_is_found_by_the_call_that_is_repeated(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = {"requests": [message("x")]}
+
+    def crash(order: Order) -> None:
+        path = shop.engine.store.upload_path(order.upload)
+        path.with_suffix(".kept").write_bytes(path.read_bytes())
+        raise StoreUnusable("the power went")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shop.orders, "decide", crash)
+        assert shop.http.post("/v1/messages/batches", json=body).status_code == 503
+    (cut_off,) = shop.engine.store.validating()
+    path = shop.engine.store.upload_path(cut_off.upload)
+    path.with_suffix(".kept").rename(path)
+    again = {"x-stainless-retry-count": "1"}
+    found = shop.http.post("/v1/messages/batches", json=body, headers=again).json()
+    assert found["id"] == cut_off.id
     assert len(shop.engine.store.runs()) == 1

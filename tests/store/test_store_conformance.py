@@ -27,6 +27,7 @@ from lanewise.store.nouns import (
     Stray,
     Waiting,
 )
+from lanewise.store.orders import Order, Upload, Wrong
 
 ACCOUNT = AccountId("openai-test")
 A, R, M = Verdict.ANSWERED, Verdict.REFUSED, Verdict.MISSING
@@ -688,3 +689,63 @@ def test_the_last_request_that_is_cancelled_finishes_its_run(desk: Any) -> None:
     run = desk.accept(1)
     assert desk.store.cancel_request(run.id, 0, 2.0)
     assert desk.store.run_named(run.name).state == "finished"
+
+
+# -- files and batches of tenants -------------------------------------------------------------------
+def an_upload(
+    desk: Any, name: str = "f1", tenant: str = "t", expires: float | None = None
+) -> Upload:
+    desk.store.upload_path(name).write_bytes(b"x")
+    upload = Upload(name, tenant, "in.jsonl", 1, 1.0, expires)
+    desk.store.add_upload(upload)
+    return upload
+
+
+def an_order(name: str = "b1", tenant: str = "t", **given: Any) -> Order:
+    return Order(
+        name, tenant, "k", "f1", "/v1/x", "24h", "w", "8h", {"a": "b"}, b"c" * 16, 1.0, **given
+    )
+
+
+def test_a_file_is_its_tenants_until_it_expires(desk: Any) -> None:
+    kept, brief = an_upload(desk), an_upload(desk, "f2", expires=10.0)
+    assert desk.store.upload("t", "f1", 99.0) == kept
+    assert desk.store.upload("other", "f1", 99.0) is None
+    assert desk.store.upload("t", "f2", 9.0) == brief
+    assert desk.store.upload("t", "f2", 10.0) is None
+    assert desk.store.uploads("t", 9.0, after=None, limit=9) == [brief, kept]
+    assert desk.store.uploads("t", 9.0, after="f2", limit=9) == [kept]
+    desk.store.drop_expired_uploads(10.0)
+    assert desk.store.upload_path("f1").exists()
+    assert not desk.store.upload_path("f2").exists()
+
+
+def test_an_order_is_decided_once_and_its_tenants_only(desk: Any) -> None:
+    desk.store.add_order(an_order())
+    assert desk.store.order("t", "b1") == an_order()
+    assert desk.store.order("other", "b1") is None
+    assert desk.store.order_like("t", b"c" * 16, 1.0) == an_order()
+    assert desk.store.order_like("t", b"c" * 16, 2.0) is None
+    assert desk.store.validating() == [an_order()]
+    desk.store.decide_order("b1", "failed", 5.0, [Wrong(3, "why")])
+    desk.store.decide_order("b1", "accepted", 6.0)
+    wanted = an_order(state="failed", decided_at=5.0, errors=(Wrong(3, "why"),))
+    assert desk.store.order("t", "b1") == wanted
+    assert desk.store.validating() == []
+
+
+def test_orders_are_listed_by_their_kind_newest_first(desk: Any) -> None:
+    for name in ("b1", "m1", "b2", "b3"):
+        desk.store.add_order(an_order(name))
+    listed = [order.id for order in desk.store.orders("t", "b", after="b3", limit=9)]
+    assert listed == ["b2", "b1"]
+    assert desk.store.orders("other", "b", after=None, limit=9) == []
+
+
+def test_what_was_handed_in_and_never_became_a_file_is_swept_after_a_while(desk: Any) -> None:
+    an_upload(desk)
+    desk.store.upload_path("lost").write_bytes(b"xyz")
+    written = desk.store.upload_path("lost").stat().st_mtime
+    assert desk.store.sweep_files(written + 60.0) == 0
+    assert desk.store.sweep_files(written + 1e6) == 3
+    assert [path.name for path in desk.store.upload_path("f1").parent.iterdir()] == ["f1"]

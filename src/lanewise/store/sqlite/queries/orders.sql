@@ -45,3 +45,6 @@ UPDATE orders SET state = ?, decided_at = ?, errors = ? WHERE id = ? AND state =
 
 -- name: cancel_order
 UPDATE orders SET cancel_at = coalesce(cancel_at, ?) WHERE id = ?
+
+-- name: upload_ids
+SELECT id FROM uploads UNION SELECT upload FROM orders WHERE state = 'validating'
