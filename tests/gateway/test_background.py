@@ -303,6 +303,24 @@ def test_a_client_that_goes_away_leaves_nobody_waiting_and_its_request_where_it_
     assert house.requests() == 1
 
 
+def test_those_who_wait_when_the_gateway_leaves_call_again_and_find_their_requests(
+    house: House,
+) -> None:
+    client = openai.OpenAI(base_url=f"{house.url}/v1", api_key="a", default_headers=LATER)
+    answers: list[Any] = []
+    thread = threading.Thread(
+        target=lambda: answers.append(client.chat.completions.create(**CHAT))  # type: ignore[call-overload]
+    )
+    thread.start()
+    house.waits(1)
+    until(lambda: bool(house.background._waiting._waiting))
+    house.background.let_go()
+    house.work()
+    thread.join(15)
+    assert answers[0].choices[0].message.content
+    assert house.requests() == 1
+
+
 # -- poll --------------------------------------------------------------------------------------------
 def test_a_call_that_prefers_it_is_acknowledged_and_polled(house: House) -> None:
     taken = house.post(headers={"prefer": "respond-async, wait=5"})

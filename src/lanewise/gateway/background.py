@@ -100,8 +100,12 @@ class Background:
         """Where requests that were accepted are asked for."""
         return polling.routes(self._parts)
 
+    def let_go(self) -> None:
+        """The process is about to end: those who wait are told to call again, and find their requests."""
+        self._waiting.let_go()
+
     async def close(self) -> None:
-        """Write down what came in, and let go of those who wait: their requests go on."""
+        """Write down what came in; for when nobody is served any more."""
         await self._acceptor.close()
         await self._waiting.close()
 

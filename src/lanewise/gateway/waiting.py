@@ -34,12 +34,46 @@ _PAGE: Final = 1_000  # events
 log = logging.getLogger("lanewise.gateway")
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a call on the connection would have been told."""
+
+    status: int
+    body: bytes
+    final: bool = True  # whether the same call again would be told the same
+
+
+# in Anthropic's form, which has what OpenAI's clients read as well
+_LEAVING: Final = Reply(
+    503, error_body(Dialect.ANTHROPIC, 503, "the gateway restarts; call again"), final=False
+)
+
+_UNDONE: Final = {
+    Verdict.REFUSED: 400,
+    Verdict.EXPIRED: 504,
+    Verdict.CANCELLED: 409,
+}  # without a line of the provider's; 502 for the rest
+
+
+def reply_of(answer: Answer) -> Reply:
+    """The provider's own status and body, or in its words why there is none."""
+    found = None if answer.line is None else as_called(answer.line)
+    if found is not None:
+        return Reply(*found)
+    assert answer.verdict is not None, "only final results are told"
+    status = _UNDONE.get(answer.verdict, 502)
+    outcome = answer.outcome
+    message = outcome.message if outcome is not None else "the provider did not do it"
+    code = outcome.code if outcome is not None else answer.verdict.name.lower()
+    return Reply(status, error_body(Dialect(answer.provider), status, message, code=code))
+
+
 class Waiting:
     """Everybody in this process who waits for an answer."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._waiting: dict[RunId, dict[int, list[asyncio.Future[Answer]]]] = {}
+        self._waiting: dict[RunId, dict[int, list[asyncio.Future[Reply]]]] = {}
         self._fresh: dict[RunId, set[int]] = defaultdict(set)  # not looked for yet
         self._seen = 0  # the last event that was heard of
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="lanewise-answers")
@@ -50,9 +84,9 @@ class Waiting:
         return place.sequence in self._waiting.get(place.run, {})
 
     @contextmanager
-    def answer(self, place: Place) -> Iterator[asyncio.Future[Answer]]:
+    def answer(self, place: Place) -> Iterator[asyncio.Future[Reply]]:
         """The final result, as soon as there is one; leave the context to wait no more."""
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         waiters = self._waiting.setdefault(place.run, {}).setdefault(place.sequence, [])
         waiters.append(future)
         self._fresh[place.run].add(place.sequence)
@@ -64,6 +98,14 @@ class Waiting:
             waiters.remove(future)
             if not waiters:
                 self._forget(place)
+
+    def let_go(self) -> None:
+        """Everybody who waits is told to call again; their requests go on, and are found by that call."""
+        for of_run in self._waiting.values():
+            for futures in of_run.values():
+                for future in futures:
+                    if not future.done():
+                        future.set_result(_LEAVING)
 
     async def known(self, place: Place) -> Answer | None:
         """The final result if it is there by now."""
@@ -106,7 +148,7 @@ class Waiting:
         for place, answer in news:
             for future in self._waiting.get(place.run, {}).get(place.sequence, ()):
                 if not future.done():
-                    future.set_result(answer)
+                    future.set_result(reply_of(answer))
 
     def _news(
         self, wanted: dict[RunId, set[int]], fresh: dict[RunId, set[int]]
@@ -137,34 +179,6 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """What a call on the connection would have been told."""
-
-    status: int
-    body: bytes
-
-
-_UNDONE: Final = {
-    Verdict.REFUSED: 400,
-    Verdict.EXPIRED: 504,
-    Verdict.CANCELLED: 409,
-}  # without a line of the provider's; 502 for the rest
-
-
-def reply_of(answer: Answer) -> Reply:
-    """The provider's own status and body, or in its words why there is none."""
-    found = None if answer.line is None else as_called(answer.line)
-    if found is not None:
-        return Reply(*found)
-    assert answer.verdict is not None, "only final results are told"
-    status = _UNDONE.get(answer.verdict, 502)
-    outcome = answer.outcome
-    message = outcome.message if outcome is not None else "the provider did not do it"
-    code = outcome.code if outcome is not None else answer.verdict.name.lower()
-    return Reply(status, error_body(Dialect(answer.provider), status, message, code=code))
-
-
-@dataclass(frozen=True, slots=True)
 class Patience:
     """How long headers are held back, and how often white space is sent after that; in seconds."""
 
@@ -190,7 +204,7 @@ def held(waiting: Waiting, place: Place, request_id: str, patience: Patience) ->
             gone = asyncio.ensure_future(_gone(receive))
             try:
                 if await _first(future, gone, patience.early):
-                    await _whole(send, reply_of(future.result()), own)
+                    await _whole(send, future.result(), own)
                 elif not gone.done():
                     await _trickle(send, future, gone, patience.every, own)
             finally:
@@ -204,9 +218,7 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
-async def _first(
-    future: asyncio.Future[Answer], gone: asyncio.Future[None], seconds: float
-) -> bool:
+async def _first(future: asyncio.Future[Reply], gone: asyncio.Future[None], seconds: float) -> bool:
     """Whether the answer is there; False also where the client is gone or the time is over."""
     await asyncio.wait((future, gone), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     return future.done() and not gone.done()
@@ -215,14 +227,14 @@ async def _first(
 async def _whole(send: Send, reply: Reply, own: tuple[bytes, bytes]) -> None:
     headers = [*_JSON, own, (b"content-length", str(len(reply.body)).encode())]
     if reply.status >= 400:
-        headers.append(NO_RETRY)
+        headers.append(NO_RETRY if reply.final else (b"retry-after", b"1"))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})
 
 
 async def _trickle(
     send: Send,
-    future: asyncio.Future[Answer],
+    future: asyncio.Future[Reply],
     gone: asyncio.Future[None],
     every: float,
     own: tuple[bytes, bytes],
@@ -233,7 +245,7 @@ async def _trickle(
         await _first(future, gone, every)
     if gone.done():
         return
-    reply = reply_of(future.result())
+    reply = future.result()
     if reply.status < 400:
         await send({"type": "http.response.body", "body": reply.body})
     # else to return with the body unfinished makes the server cut the connection off
