@@ -14,7 +14,7 @@ import pytest
 
 from lanewise.app import Engine
 from lanewise.gateway.routes import Parts
-from lanewise.gateway.serving import RunningGateway, anybody
+from lanewise.gateway.serving import RunningGateway, open_parts
 from lanewise.gateway.who import Identify
 from lanewise.sandbox import Fault, SandboxConfig, start_in_thread
 from lanewise.settings import load
@@ -27,7 +27,7 @@ class Place:
     """A home, a gateway over it, and where its calls go."""
 
     def __init__(
-        self, folder: Path, url: str | None, identify: Identify = anybody, **config: Any
+        self, folder: Path, url: str | None, identify: Identify | None = None, **config: Any
     ) -> None:
         self.sandbox = (
             start_in_thread(folder / "provider", config=SandboxConfig(profile="instant", **config))
@@ -43,7 +43,9 @@ class Place:
             "ANTHROPIC_BASE_URL": str(address),
         }
         self.engine = Engine(load(environ, ledger_flush_ms=1.0), environ=environ)
-        self.running = RunningGateway(Parts(self.engine, identify))
+        self._opened = open_parts(self.engine, "127.0.0.1")
+        parts = self._opened.__enter__()
+        self.running = RunningGateway(parts if identify is None else Parts(self.engine, identify))
         self.url = self.running.url
         self.http = httpx2.Client(base_url=self.url, timeout=20)
 
@@ -60,6 +62,7 @@ class Place:
     def close(self) -> None:
         self.http.close()
         self.running.close()
+        self._opened.__exit__(None, None, None)
         self.engine.close()
         if self.sandbox:
             self.sandbox.close()

@@ -107,7 +107,11 @@ def test_it_says_whether_it_lives_and_whether_it_can_serve(place: Any, tmp_path:
 def test_without_keys_it_listens_where_only_this_machine_can_reach_it(
     place: Any, host: str
 ) -> None:
-    with pytest.raises(BadSettings, match="there are no keys"):
-        open_parts(place.engine, host)
+    with (
+        pytest.raises(BadSettings, match="there are no keys"),
+        open_parts(place.engine, host),
+    ):
+        pass
     for own in ("127.0.0.1", "::1", "localhost"):
-        assert open_parts(place.engine, own).engine is place.engine
+        with open_parts(place.engine, own) as parts:
+            assert parts.engine is place.engine

@@ -23,6 +23,7 @@ from lanewise.app.routing import Caller, Router, Way
 from lanewise.app.zones import local_zone
 from lanewise.clock import Clock, SystemClock
 from lanewise.domain.ids import RunId, WorkerId, fresh_id
+from lanewise.domain.lanes import LaneName
 from lanewise.errors import NotFound
 from lanewise.intake import Accepted, Broken
 from lanewise.lanes import accept as accepting
@@ -64,6 +65,7 @@ class RunRequest:
     dedupe: bool = False  # ask requests of the same content once, and give every asker the answer
     key: str = ""  # the name of the caller's key, for policy
     tenant: str | None = None  # who asked over HTTP
+    lanes: tuple[LaneName, ...] = ()  # those that the caller's key is for; none: all
     claims: Sequence[Claim] = ()  # one for each request, where a tenant asked
 
 
@@ -166,6 +168,7 @@ class Engine:
             key=request.key,
             deadline=request.deadline,
             dedupe=request.dedupe,
+            lanes=request.lanes,
         )
         return Router(policy, self.menus(), caller, now, local_zone(self.environ))
 

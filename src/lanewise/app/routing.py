@@ -34,6 +34,7 @@ class Caller:
     key: str = ""
     deadline: str | None = None  # in the caller's words; None: the policy's
     dedupe: bool = False  # ask requests of the same content once, whatever policy says
+    lanes: tuple[LaneName, ...] = ()  # those that the caller's key is for; none: all
 
 
 class Way(NamedTuple):
@@ -179,14 +180,28 @@ class Router:
         choice = self.menus.chooser.choose(of, due, self.now)
         # a caller who is told each way finds a request by its place, which a copy has not
         once = self.given is None and (self.caller.dedupe or (ruling.dedupe and acts))
-        return Route(_decision(choice, ruling, lanes, of.held, acts=acts), class_of, once)
+        decision = _decision(choice, ruling, lanes, of.held, acts=acts)
+        if self.caller.lanes and decision.lane not in self.caller.lanes:
+            raise self._not_for(request)
+        return Route(decision, class_of, once)
 
     def _lanes(self, request: Accepted, ruling: Ruling) -> tuple[LaneName, ...]:
         sold = self.menus.offers(request.dialect, request.endpoint)
         allowed = tuple(offer.lane for offer in ruling.allowed(sold))
         if not self.policy.hash and HELD in allowed:
-            return tuple(lane for lane in allowed if lane != HELD)
-        return allowed
+            allowed = tuple(lane for lane in allowed if lane != HELD)
+        if not self.caller.lanes:
+            return allowed
+        kept = tuple(lane for lane in allowed if lane in self.caller.lanes)
+        if not kept:
+            raise self._not_for(request)
+        return kept
+
+    def _not_for(self, request: Accepted) -> BadInput:
+        takes = ", ".join(self.caller.lanes)
+        return BadInput(
+            f"line {request.number}: this key is for {takes}, and none of them takes this request in time"
+        )
 
 
 def _decision(

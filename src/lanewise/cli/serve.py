@@ -28,8 +28,7 @@ def serve(
     from lanewise.gateway.serving import listen, open_parts
     from lanewise.gateway.serving import serve as serve_gateway
 
-    with engine_from(home) as engine:
-        parts = open_parts(engine, host)
+    with engine_from(home) as engine, open_parts(engine, host) as parts:
         sock = listen(host, port)
         address = f"http://{host}:{sock.getsockname()[1]}"
         click.echo(

@@ -238,6 +238,7 @@ class Acceptor:
             deadline=first.wish.deadline,
             key=first.who.key,
             tenant=first.who.tenant,
+            lanes=first.who.lanes,
             claims=[Claim(call.name, call.content) for call in calls],
         )
         received = self.engine.accept(iter(requests), wanted, ways=ways)

@@ -105,6 +105,7 @@ class Batches:
 
     # -- from call to order -----------------------------------------------------------------------
     def _order(self, who: Who, request: Request, body: bytes) -> Order:
+        self._orders.require_unbudgeted(who)
         asked = _decoded(body)
         store, now, headers = self._desk.store, self._desk.now(), request.headers
         content = content_of(headers, hashlib.sha256(body).digest())

@@ -90,6 +90,10 @@ class Pricing:
         for key, row in rows.items():
             yield _ledger_row(key, row)
 
+    def cost(self, call: Call) -> int | None:
+        """What a call cost, nano-USD; None where nobody knows."""
+        return self._quote(call).of(call.told.usage or Usage())[0]
+
     def _quote(self, call: Call) -> Quote:
         """Unknown where the answer does not say what it used: nobody knows what that costs."""
         if call.told.usage is not None:

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from lanewise.app import Engine
 from lanewise.errors import BadInput, LanewiseError, NotFound
 from lanewise.gateway.dialect import dialect_of, error_body
+from lanewise.gateway.keys import UNKNOWN_KEY, Refusal, barred
 from lanewise.gateway.routes import Parts
 from lanewise.gateway.who import Who
 from lanewise.store.protocol import Store
@@ -40,7 +41,9 @@ class Desk:
         """What `work` answers to who asks; an error in the client's words where it raises one."""
         who = self._identify(dict(request.headers.raw))
         if who is None:
-            return refused(request, 401, "no valid key was given")
+            return turned_away(request, UNKNOWN_KEY)
+        if (found := barred(who, request.url.path)) is not None:
+            return turned_away(request, found)
         try:
             return await work(who)
         except NotFound as error:
@@ -65,6 +68,14 @@ def refused(request: Request, status: int, message: str) -> Response:
     """An error in the words of the client's API."""
     dialect = dialect_of(request.url.path, versioned="anthropic-version" in request.headers)
     return Response(error_body(dialect, status, message), status, media_type="application/json")
+
+
+def turned_away(request: Request, refusal: Refusal) -> Response:
+    """What a key is told that may not."""
+    dialect = dialect_of(request.url.path, versioned="anthropic-version" in request.headers)
+    body = error_body(dialect, refusal.status, refusal.message, code=refusal.code)
+    headers = {name.decode(): value.decode() for name, value in refusal.headers()}
+    return Response(body, refusal.status, headers, media_type="application/json")
 
 
 def required(found: T | None, message: str) -> T:

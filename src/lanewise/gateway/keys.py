@@ -84,6 +84,11 @@ class KeyRing:
         """What the key of that name may do; None where there is no such key."""
         return self._terms.get(name)
 
+    def holder(self, name: str) -> Who | None:
+        """Who asks with the key of that name, whatever became of it since."""
+        terms = self._terms.get(name)
+        return None if terms is None else _holder(name, terms)
+
     def look(self, now: float) -> None:
         """Read the keys again if one has changed."""
         self._looked = now
@@ -139,20 +144,18 @@ def _not_for(what: str, asked: str, takes: tuple[str, ...]) -> Refusal:
     return Refusal(403, f"{what}_not_allowed", message)
 
 
+def _holder(name: str, terms: KeyTerms) -> Who:
+    return Who(
+        name, name, terms.workflow, terms.models, terms.lanes, terms.endpoints, terms.deadline
+    )
+
+
 def _recognised(key: VirtualKey) -> Iterator[tuple[bytes, _Known]]:
     """What a key is recognised by, and until when; nothing for one that opens no call."""
     terms = key.terms
     if terms.admin or key.revoked_at is not None:
         return
-    who = Who(
-        key.name,
-        key.name,
-        terms.workflow,
-        terms.models,
-        terms.lanes,
-        terms.endpoints,
-        terms.deadline,
-    )
+    who = _holder(key.name, terms)
     for secret in key.secrets:
         ends = (end for end in (secret.until, terms.expires_at) if end is not None)
         yield secret.hash, _Known(who, min(ends, default=math.inf))

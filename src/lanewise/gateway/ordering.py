@@ -11,6 +11,7 @@ from typing import Final
 from lanewise.app import RunRequest
 from lanewise.errors import BadInput, OverBudget, ProviderUnusable
 from lanewise.gateway.desk import Desk
+from lanewise.gateway.keys import barred
 from lanewise.gateway.routes import Parts
 from lanewise.gateway.who import Who
 from lanewise.intake import Accepted, Broken, ReadOptions, read
@@ -27,7 +28,7 @@ class Orders:
 
     def __init__(self, parts: Parts, *, provider: str | None = None) -> None:
         """`provider`: "sandbox" for the built-in one instead of those that there are credentials for."""
-        self.desk, self._provider = Desk(parts), provider
+        self.desk, self._provider, self._keys = Desk(parts), provider, parts.keys
         self._tasks: set[asyncio.Task[None]] = set()
         self._one_at_a_time = asyncio.Lock()
 
@@ -48,6 +49,15 @@ class Orders:
     async def close(self) -> None:
         """Let the orders under way become runs."""
         await asyncio.gather(*self._tasks)
+
+    def require_unbudgeted(self, who: Who) -> None:
+        """Raises `BadInput` for a key with a budget: nothing sets aside yet what a whole batch may cost."""
+        terms = None if self._keys is None else self._keys.terms(who.key)
+        if terms is not None and terms.monthly_nano is not None:
+            raise BadInput(
+                "this key has a monthly budget, to which a batch is not held; send calls of their own with "
+                "x-lanewise-deadline"
+            )
 
     def repeated(self, who: Who, content: bytes, headers: Mapping[str, str]) -> Order | None:
         """The order that this call made before, where it says that it may have."""
@@ -87,6 +97,8 @@ class Orders:
 
     def _accept(self, order: Order) -> Sequence[Wrong]:
         path = self.desk.store.upload_path(order.upload)
+        who = None if self._keys is None else self._keys.holder(order.key)
+        who = who or Who(order.tenant, order.key)
         wanted = RunRequest(
             order.workflow,
             "gateway",
@@ -95,8 +107,9 @@ class Orders:
             deadline=order.deadline,
             key=order.key,
             tenant=order.tenant,
+            lanes=who.lanes,
         )
-        received = self.desk.engine.accept(_lines(str(path), order.endpoint), wanted)
+        received = self.desk.engine.accept(_lines(str(path), order.endpoint, who), wanted)
         if received.run is None and not received.broken:
             return [Wrong(0, "the file holds no request")]
         return [Wrong(broken.number, broken.why) for broken in received.broken]
@@ -119,11 +132,13 @@ def content_of(headers: Mapping[str, str], body: bytes) -> bytes:
     return hashlib.sha256(name + b"\0" + body).digest()[:16]
 
 
-def _lines(path: str, endpoint: str) -> Iterator[Accepted | Broken]:
-    """The lines of a file; those of another API or endpoint than the batch's are wrong."""
+def _lines(path: str, endpoint: str, who: Who) -> Iterator[Accepted | Broken]:
+    """The lines of a file; those of another endpoint than the batch's, or not for this key, are wrong."""
     for line in read([path], ReadOptions()):
         if isinstance(line, Accepted) and line.endpoint != endpoint:
             why = f"its url is {line.endpoint}, and the batch's endpoint is {endpoint}"
             yield Broken(line.number, line.source, why)
+        elif isinstance(line, Accepted) and (found := barred(who, endpoint, line.model)):
+            yield Broken(line.number, line.source, found.message)
         else:
             yield line

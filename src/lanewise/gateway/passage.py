@@ -5,55 +5,32 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 from urllib.parse import quote
-
-import msgspec
 
 from lanewise.domain.lanes import FLEX, REALTIME
 from lanewise.domain.usage import Usage
+from lanewise.errors import BadInput, StoreUnusable
+from lanewise.gateway.admission import MODERATIONS, Asking
+from lanewise.gateway.asked import Asked, Refused, asked, read_body
+from lanewise.gateway.background import Background
 from lanewise.gateway.booking import Call
 from lanewise.gateway.dialect import Dialect, dialect_of, error_body
 from lanewise.gateway.headers import for_client, for_upstream
+from lanewise.gateway.keys import UNKNOWN_KEY, Refusal, barred
+from lanewise.gateway.limits import Grant
 from lanewise.gateway.routes import Receive, Scope, Send
 from lanewise.gateway.upstream import Answer, Upstream, UpstreamFailed
 from lanewise.gateway.usage import ASK_FOR_USAGE, StreamReader, Told, WholeReader
 from lanewise.gateway.who import Identify, Who
 from lanewise.gateway.wire import Head
-from lanewise.policy.globs import fits
+from lanewise.gateway.wishes import Wish
 from lanewise.providers.protocol import Account
 
 logger: Final = logging.getLogger("lanewise.gateway")
-MOST_BODY: Final = 32 * 1024 * 1024  # bytes of a call; Anthropic's own limit
-BODY_SECONDS: Final = 120.0  # in which a client has to send its request
-MODERATIONS: Final = "/v1/moderations"
 MODELS: Final = "/v1/models"
 _TALLIED: Final = frozenset({"/v1/chat/completions", "/v1/completions"})
 _FREE: Final = Usage()  # moderations say no usage, and cost nothing
-
-
-class Refused(Exception):
-    """A call that goes no further; told in the client's dialect."""
-
-    def __init__(self, status: int, message: str, *, code: str | None = None) -> None:
-        super().__init__(message)
-        self.status, self.code = status, code
-
-
-class _Options(msgspec.Struct, gc=False):
-    include_usage: bool | None = None
-
-
-class _Asked(msgspec.Struct, gc=False):
-    """What decides which way a call goes; the rest of its body is not looked at."""
-
-    model: str = ""
-    stream: bool | None = None
-    service_tier: str | None = None
-    stream_options: _Options | None = None
-
-
-_decode: Final = msgspec.json.Decoder(_Asked).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +49,21 @@ class Via(Protocol):
         """Finds out who asks."""
         ...
 
+    @property
+    def background(self) -> Background:
+        """Takes it where it can wait."""
+        ...
+
     def way(self, dialect: Dialect) -> Way:
         """Where it goes; raises `Refused` where there is nowhere, or no room."""
+        ...
+
+    async def admit(self, who: Who, asking: Asking, account: Account) -> Grant | Refusal:
+        """Set aside what it may cost, where its key has limits."""
+        ...
+
+    def cost(self, call: Call) -> int | None:
+        """What it cost, nano-USD; None where nobody knows."""
         ...
 
     def book(self, call: Call) -> None:
@@ -92,6 +82,7 @@ class Passage:
         "_begun",
         "_dialect",
         "_gone",
+        "_grant",
         "_last",
         "_receive",
         "_scope",
@@ -108,11 +99,12 @@ class Passage:
     def __init__(self, via: Via, scope: Scope, receive: Receive, send: Send) -> None:
         self._via, self._scope, self._receive, self._send = via, scope, receive, send
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self.asked = _Asked()
+        self.asked = Asked()
         self.who: Who | None = None
         self.status = 0
         self.sent = False  # whether it may be charged
         self.told = Told()
+        self._grant = Grant()
         self._begun = self._last = self._gone = False
 
     async def run(self, path: str, *, booked: bool) -> None:
@@ -122,60 +114,70 @@ class Passage:
         self._dialect = dialect_of(path, versioned=b"anthropic-version" in self.headers)
         try:
             way = await self._pass(path)
-            if booked and way is not None and self.sent:
-                self._book(way.account, path)
+            if way is not None:
+                self._settle(way.account, path, booked=booked)
         except Refused as refused:
             await self._refuse(refused)
+        except StoreUnusable:
+            logger.exception("a call was refused, for the home cannot be used")
+            await self._refuse(Refused(503, "the gateway cannot do this at the moment"))
         if logger.isEnabledFor(logging.INFO):
             self._log(path, loop.time() - began)
 
     async def _pass(self, path: str) -> Way | None:
-        """Returns whom it went to; None where the client went away before it was sent."""
-        self.who = self._via.identify(self.headers)
-        if self.who is None:
-            raise Refused(401, "no valid key was given", code="invalid_api_key")
-        body = await self._body() if self._scope["method"] == "POST" else b""
+        """Returns whom it went to; None where it went no further, or waits for its answer here."""
+        self.who = who = self._via.identify(self.headers)
+        if who is None:
+            raise Refused.by(UNKNOWN_KEY)
+        body = (
+            await read_body(self.headers, self._receive) if self._scope["method"] == "POST" else b""
+        )
         if body is None:
             return None
+        wish = None
         if self._scope["method"] == "POST":
-            self.asked = _asked(body)
-        _require_allowed(self.who, path, self.asked)
+            self.asked = asked(body)
+            wish = self._wish(who, path)
+            self._require_allowed(who, path, wish)
         way = self._via.way(self._dialect)
-        await self._watched(way, path, body)
+        grant = await self._via.admit(who, Asking(path, self.asked.model, body), way.account)
+        if isinstance(grant, Refusal):
+            raise Refused.by(grant)
+        self._grant = grant
+        if wish is not None:
+            await self._wait(who, path, wish, body)
+            return None
+        try:
+            await self._watched(way, path, body)
+        except BaseException:
+            grant.settle(None if self.sent else 0)
+            raise
         return way
 
-    # -- in ---------------------------------------------------------------------------------------
-    async def _body(self) -> bytes | None:
-        """The request's body; None where the client went away."""
-        if self.headers.get(b"content-encoding", b"identity") != b"identity":
-            raise Refused(415, "a compressed body is not taken; send it as it is")
-        said = self.headers.get(b"content-length", b"")
-        if said.isdigit() and int(said) > MOST_BODY:
-            raise _too_large()
+    # -- what can wait ----------------------------------------------------------------------------
+    def _wish(self, who: Who, path: str) -> Wish | None:
         try:
-            async with asyncio.timeout(BODY_SECONDS):
-                return await self._read_body()
-        except TimeoutError:
-            raise Refused(408, f"the request did not arrive in {BODY_SECONDS:.0f} s") from None
+            return self._via.background.wish(who, path, self.headers, self.asked)
+        except BadInput as error:
+            raise Refused(400, str(error)) from None
 
-    async def _read_body(self) -> bytes | None:
-        message = await self._receive()
-        if not message.get("more_body") and message["type"] == "http.request":
-            whole: bytes = message.get("body", b"")
-            if len(whole) > MOST_BODY:
-                raise _too_large()
-            return whole
-        parts: list[bytes] = []
-        size = 0
-        while message["type"] == "http.request":
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-            if size > MOST_BODY:
-                raise _too_large()
-            if not message.get("more_body"):
-                return b"".join(parts)
-            message = await self._receive()
-        return None
+    def _require_allowed(self, who: Who, path: str, wish: Wish | None) -> None:
+        """What a key is for. Which lane takes what can wait is decided later, among those of the key."""
+        lane = FLEX if self.asked.service_tier == "flex" else REALTIME
+        found = barred(who, path, self.asked.model, lane if wish is None else None)
+        if found is not None:
+            raise Refused.by(found)
+
+    async def _wait(self, who: Who, path: str, wish: Wish, body: bytes) -> None:
+        respond = await self._via.background.handle(
+            who, path, self.headers, wish, body, grant=self._grant
+        )
+        await respond(self._scope, self._receive, self._noted)
+
+    async def _noted(self, message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        await self._send(message)
 
     # -- through ----------------------------------------------------------------------------------
     async def _watched(self, way: Way, path: str, body: bytes) -> None:
@@ -264,8 +266,12 @@ class Passage:
     async def _refuse(self, refused: Refused) -> None:
         body = error_body(self._dialect, refused.status, str(refused), code=refused.code)
         self.status = refused.status
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-        if refused.status == 429:
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            *refused.headers,
+        ]
+        if refused.status == 429 and not refused.headers:
             headers.append((b"retry-after", b"1"))
         self._last = True
         await self._send(
@@ -273,18 +279,25 @@ class Passage:
         )
         await self._send({"type": "http.response.body", "body": body})
 
-    def _book(self, account: Account, path: str) -> None:
+    def _settle(self, account: Account, path: str, *, booked: bool) -> None:
+        """Book it, and let what it cost take the place of what was set aside for it."""
+        if not self.sent or not booked:
+            self._grant.settle(0)
+            return
+        call = self._charged(account, path)
+        self._via.book(call)
+        self._grant.settle(self._via.cost(call) if call.whole else None)
+
+    def _charged(self, account: Account, path: str) -> Call:
         who, told = self.who, self.told
         assert who is not None, "only calls of somebody are sent"
         if path == MODERATIONS and told.usage is None and self._last:
             told = told._replace(usage=_FREE)
         workflow = self.headers.get(b"x-lanewise-workflow", b"").decode("latin-1") or who.workflow
         whole = self._last and self.status < 300
-        self._via.book(
-            Call(
-                who.tenant, workflow[:200], account.provider, account.id, self.asked.model[:200], told, whole,
-                self._via.now(),
-            )
+        return Call(
+            who.tenant, workflow[:200], account.provider, account.id, self.asked.model[:200], told, whole,
+            self._via.now(),
         )  # fmt: skip
 
     def _log(self, path: str, seconds: float) -> None:
@@ -299,30 +312,6 @@ class Passage:
             self.asked.model[:200],
             " (the client went away)" if self._gone else "",
         )
-
-
-def _asked(body: bytes) -> _Asked:
-    try:
-        return _decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise Refused(
-            400, "the body is not a JSON object with a text as its `model`", code="invalid_json"
-        ) from None
-
-
-def _require_allowed(who: Who, path: str, asked: _Asked) -> None:
-    """What a key is for; no entry means all."""
-    lane = FLEX if asked.service_tier == "flex" else REALTIME
-    if who.lanes and lane not in who.lanes:
-        raise Refused(403, f"this key is not for the lane {lane}")
-    if who.endpoints and path not in who.endpoints and path != MODELS:
-        raise Refused(403, f"this key is not for {path}")
-    if who.models and path != MODELS and not any(fits(each, asked.model) for each in who.models):
-        raise Refused(403, "this key is not for that model", code="model_not_found")
-
-
-def _too_large() -> Refused:
-    return Refused(413, f"a call has at most {MOST_BODY // 1024 // 1024} MB", code="too_large")
 
 
 def _segment(name: str) -> str:

@@ -13,12 +13,20 @@ from typing import Final
 
 from starlette.routing import Route
 
+from lanewise.domain.usage import Usage
 from lanewise.errors import ProviderUnusable
+from lanewise.gateway.admission import MODERATIONS, Admission, Asking
+from lanewise.gateway.asked import Refused
+from lanewise.gateway.background import Background
 from lanewise.gateway.booking import Call, Ledger, Pricing
 from lanewise.gateway.dialect import Dialect
-from lanewise.gateway.passage import MODELS, MODERATIONS, Passage, Refused, Way
+from lanewise.gateway.keys import Refusal
+from lanewise.gateway.limits import Grant
+from lanewise.gateway.passage import MODELS, Passage, Way
 from lanewise.gateway.routes import Handler, Hot, Parts, Receive, Scope, Send
 from lanewise.gateway.upstream import Upstream
+from lanewise.gateway.usage import Told
+from lanewise.gateway.who import Who
 from lanewise.providers import registry
 from lanewise.providers.protocol import Account
 
@@ -40,10 +48,13 @@ class Passing:
     def __init__(self, parts: Parts, *, provider: str | None = None) -> None:
         """`provider`: "sandbox" for the built-in one instead of those that there are credentials for."""
         self.identify = parts.identify
+        self.background = Background(parts, provider=provider)
         self._engine, self._provider = parts.engine, provider
+        self._admission = Admission(parts.engine, parts.keys)
         self._ways: dict[Dialect, Way] = {}
         self._why_not: dict[Dialect, str] = {}
         self._ledger: Ledger | None = None
+        self._pricing: Pricing | None = None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -56,10 +67,12 @@ class Passing:
                     regions[account.id] = await _region(account)
                     self._ways[dialect] = Way(account, _upstream(account))
                     closing.callback(self._ways[dialect].upstream.close)
-            pricing = Pricing(engine.book, regions)
+            self._pricing = Pricing(engine.book, regions)
             flush_seconds = engine.settings.ledger_flush_ms / 1_000.0
-            self._ledger = Ledger(engine.store, engine.clock, pricing, flush_seconds)
+            self._ledger = Ledger(engine.store, engine.clock, self._pricing, flush_seconds)
+            closing.callback(self._admission.close)
             await closing.enter_async_context(self._ledger.running())
+            closing.push_async_callback(self.background.close)
             yield
 
     def hot(self) -> Hot:
@@ -87,6 +100,23 @@ class Passing:
         if way.upstream.under_way >= MOST_UNDER_WAY:
             raise Refused(429, f"{MOST_UNDER_WAY} calls are under way; try again in a second")
         return way
+
+    async def admit(self, who: Who, asking: Asking, account: Account) -> Grant | Refusal:
+        """Set aside what a call may cost, where its key has limits: by the prices of real time."""
+
+        def price(usage: Usage) -> int | None:
+            told = Told(asking.model, usage)
+            at = self.now()
+            return self.cost(
+                Call("", "", account.provider, account.id, asking.model, told, True, at)
+            )
+
+        return await self._admission.admit(who, asking, price)
+
+    def cost(self, call: Call) -> int | None:
+        """What a call cost, nano-USD; None where nobody knows."""
+        assert self._pricing is not None, "calls pass while it runs"
+        return self._pricing.cost(call)
 
     def book(self, call: Call) -> None:
         """Have a call booked."""

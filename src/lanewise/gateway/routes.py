@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from lanewise.app import Engine
+from lanewise.gateway.keys import KeyRing
 from lanewise.gateway.who import Identify
 
 Scope: TypeAlias = Mapping[str, Any]
@@ -26,3 +27,4 @@ class Parts:
 
     engine: Engine
     identify: Identify
+    keys: KeyRing | None = None  # None: nobody has limits

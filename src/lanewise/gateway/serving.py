@@ -9,7 +9,7 @@ import logging
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from typing import Final
 
 import uvicorn
@@ -20,10 +20,15 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from lanewise.app import Engine
+from lanewise.app import Engine, keys
 from lanewise.errors import BadSettings, LanewiseError
+from lanewise.gateway import admin, files
+from lanewise.gateway.batches import Batches
 from lanewise.gateway.dialect import dialect_of, error_body
+from lanewise.gateway.keys import KeyRing
 from lanewise.gateway.listening import Guarded
+from lanewise.gateway.message_batches import MessageBatches
+from lanewise.gateway.ordering import Orders
 from lanewise.gateway.passing import Passing
 from lanewise.gateway.routes import Parts, Receive, Scope, Send
 from lanewise.gateway.who import OPEN, Who
@@ -53,13 +58,20 @@ class Gateway:
         """`provider`: see `Passing`."""
         self._parts = parts
         self.passing = Passing(parts, provider=provider)
+        self._orders = Orders(parts, provider=provider)
         self._hot = self.passing.hot()
+        self.routes = [
+            *admin.routes(parts),
+            *self.passing.background.routes(),
+            *files.routes(parts),
+            *Batches(self._orders).routes(),
+            *MessageBatches(self._orders).routes(),
+            *self.passing.routes(),
+            Route("/healthz", _healthy, methods=["GET"]),
+            Route("/readyz", self._ready, methods=["GET"]),
+        ]
         self._app: ASGIApp = Starlette(
-            routes=[
-                *self.passing.routes(),
-                Route("/healthz", _healthy, methods=["GET"]),
-                Route("/readyz", self._ready, methods=["GET"]),
-            ],
+            routes=self.routes,
             lifespan=self._lifespan,
             exception_handlers={HTTPException: _refuse, Exception: _fail},
         )
@@ -75,10 +87,19 @@ class Gateway:
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
-        async with self.passing.running():
+        async with self.passing.running(), self._ordering():
             gc.collect()
             gc.freeze()  # what lives as long as the process is not looked through again
             yield
+
+    @asynccontextmanager
+    async def _ordering(self) -> AsyncIterator[None]:
+        """What was ordered becomes runs, from before a restart as well."""
+        self._orders.resume()
+        try:
+            yield
+        finally:
+            await self._orders.close()
 
     async def _ready(self, _: Request) -> Response:
         """Whether the home can be read, and there is an upstream."""
@@ -140,14 +161,22 @@ def listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def open_parts(engine: Engine, host: str) -> Parts:
-    """A gateway without keys. Raises `BadSettings` where others could reach it."""
-    if not is_loopback(host):
-        raise BadSettings(
-            f"--host {host} can be reached from other machines, and there are no keys: anybody could spend "
-            "your money. Create keys first, or listen on 127.0.0.1"
-        )
-    return Parts(engine, anybody)
+@contextmanager
+def open_parts(engine: Engine, host: str) -> Iterator[Parts]:
+    """A gateway, open while no key was ever made. Raises `BadSettings` where others could reach that."""
+    with closing(keys.apart(engine.settings, engine.clock.now())) as store:
+        ring = KeyRing(store, engine.clock)
+        if ring.open and not is_loopback(host):
+            raise BadSettings(
+                f"--host {host} can be reached from other machines, and there are no keys: anybody could "
+                "spend your money. Create one (lanewise keys create), or listen on 127.0.0.1"
+            )
+
+        def identify(headers: Mapping[bytes, bytes]) -> Who | None:
+            who = ring(headers)
+            return anybody(headers) if who is OPEN else who
+
+        yield Parts(engine, identify, ring)
 
 
 def server(gateway: Gateway) -> uvicorn.Server:
