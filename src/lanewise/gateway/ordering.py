@@ -14,6 +14,7 @@ from lanewise.gateway.desk import Desk
 from lanewise.gateway.routes import Parts
 from lanewise.gateway.who import Who
 from lanewise.intake import Accepted, Broken, ReadOptions, read
+from lanewise.policy.globs import fits
 from lanewise.settings import DAY
 from lanewise.store.orders import Order, OrderState, Wrong
 
@@ -96,7 +97,7 @@ class Orders:
             key=order.key,
             tenant=order.tenant,
         )
-        received = self.desk.engine.accept(_lines(str(path), order.endpoint), wanted)
+        received = self.desk.engine.accept(_lines(str(path), order), wanted)
         if received.run is None and not received.broken:
             return [Wrong(0, "the file holds no request")]
         return [Wrong(broken.number, broken.why) for broken in received.broken]
@@ -119,11 +120,22 @@ def content_of(headers: Mapping[str, str], body: bytes) -> bytes:
     return hashlib.sha256(name + b"\0" + body).digest()[:16]
 
 
-def _lines(path: str, endpoint: str) -> Iterator[Accepted | Broken]:
-    """The lines of a file; those of another API or endpoint than the batch's are wrong."""
+def require_endpoint(who: Who, endpoint: str) -> None:
+    """Raises `BadInput` where a key is not for an endpoint."""
+    if who.endpoints and endpoint not in who.endpoints:
+        raise BadInput(f"this key is not for {endpoint}")
+
+
+def _lines(path: str, order: Order) -> Iterator[Accepted | Broken]:
+    """The lines of a file; those that are not of the order's endpoint, or not for its key, are wrong."""
     for line in read([path], ReadOptions()):
-        if isinstance(line, Accepted) and line.endpoint != endpoint:
-            why = f"its url is {line.endpoint}, and the batch's endpoint is {endpoint}"
-            yield Broken(line.number, line.source, why)
-        else:
-            yield line
+        why = _unfit(line, order) if isinstance(line, Accepted) else ""
+        yield Broken(line.number, line.source, why) if why else line
+
+
+def _unfit(line: Accepted, order: Order) -> str:
+    if line.endpoint != order.endpoint:
+        return f"its url is {line.endpoint}, and the batch's endpoint is {order.endpoint}"
+    if order.models and not any(fits(pattern, line.model) for pattern in order.models):
+        return "the key that ordered it is not for that model"
+    return ""
