@@ -27,7 +27,13 @@ from lanewise.sandbox import SandboxConfig, start_in_thread
 from lanewise.settings import load
 from lanewise.store.orders import Order
 
-KEYS = {b"": OPEN, b"Bearer a": Who("a", "key-a"), b"Bearer b": Who("b", "key-b")}
+NARROW = Who("n", "key-n", models=("gpt-4o-mini",), endpoints=("/v1/chat/completions",))
+KEYS = {
+    b"Bearer n": NARROW,
+    b"": OPEN,
+    b"Bearer a": Who("a", "key-a"),
+    b"Bearer b": Who("b", "key-b"),
+}
 
 
 def line(name: str, model: str = "gpt-4o-mini", **body: Any) -> bytes:
@@ -415,3 +421,29 @@ def test_a_message_batch_cut_off_by_a_crash_is_found_by_the_call_that_is_repeate
     found = shop.http.post("/v1/messages/batches", json=body, headers=again).json()
     assert found["id"] == cut_off.id
     assert len(shop.engine.store.runs()) == 1
+
+
+def test_a_batch_asks_only_for_what_its_key_is_for(shop: Shop) -> None:
+    narrow = {"authorization": "Bearer n"}
+    form = {"file": ("in.jsonl", line("x") + line("y", "gpt-4o"))}
+    made = shop.http.post("/v1/files", data={"purpose": "batch"}, files=form, headers=narrow).json()
+    wanted = {"input_file_id": made["id"], "endpoint": "/v1/embeddings"}
+    assert shop.http.post("/v1/batches", json=wanted, headers=narrow).status_code == 400
+    wanted["endpoint"] = "/v1/chat/completions"
+    batch = shop.http.post("/v1/batches", json=wanted, headers=narrow).json()["id"]
+    until_decided(shop)
+    shown = shop.http.get(f"/v1/batches/{batch}", headers=narrow).json()
+    assert shown["status"] == "failed"
+    assert [error["line"] for error in shown["errors"]["data"]] == [2]
+    body = {"requests": [message("x")]}
+    assert shop.http.post("/v1/messages/batches", json=body, headers=narrow).status_code == 400
+    assert shop.engine.store.runs() == []
+
+
+def until_decided(shop: Shop) -> None:
+    import time
+
+    end = time.monotonic() + 10.0
+    while shop.engine.store.validating():
+        assert time.monotonic() < end, "it never became a run"
+        time.sleep(0.01)

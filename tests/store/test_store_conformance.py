@@ -703,7 +703,19 @@ def an_upload(
 
 def an_order(name: str = "b1", tenant: str = "t", **given: Any) -> Order:
     return Order(
-        name, tenant, "k", "f1", "/v1/x", "24h", "w", "8h", {"a": "b"}, b"c" * 16, 1.0, **given
+        name,
+        tenant,
+        "k",
+        "f1",
+        "/v1/x",
+        "24h",
+        "w",
+        "8h",
+        ("m*",),
+        {"a": "b"},
+        b"c" * 16,
+        1.0,
+        **given,
     )
 
 

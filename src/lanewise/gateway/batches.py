@@ -20,7 +20,7 @@ from starlette.routing import Route
 from lanewise.domain.ids import fresh_id
 from lanewise.errors import BadInput
 from lanewise.gateway.desk import Shown, limit_of, page, required, told
-from lanewise.gateway.ordering import Orders, content_of
+from lanewise.gateway.ordering import Orders, content_of, require_endpoint
 from lanewise.gateway.outputs import ORDER, output_id
 from lanewise.gateway.who import Who
 from lanewise.gateway.wishes import DEADLINE, workflow_of
@@ -107,6 +107,7 @@ class Batches:
     def _order(self, who: Who, request: Request, body: bytes) -> Order:
         self._orders.require_unbudgeted(who)
         asked = _decoded(body)
+        require_endpoint(who, asked.endpoint)
         store, now, headers = self._desk.store, self._desk.now(), request.headers
         content = content_of(headers, hashlib.sha256(body).digest())
         if (known := self._orders.repeated(who, content, headers)) is not None:
@@ -117,7 +118,8 @@ class Batches:
         said = raw.get(DEADLINE, asked.completion_window.encode()).decode("latin-1")
         order = Order(
             f"{ORDER}{fresh_id()}", who.tenant, who.key, upload.id, asked.endpoint,
-            asked.completion_window, workflow_of(who, raw), said, asked.metadata or {}, content, now,
+            asked.completion_window, workflow_of(who, raw), said, who.models, asked.metadata or {},
+            content, now,
         )  # fmt: skip
         store.add_order(order)
         return order

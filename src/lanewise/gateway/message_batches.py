@@ -20,7 +20,7 @@ from starlette.routing import Route
 from lanewise.domain.ids import fresh_id
 from lanewise.errors import BadInput
 from lanewise.gateway.desk import Shown, limit_of, page, required, told
-from lanewise.gateway.ordering import Orders, content_of
+from lanewise.gateway.ordering import Orders, content_of, require_endpoint
 from lanewise.gateway.who import Who
 from lanewise.gateway.wishes import DEADLINE, workflow_of
 from lanewise.settings import DAY
@@ -86,6 +86,7 @@ class MessageBatches:
         return await self._desk.serve(request, make)
 
     def _create(self, who: Who, request: Request, name: str, digest: bytes) -> Response:
+        require_endpoint(who, _ENDPOINT)
         headers = request.headers
         content = content_of(headers, digest)
         known = self._orders.repeated(who, content, headers)
@@ -99,7 +100,7 @@ class MessageBatches:
         deadline = raw.get(DEADLINE, _WINDOW.encode()).decode("latin-1")
         order = Order(
             name, who.tenant, who.key, name, _ENDPOINT, _WINDOW, workflow_of(who, raw), deadline,
-            {}, content, self._desk.now(),
+            who.models, {}, content, self._desk.now(),
         )  # fmt: skip
         self._desk.store.add_order(order)
         self._orders.decide(order)

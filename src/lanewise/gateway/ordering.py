@@ -109,7 +109,7 @@ class Orders:
             tenant=order.tenant,
             lanes=who.lanes,
         )
-        received = self.desk.engine.accept(_lines(str(path), order.endpoint, who), wanted)
+        received = self.desk.engine.accept(_lines(str(path), order), wanted)
         if received.run is None and not received.broken:
             return [Wrong(0, "the file holds no request")]
         return [Wrong(broken.number, broken.why) for broken in received.broken]
@@ -132,13 +132,21 @@ def content_of(headers: Mapping[str, str], body: bytes) -> bytes:
     return hashlib.sha256(name + b"\0" + body).digest()[:16]
 
 
-def _lines(path: str, endpoint: str, who: Who) -> Iterator[Accepted | Broken]:
-    """The lines of a file; those of another endpoint than the batch's, or not for this key, are wrong."""
+def require_endpoint(who: Who, endpoint: str) -> None:
+    """Raises `BadInput` where a key is not for an endpoint."""
+    if (found := barred(who, endpoint)) is not None:
+        raise BadInput(found.message)
+
+
+def _lines(path: str, order: Order) -> Iterator[Accepted | Broken]:
+    """The lines of a file; those that are not of the order's endpoint, or not for its key, are wrong."""
     for line in read([path], ReadOptions()):
-        if isinstance(line, Accepted) and line.endpoint != endpoint:
-            why = f"its url is {line.endpoint}, and the batch's endpoint is {endpoint}"
-            yield Broken(line.number, line.source, why)
-        elif isinstance(line, Accepted) and (found := barred(who, endpoint, line.model)):
-            yield Broken(line.number, line.source, found.message)
-        else:
-            yield line
+        why = _unfit(line, order) if isinstance(line, Accepted) else ""
+        yield Broken(line.number, line.source, why) if why else line
+
+
+def _unfit(line: Accepted, order: Order) -> str:
+    if line.endpoint != order.endpoint:
+        return f"its url is {line.endpoint}, and the batch's endpoint is {order.endpoint}"
+    found = barred(Who(models=order.models), order.endpoint, line.model)
+    return "" if found is None else found.message

@@ -41,6 +41,7 @@ class Order:
     window: str  # as the caller wrote it
     workflow: str
     deadline: str
+    models: tuple[str, ...]  # patterns of what its key may ask for; none: all
     metadata: Mapping[str, str]
     content: bytes  # a digest of the call that ordered it
     created_at: float

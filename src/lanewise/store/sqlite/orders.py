@@ -56,8 +56,8 @@ class OrderOperations(Operations):
         """Write down what was ordered."""
         row = (
             order.id, order.tenant, order.key, order.upload, order.endpoint, order.window,
-            order.workflow, order.deadline, json.dumps(dict(order.metadata)), order.content,
-            order.created_at,
+            order.workflow, order.deadline, json.dumps(order.models),
+            json.dumps(dict(order.metadata)), order.content, order.created_at,
         )  # fmt: skip
         with self._db.transaction():
             self._db.execute(queries("orders")["add_order"], row)
@@ -103,5 +103,6 @@ class OrderOperations(Operations):
 def _order(row: sqlite3.Row) -> Order:
     values = dict(row)
     values["metadata"] = json.loads(values["metadata"])
+    values["models"] = tuple(json.loads(values["models"]))
     values["errors"] = tuple(Wrong(*wrong) for wrong in json.loads(values["errors"]))
     return Order(**values)

@@ -19,9 +19,9 @@ SELECT id FROM uploads WHERE expires_at <= ? AND NOT EXISTS (
 DELETE FROM uploads WHERE id = ?
 
 -- name: add_order
-INSERT INTO orders (id, tenant, key, upload, endpoint, window, workflow, deadline, metadata, content, created_at,
-    state, decided_at, cancel_at, errors)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'validating', NULL, NULL, '[]')
+INSERT INTO orders (id, tenant, key, upload, endpoint, window, workflow, deadline, models, metadata, content,
+    created_at, state, decided_at, cancel_at, errors)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'validating', NULL, NULL, '[]')
 
 -- name: order
 SELECT * FROM orders WHERE tenant = ? AND id = ?

@@ -42,6 +42,7 @@ CREATE TABLE orders (
     window TEXT NOT NULL,
     workflow TEXT NOT NULL,
     deadline TEXT NOT NULL,
+    models TEXT NOT NULL,
     metadata TEXT NOT NULL,
     content BLOB NOT NULL,
     created_at REAL NOT NULL,
