@@ -20,6 +20,7 @@ from lanewise.sandbox import Fault, RunningSandbox, SandboxConfig, start_in_thre
 from lanewise.settings import load
 from lanewise.store.nouns import Run
 
+MOST_PASSES = 10_000  # a test that needs more is stuck, and should say so
 START = 1_790_000_000.0  # an instant in September 2026
 
 
@@ -93,18 +94,31 @@ class World:
     def finish(self, run: Run, *, longest: float = 4 * 86_400.0) -> Run:
         """Make passes, and let time pass between them, until the run is finished."""
         until = self.clock.at + longest
-        while self.clock.at < until:
+        for _ in range(MOST_PASSES):
             self.passes()
             now = self.engine.run(run.id)
             if now.state == "finished":
                 return now
+            if self.clock.at >= until:
+                break
             dues = [
                 due
                 for row in self.engine.store.accounts_with_work()
                 if (due := self.engine.store.next_due(row.id)) is not None
             ]
             self.clock.at = max(min(dues, default=self.clock.at + 60.0), self.clock.at + 0.5)
-        raise AssertionError(self.story())
+        raise AssertionError(f"{self.standing()}\n{self.story()}")
+
+    def standing(self) -> str:
+        """What is open, for failures."""
+        store = self.engine.store
+        rows = [(row.batch, row.lane, row.requests) for row in store.batches(live_only=True)]
+        waiting = [
+            (group.waiting.tries, group.waiting.not_before - START, len(group.waiting.ordinals))
+            for account in store.accounts_with_work()
+            for group in store.waiting(account.id, 1e12)
+        ]
+        return f"at {self.clock.at - START:.1f}: {rows}, waiting {waiting}"
 
     def results(self, run: Run) -> list[dict[str, Any]]:
         """Decoded result lines."""
