@@ -97,6 +97,7 @@ class Passage:
         "_scope",
         "_send",
         "_via",
+        "_way",
         "asked",
         "headers",
         "sent",
@@ -113,6 +114,7 @@ class Passage:
         self.status = 0
         self.sent = False  # whether it may be charged
         self.told = Told()
+        self._way: Way | None = None
         self._begun = self._last = self._gone = False
 
     async def run(self, path: str, *, booked: bool) -> None:
@@ -121,28 +123,32 @@ class Passage:
         began = loop.time()
         self._dialect = dialect_of(path, versioned=b"anthropic-version" in self.headers)
         try:
-            way = await self._pass(path)
-            if booked and way is not None and self.sent:
-                self._book(way.account, path)
+            await self._pass(path)
         except Refused as refused:
             await self._refuse(refused)
-        if logger.isEnabledFor(logging.INFO):
-            self._log(path, loop.time() - began)
+        except Exception:
+            logger.exception("passing %s through failed", path)
+            if not self._begun:
+                await self._refuse(Refused(500, "something went wrong in the gateway"))
+        finally:
+            if booked and self.sent and self._way is not None:
+                self._book(self._way.account, path)
+            if logger.isEnabledFor(logging.INFO):
+                self._log(path, loop.time() - began)
 
-    async def _pass(self, path: str) -> Way | None:
-        """Returns whom it went to; None where the client went away before it was sent."""
+    async def _pass(self, path: str) -> None:
         self.who = self._via.identify(self.headers)
         if self.who is None:
             raise Refused(401, "no valid key was given", code="invalid_api_key")
-        body = await self._body() if self._scope["method"] == "POST" else b""
+        posted = self._scope["method"] == "POST"
+        body = await self._body() if posted else b""
         if body is None:
-            return None
-        if self._scope["method"] == "POST":
+            return  # the client went away
+        if posted:
             self.asked = _asked(body)
         _require_allowed(self.who, path, self.asked)
-        way = self._via.way(self._dialect)
-        await self._watched(way, path, body)
-        return way
+        self._way = self._via.way(self._dialect)
+        await self._watched(self._way, path, body)
 
     # -- in ---------------------------------------------------------------------------------------
     async def _body(self) -> bytes | None:
@@ -190,10 +196,10 @@ class Passage:
                 self.sent = failed.sent
                 await self._refuse(Refused(failed.status, str(failed)))
         except asyncio.CancelledError:
-            if not self._gone:
+            self.sent = self.sent or not self._begun
+            if not self._gone:  # the server ends, and has waited long enough
                 raise
             task.uncancel()
-            self.sent = self.sent or not self._begun
         finally:
             watch.cancel()
 

@@ -102,7 +102,8 @@ async def _refuse(request: Request, error: Exception) -> Response:
     )
 
 
-async def _fail(request: Request, _: Exception) -> Response:
+async def _fail(request: Request, error: Exception) -> Response:
+    logger.error("%s failed", request.url.path, exc_info=error)
     return _told(request, 500, "something went wrong in the gateway; its log says more")
 
 
