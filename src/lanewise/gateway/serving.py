@@ -6,6 +6,7 @@ import asyncio
 import gc
 import ipaddress
 import logging
+import signal
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -32,6 +33,7 @@ logger: Final = logging.getLogger("lanewise.gateway")
 _DRAIN_SECONDS: Final = 30  # calls under way at the end are heard out for so long
 _LEAVE_SECONDS: Final = 40.0  # a worker's own patience, and a little
 _AGAIN_SECONDS: Final = 5.0
+_ENDING: Final = (signal.SIGINT, signal.SIGTERM)
 _KEEP_ALIVE_SECONDS: Final = (
     75  # longer than clients keep a connection: they close it, and lose no call
 )
@@ -151,6 +153,23 @@ def open_parts(engine: Engine, host: str) -> Parts:
     return Parts(engine, anybody)
 
 
+class _Server(uvicorn.Server):
+    """Ends when a signal says so; uvicorn's own would then raise it again, and the worker could not leave."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Heed signals while this lasts: the first ends it in order, a second interrupt at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {name: signal.signal(name, self.handle_exit) for name in _ENDING}
+        try:
+            yield
+        finally:
+            for name, handler in before.items():
+                signal.signal(name, handler)
+
+
 def server(gateway: Gateway) -> uvicorn.Server:
     """A server for it; with uvloop and httptools where they are installed."""
     # a client that goes away is no error worth a traceback
@@ -168,7 +187,7 @@ def server(gateway: Gateway) -> uvicorn.Server:
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_DRAIN_SECONDS,
     )
-    return uvicorn.Server(config)
+    return _Server(config)
 
 
 def serve(
