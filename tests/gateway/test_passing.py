@@ -13,6 +13,7 @@ import httpx2
 import openai
 import pytest
 
+from lanewise.gateway import passing
 from lanewise.gateway.passage import MOST_BODY
 from lanewise.gateway.who import Who
 
@@ -358,3 +359,15 @@ def test_a_request_cannot_be_smuggled_past_the_gateway(
         assert head.endswith(b"\r\ncontent-length: %d" % len(body))
         assert b"transfer-encoding" not in head
         assert b"DELETE" not in head
+
+
+def test_bodies_beyond_what_memory_is_for_are_refused_and_room_comes_back(
+    place: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passing, "MOST_HELD", 1_000)
+    large = {**CHAT, "user": "x" * 2_000}
+    for _ in range(3):
+        got = place.http.post("/v1/chat/completions", json=large)
+        assert (got.status_code, got.headers["retry-after"]) == (429, "1")
+        assert place.http.post("/v1/chat/completions", json=CHAT).status_code == 200
+    assert place.running.gateway.passing._held == 0

@@ -76,6 +76,10 @@ class Via(Protocol):
         """Where it goes; raises `Refused` where there is nowhere, or no room."""
         ...
 
+    def hold(self, size: int) -> None:
+        """Count bytes of a body that is kept in memory; raises `Refused` where there is no room."""
+        ...
+
     def book(self, call: Call) -> None:
         """Have it booked."""
         ...
@@ -96,6 +100,7 @@ class Passage:
         "_receive",
         "_scope",
         "_send",
+        "_size",
         "_via",
         "_way",
         "asked",
@@ -115,6 +120,7 @@ class Passage:
         self.sent = False  # whether it may be charged
         self.told = Told()
         self._way: Way | None = None
+        self._size = 0  # of the body, as far as it is here
         self._begun = self._last = self._gone = False
 
     async def run(self, path: str, *, booked: bool) -> None:
@@ -131,6 +137,7 @@ class Passage:
             if not self._begun:
                 await self._refuse(Refused(500, "something went wrong in the gateway"))
         finally:
+            self._via.hold(-self._size)
             if booked and self.sent and self._way is not None:
                 self._book(self._way.account, path)
             if logger.isEnabledFor(logging.INFO):
@@ -168,20 +175,23 @@ class Passage:
         message = await self._receive()
         if not message.get("more_body") and message["type"] == "http.request":
             whole: bytes = message.get("body", b"")
-            if len(whole) > MOST_BODY:
-                raise _too_large()
+            self._hold(len(whole))
             return whole
         parts: list[bytes] = []
-        size = 0
         while message["type"] == "http.request":
             parts.append(message.get("body", b""))
-            size += len(parts[-1])
-            if size > MOST_BODY:
-                raise _too_large()
+            self._hold(len(parts[-1]))
             if not message.get("more_body"):
                 return b"".join(parts)
             message = await self._receive()
         return None
+
+    def _hold(self, size: int) -> None:
+        self._size += size
+        if self._size > MOST_BODY:
+            self._size -= size
+            raise _too_large()
+        self._via.hold(size)
 
     # -- through ----------------------------------------------------------------------------------
     async def _watched(self, way: Way, path: str, body: bytes) -> None:
