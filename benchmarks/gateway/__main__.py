@@ -5,7 +5,7 @@
 Upstream, gateway and load are processes of this machine; rounds of all sides are taken in turn, so that noise
 hits all alike. CPU is that of the gateway's process alone. To measure another gateway beside it: start
 `python benchmarks/gateway/upstream.py`, start the other in front of the address that it prints, and give
-`--upstream URL --rival NAME=PID=URL=KEY`.
+`--upstream URL --rival NAME=PID=URL=KEY[=HEADER|HEADER]`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ class Side:
     url: str
     pid: int | None = None
     key: str = "any"
+    headers: str = ""  # lines that it wants besides
     seconds: list[float] = field(default_factory=list)
+    failed: bool = False
     rates: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
 
@@ -58,7 +60,7 @@ class Side:
         return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
     def clear(self) -> None:
-        self.seconds, self.rates, self.cpu = [], [], []
+        self.seconds, self.rates, self.cpu, self.failed = [], [], [], False
 
 
 class Client(asyncio.Protocol):
@@ -108,7 +110,7 @@ def request_for(side: Side, *, stream: bool, pause_ms: int = 0) -> bytes:
     body = json.dumps(whole, separators=(",", ":"))
     return (
         f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {side.key}\r\n"
-        f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n{body}"
+        f"content-type: application/json\r\n{side.headers}content-length: {len(body)}\r\n\r\n{body}"
     ).encode()
 
 
@@ -156,6 +158,9 @@ def report(sides: list[Side]) -> None:
     """Medians of rounds; latency over all calls."""
     base = sorted(sides[0].seconds)
     for side in sides:
+        if side.failed:
+            print(f"| {side.name} | failed: it closed connections in the middle of answers |")
+            continue
         taken = sorted(side.seconds)
         p50, p99 = (
             (taken[int(len(taken) * share)] - base[int(len(base) * share)]) * 1_000
@@ -183,7 +188,10 @@ def measure(
         side.clear()
     for _ in range(rounds):
         for side in sides:
-            asyncio.run(load(side, connections, calls, **how))  # type: ignore[arg-type]
+            try:
+                asyncio.run(load(side, connections, calls, **how))  # type: ignore[arg-type]
+            except ConnectionError:
+                side.failed = True
     print(f"\n{title}, {connections} connections, {rounds} rounds of {connections * calls} calls\n")
     print(
         "| side | p50 ms | added p50 ms | added p99 ms | CPU us a call | calls/s a core | calls/s | MB |"
@@ -199,7 +207,9 @@ def main() -> None:
     parser.add_argument(
         "--share", type=float, default=1.0, help="of the calls; less for slow rivals"
     )
-    parser.add_argument("--rival", action="append", default=[], help="NAME=PID=URL=KEY")
+    parser.add_argument(
+        "--rival", action="append", default=[], help="NAME=PID=URL=KEY[=HEADER|HEADER]"
+    )
     parser.add_argument("--upstream", help="the address of one that runs already, for rivals")
     options = parser.parse_args()
     with ExitStack() as stack:
@@ -213,13 +223,16 @@ def main() -> None:
         pid, address = stack.enter_context(process(command, environ, at="stderr"))
         sides = [Side("direct", url), Side("lanewise", address, pid)]
         for rival in options.rival:
-            name, number, where, key = rival.split("=")
-            sides.append(Side(name, where, int(number), key))
+            name, number, where, key, *more = rival.split("=", 4)
+            headers = "".join(f"{line}\r\n" for each in more for line in each.split("|"))
+            sides.append(Side(name, where, int(number), key, headers))
         share = options.share
         measure("JSON of 1 KB", sides, options.rounds, 1, int(1_000 * share), stream=False)
         measure("JSON of 1 KB", sides, options.rounds, 32, int(250 * share), stream=False)
         measure("Streams of 51 events", sides, options.rounds, 32, int(10 * share), stream=True)
-        measure("Paced streams, 51 events 20 ms apart", sides, 1, 400, 2, stream=True, pause_ms=20)
+        measure(
+            "Paced streams, 51 events 20 ms apart", sides[:2], 1, 400, 2, stream=True, pause_ms=20
+        )
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import httpx2
 import openai
 import pytest
 
+from lanewise.gateway import passing
 from lanewise.gateway.asked import MOST_BODY
 from lanewise.gateway.who import Who
 
@@ -324,3 +326,53 @@ def test_a_page_in_a_browser_cannot_use_an_open_gateway(place: Any) -> None:
     headers = {"origin": "https://evil.example", "content-type": "text/plain"}
     got = place.http.post("/v1/chat/completions", content=json.dumps(CHAT), headers=headers)
     assert got.status_code == 401
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [
+        b"content-length: 5\r\ntransfer-encoding: chunked",
+        b"transfer-encoding: chunked\r\ncontent-length: 5",
+        b"content-length: 5\r\ncontent-length: 60",
+        b"transfer-encoding: xchunked",
+        b"transfer-encoding: chunked\r\ntransfer-encoding: identity",
+        b"transfer-encoding : chunked",
+        b"content-length: 5\r\nx: y\n\ntransfer-encoding: chunked",
+        b"connection: content-length\r\ncontent-length: 5",
+    ],
+)
+def test_a_request_cannot_be_smuggled_past_the_gateway(
+    make_place: Any, upstream: Any, answering: Callable[..., bytes], framing: bytes
+) -> None:
+    server = upstream(answering({}, b"connection: close"))
+    place = make_place(server.url)
+    port = int(place.url.rpartition(":")[2])
+    hidden = b"3\r\n{ }\r\n0\r\n\r\nDELETE /v1/files/all HTTP/1.1\r\nhost: x\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        client.sendall(
+            b"POST /v1/responses HTTP/1.1\r\nhost: x\r\nconnection: close\r\n%s\r\n\r\n%s"
+            % (framing, hidden)
+        )
+        client.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(ConnectionError):
+            while client.recv(65_536):
+                pass
+    for request in server.requests:
+        head, _, body = request.partition(b"\r\n\r\n")
+        assert head.startswith(b"POST /v1/responses HTTP/1.1\r\n")
+        assert head.count(b"\r\ncontent-length: ") == 1
+        assert head.endswith(b"\r\ncontent-length: %d" % len(body))
+        assert b"transfer-encoding" not in head
+        assert b"DELETE" not in head
+
+
+def test_bodies_beyond_what_memory_is_for_are_refused_and_room_comes_back(
+    place: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passing, "MOST_HELD", 1_000)
+    large = {**CHAT, "user": "x" * 2_000}
+    for _ in range(3):
+        got = place.http.post("/v1/chat/completions", json=large)
+        assert (got.status_code, got.headers["retry-after"]) == (429, "1")
+        assert place.http.post("/v1/chat/completions", json=CHAT).status_code == 200
+    assert place.running.gateway.passing._held == 0

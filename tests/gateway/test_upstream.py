@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import ssl
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
@@ -272,3 +276,44 @@ async def test_nobody_there_is_an_error_of_the_upstream() -> None:
 def test_only_http_addresses_are_upstreams(address: str) -> None:
     with pytest.raises(ValueError, match="is not an address"):
         Upstream(address, [])
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate for 127.0.0.1 with its key, in one file."""
+    if (openssl := shutil.which("openssl")) is None:
+        pytest.skip("there is no openssl here to make a certificate with")
+    file = tmp_path / "own.pem"
+    subprocess.run(
+        [
+            openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", file,
+            "-out", f"{file}.crt", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
+        ],
+        check=True,
+        capture_output=True,
+    )  # fmt: skip
+    file.write_text(file.read_text() + Path(f"{file}.crt").read_text())
+    return file
+
+
+async def test_tls_is_spoken_with_those_that_can_prove_who_they_are_and_only_with_them(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    server = Server(saying(OK))
+    listening = await asyncio.start_server(server, "127.0.0.1", 0, ssl=context)
+    address = f"https://127.0.0.1:{listening.sockets[0].getsockname()[1]}/v1"
+    stranger = Upstream(address, [])
+    with pytest.raises(UpstreamFailed, match="could not be reached") as failed:
+        await post(stranger)
+    assert not failed.value.sent
+    monkeypatch.setenv("SSL_CERT_FILE", f"{certificate}.crt")
+    upstream = Upstream(address, [])
+    for _ in range(5):
+        assert await whole(await post(upstream)) == b"hi"
+    assert server.connections == 1
+    upstream.close()
+    stranger.close()
+    listening.close()
+    await asyncio.sleep(0.05)

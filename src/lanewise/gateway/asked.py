@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Self
 
 import msgspec
@@ -59,8 +59,10 @@ def asked(body: bytes) -> Asked:
         ) from None
 
 
-async def read_body(headers: Mapping[bytes, bytes], receive: Receive) -> bytes | None:
-    """The request's body; None where the client went away."""
+async def read_body(
+    headers: Mapping[bytes, bytes], receive: Receive, hold: Callable[[int], None]
+) -> bytes | None:
+    """The request's body, whose bytes `hold` counts as they come; None where the client went away."""
     if headers.get(b"content-encoding", b"identity") != b"identity":
         raise Refused(415, "a compressed body is not taken; send it as it is")
     said = headers.get(b"content-length", b"")
@@ -68,17 +70,18 @@ async def read_body(headers: Mapping[bytes, bytes], receive: Receive) -> bytes |
         raise _too_large()
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            return await _read(receive)
+            return await _read(receive, hold)
     except TimeoutError:
         raise Refused(408, f"the request did not arrive in {BODY_SECONDS:.0f} s") from None
 
 
-async def _read(receive: Receive) -> bytes | None:
+async def _read(receive: Receive, hold: Callable[[int], None]) -> bytes | None:
     message = await receive()
     if not message.get("more_body") and message["type"] == "http.request":
         whole: bytes = message.get("body", b"")
         if len(whole) > MOST_BODY:
             raise _too_large()
+        hold(len(whole))
         return whole
     parts: list[bytes] = []
     size = 0
@@ -87,6 +90,7 @@ async def _read(receive: Receive) -> bytes | None:
         size += len(parts[-1])
         if size > MOST_BODY:
             raise _too_large()
+        hold(len(parts[-1]))
         if not message.get("more_body"):
             return b"".join(parts)
         message = await receive()

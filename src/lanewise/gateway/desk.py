@@ -14,7 +14,7 @@ from starlette.responses import Response
 from lanewise.app import Engine
 from lanewise.errors import BadInput, LanewiseError, NotFound
 from lanewise.gateway.dialect import dialect_of, error_body
-from lanewise.gateway.keys import UNKNOWN_KEY, Refusal, barred
+from lanewise.gateway.keys import UNKNOWN_KEY, Refusal
 from lanewise.gateway.routes import Parts
 from lanewise.gateway.who import Who
 from lanewise.store.protocol import Store
@@ -42,8 +42,6 @@ class Desk:
         who = self._identify(dict(request.headers.raw))
         if who is None:
             return turned_away(request, UNKNOWN_KEY)
-        if (found := barred(who, request.url.path)) is not None:
-            return turned_away(request, found)
         try:
             return await work(who)
         except NotFound as error:

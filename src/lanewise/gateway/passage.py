@@ -19,7 +19,7 @@ from lanewise.gateway.dialect import Dialect, dialect_of, error_body
 from lanewise.gateway.headers import for_client, for_upstream
 from lanewise.gateway.keys import UNKNOWN_KEY, Refusal, barred
 from lanewise.gateway.limits import Grant
-from lanewise.gateway.routes import Receive, Scope, Send
+from lanewise.gateway.routes import Handler, Receive, Scope, Send
 from lanewise.gateway.upstream import Answer, Upstream, UpstreamFailed
 from lanewise.gateway.usage import ASK_FOR_USAGE, StreamReader, Told, WholeReader
 from lanewise.gateway.who import Identify, Who
@@ -66,6 +66,10 @@ class Via(Protocol):
         """What it cost, nano-USD; None where nobody knows."""
         ...
 
+    def hold(self, size: int) -> None:
+        """Count bytes of a body that is kept in memory; raises `Refused` where there is no room."""
+        ...
+
     def book(self, call: Call) -> None:
         """Have it booked."""
         ...
@@ -87,7 +91,9 @@ class Passage:
         "_receive",
         "_scope",
         "_send",
+        "_size",
         "_via",
+        "_way",
         "asked",
         "headers",
         "sent",
@@ -105,6 +111,8 @@ class Passage:
         self.sent = False  # whether it may be charged
         self.told = Told()
         self._grant = Grant()
+        self._way: Way | None = None
+        self._size = 0  # of the body, as far as it is here
         self._begun = self._last = self._gone = False
 
     async def run(self, path: str, *, booked: bool) -> None:
@@ -113,29 +121,34 @@ class Passage:
         began = loop.time()
         self._dialect = dialect_of(path, versioned=b"anthropic-version" in self.headers)
         try:
-            way = await self._pass(path)
-            if way is not None:
-                self._settle(way.account, path, booked=booked)
+            respond = await self._pass(path)
+            if respond is not None:  # its body is written down, and no more kept here
+                self._let_go()
+                await respond(self._scope, self._receive, self._noted)
         except Refused as refused:
             await self._refuse(refused)
-        except StoreUnusable:
-            logger.exception("a call was refused, for the home cannot be used")
-            await self._refuse(Refused(503, "the gateway cannot do this at the moment"))
-        if logger.isEnabledFor(logging.INFO):
-            self._log(path, loop.time() - began)
+        except Exception as error:
+            logger.exception("passing %s through failed", path)
+            if not self._begun:
+                await self._refuse(_failed(error))
+        finally:
+            self._let_go()
+            if self._way is not None:
+                self._settle(self._way.account, path, booked=booked)
+            if logger.isEnabledFor(logging.INFO):
+                self._log(path, loop.time() - began)
 
-    async def _pass(self, path: str) -> Way | None:
-        """Returns whom it went to; None where it went no further, or waits for its answer here."""
+    async def _pass(self, path: str) -> Handler | None:
+        """Returns what answers a call that can wait; None where it was passed through, or is over."""
         self.who = who = self._via.identify(self.headers)
         if who is None:
             raise Refused.by(UNKNOWN_KEY)
-        body = (
-            await read_body(self.headers, self._receive) if self._scope["method"] == "POST" else b""
-        )
+        posted = self._scope["method"] == "POST"
+        body = await read_body(self.headers, self._receive, self._hold) if posted else b""
         if body is None:
-            return None
+            return None  # the client went away
         wish = None
-        if self._scope["method"] == "POST":
+        if posted:
             self.asked = asked(body)
             wish = self._wish(who, path)
             self._require_allowed(who, path, wish)
@@ -145,14 +158,19 @@ class Passage:
             raise Refused.by(grant)
         self._grant = grant
         if wish is not None:
-            await self._wait(who, path, wish, body)
-            return None
-        try:
-            await self._watched(way, path, body)
-        except BaseException:
-            grant.settle(None if self.sent else 0)
-            raise
-        return way
+            take = self._via.background.handle
+            return await take(who, path, self.headers, wish, body, grant=grant)
+        self._way = way
+        await self._watched(way, path, body)
+        return None
+
+    def _hold(self, size: int) -> None:
+        self._size += size
+        self._via.hold(size)
+
+    def _let_go(self) -> None:
+        size, self._size = self._size, 0
+        self._via.hold(-size)
 
     # -- what can wait ----------------------------------------------------------------------------
     def _wish(self, who: Who, path: str) -> Wish | None:
@@ -168,15 +186,9 @@ class Passage:
         if found is not None:
             raise Refused.by(found)
 
-    async def _wait(self, who: Who, path: str, wish: Wish, body: bytes) -> None:
-        respond = await self._via.background.handle(
-            who, path, self.headers, wish, body, grant=self._grant
-        )
-        await respond(self._scope, self._receive, self._noted)
-
     async def _noted(self, message: dict[str, Any]) -> None:
         if message["type"] == "http.response.start":
-            self.status = message["status"]
+            self.status, self._begun = message["status"], True
         await self._send(message)
 
     # -- through ----------------------------------------------------------------------------------
@@ -192,10 +204,10 @@ class Passage:
                 self.sent = failed.sent
                 await self._refuse(Refused(failed.status, str(failed)))
         except asyncio.CancelledError:
-            if not self._gone:
+            self.sent = self.sent or not self._begun
+            if not self._gone:  # the server ends, and has waited long enough
                 raise
             task.uncancel()
-            self.sent = self.sent or not self._begun
         finally:
             watch.cancel()
 
@@ -312,6 +324,12 @@ class Passage:
             self.asked.model[:200],
             " (the client went away)" if self._gone else "",
         )
+
+
+def _failed(error: Exception) -> Refused:
+    if isinstance(error, StoreUnusable):
+        return Refused(503, "the gateway cannot do this at the moment")
+    return Refused(500, "something went wrong in the gateway")
 
 
 def _segment(name: str) -> str:

@@ -31,6 +31,7 @@ from lanewise.providers import registry
 from lanewise.providers.protocol import Account
 
 MOST_UNDER_WAY: Final = 2_000  # calls to one upstream
+MOST_HELD: Final = 512 * 1024 * 1024  # bytes of the bodies of calls under way
 _CALLS: Final = (
     "/v1/chat/completions",
     "/v1/responses",
@@ -55,6 +56,7 @@ class Passing:
         self._why_not: dict[Dialect, str] = {}
         self._ledger: Ledger | None = None
         self._pricing: Pricing | None = None
+        self._held = 0  # bytes of the bodies of calls under way
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -117,6 +119,15 @@ class Passing:
         """What a call cost, nano-USD; None where nobody knows."""
         assert self._pricing is not None, "calls pass while it runs"
         return self._pricing.cost(call)
+
+    def hold(self, size: int) -> None:
+        """Count bytes of a body that is kept in memory, or (less than 0) no more.
+
+        Raises `Refused`, and has counted them, where there is no room: whoever holds them lets go of all.
+        """
+        self._held += size
+        if size > 0 and self._held > MOST_HELD:
+            raise Refused(429, "too much is on its way here; try again in a second")
 
     def book(self, call: Call) -> None:
         """Have a call booked."""

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import ipaddress
 import logging
+import signal
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -37,6 +38,7 @@ logger: Final = logging.getLogger("lanewise.gateway")
 _DRAIN_SECONDS: Final = 30  # calls under way at the end are heard out for so long
 _LEAVE_SECONDS: Final = 40.0  # a worker's own patience, and a little
 _AGAIN_SECONDS: Final = 5.0
+_ENDING: Final = (signal.SIGINT, signal.SIGTERM)
 _KEEP_ALIVE_SECONDS: Final = (
     75  # longer than clients keep a connection: they close it, and lose no call
 )
@@ -123,7 +125,8 @@ async def _refuse(request: Request, error: Exception) -> Response:
     )
 
 
-async def _fail(request: Request, _: Exception) -> Response:
+async def _fail(request: Request, error: Exception) -> Response:
+    logger.error("%s failed", request.url.path, exc_info=error)
     return _told(request, 500, "something went wrong in the gateway; its log says more")
 
 
@@ -179,6 +182,23 @@ def open_parts(engine: Engine, host: str) -> Iterator[Parts]:
         yield Parts(engine, identify, ring)
 
 
+class _Server(uvicorn.Server):
+    """Ends when a signal says so; uvicorn's own would then raise it again, and the worker could not leave."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Heed signals while this lasts: the first ends it in order, a second interrupt at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {name: signal.signal(name, self.handle_exit) for name in _ENDING}
+        try:
+            yield
+        finally:
+            for name, handler in before.items():
+                signal.signal(name, handler)
+
+
 def server(gateway: Gateway) -> uvicorn.Server:
     """A server for it; with uvloop and httptools where they are installed."""
     # a client that goes away is no error worth a traceback
@@ -196,7 +216,7 @@ def server(gateway: Gateway) -> uvicorn.Server:
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_DRAIN_SECONDS,
     )
-    return uvicorn.Server(config)
+    return _Server(config)
 
 
 def serve(

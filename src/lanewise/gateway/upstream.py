@@ -47,7 +47,6 @@ class Upstream:
         headers: Headers,
         *,
         silence_seconds: float = SILENCE_SECONDS,
-        tls: ssl.SSLContext | None = None,
     ) -> None:
         """`headers` go with every request. Raises `ValueError` for an address that is not http or https."""
         parts = urlsplit(base_url)
@@ -57,7 +56,7 @@ class Upstream:
         self.silence_seconds = silence_seconds
         self._host = parts.hostname
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
-        self._tls = (tls or ssl.create_default_context()) if parts.scheme == "https" else None
+        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
         self._always = b"".join(
             b"%s: %s\r\n" % pair
             for pair in [(b"host", parts.netloc.rpartition("@")[2].encode()), *headers]
