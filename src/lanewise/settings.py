@@ -92,6 +92,13 @@ class Settings:
             "that warns; 80 without)"
         },
     )
+    ledger_flush_ms: float = field(
+        default=200.0,
+        metadata={
+            "help": "how long the gateway gathers calls before it books them together: the most of the "
+            "ledger that a power cut or a kill can lose"
+        },
+    )
     sandbox_profile: str = field(
         default="fast",
         metadata={"help": "timing of the sandbox: instant, fast, typical or bad-day"},
@@ -287,6 +294,7 @@ _PARSERS: Final[dict[str, tuple[Callable[[Any], Any], str]]] = {
     "retention_days": (_positive(float, zero=True), "a number of days, 0 or more"),
     "confirm_above_usd": (_usd, "US dollars such as 5 or 0.25"),
     "daily_cap_usd": (_usd, "US dollars such as 100"),
+    "ledger_flush_ms": (_positive(float, zero=True), "a number of milliseconds, 0 or more"),
     "budgets": (
         _budgets,
         "`tickets=50,search=20:90`, or in lanewise.toml [budgets.tickets] with monthly_usd and warn_percent",

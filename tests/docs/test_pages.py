@@ -25,6 +25,7 @@ NAMES = (
     "deadlines",
     "caching",
     "quotas",
+    "keys",
 )
 PAGES = (*(f"how-to/{name}" for name in NAMES), "explanation/which-lane")
 STEP = re.compile(

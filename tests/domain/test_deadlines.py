@@ -96,6 +96,12 @@ def test_what_has_passed_is_refused_with_when_it_was(text):
         deadline(text, NOW, BERLIN)
 
 
+@pytest.mark.parametrize("text", ["0001-01-01T00:00+14:00", "9999-12-31T23:59-14:00"])
+def test_an_instant_at_the_end_of_the_calendar_is_refused_like_any_other(text):
+    with pytest.raises(BadInput, match=text[:10]):
+        deadline(text, NOW, BERLIN)
+
+
 def test_a_deadline_in_years_is_refused():
     with pytest.raises(BadInput, match="more than a year away"):
         deadline("2030-01-01T00:00Z", NOW, BERLIN)

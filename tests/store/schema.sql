@@ -80,6 +80,22 @@ CREATE INDEX batches_due ON batches (account, due_at) WHERE due_at IS NOT NULL;
 CREATE UNIQUE INDEX batches_owned ON batches (account, provider_id)
     WHERE provider_id IS NOT NULL AND provisional = 0;
 
+CREATE TABLE claims (
+    run_id TEXT NOT NULL REFERENCES runs (id),
+    sequence INTEGER NOT NULL,
+    tenant TEXT NOT NULL,
+    name TEXT,
+    content BLOB NOT NULL,
+    at REAL NOT NULL,
+    PRIMARY KEY (run_id, sequence)
+) WITHOUT ROWID;
+
+CREATE INDEX claims_by_age ON claims (at);
+
+CREATE INDEX claims_by_content ON claims (content, tenant);
+
+CREATE UNIQUE INDEX claims_by_name ON claims (tenant, name) WHERE name IS NOT NULL;
+
 CREATE TABLE decisions (
     id INTEGER PRIMARY KEY,
     key TEXT NOT NULL UNIQUE,
@@ -112,6 +128,40 @@ CREATE INDEX events_of_subject ON events (subject, id);
 CREATE TABLE facts (
     name TEXT PRIMARY KEY,
     value TEXT NOT NULL
+);
+
+CREATE TABLE key_months (
+    name TEXT NOT NULL REFERENCES keys (name),
+    month TEXT NOT NULL,
+    drawn_nano INTEGER NOT NULL,
+    PRIMARY KEY (name, month)
+);
+
+CREATE TABLE key_secrets (
+    hash BLOB PRIMARY KEY CHECK (length(hash) = 32),
+    name TEXT NOT NULL REFERENCES keys (name),
+    prefix TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    until REAL
+);
+
+CREATE INDEX key_secrets_of ON key_secrets (name);
+
+CREATE TABLE keys (
+    name TEXT PRIMARY KEY CHECK (name <> ''),
+    admin INTEGER NOT NULL CHECK (admin IN (0, 1)),
+    owner TEXT NOT NULL,
+    workflow TEXT NOT NULL,
+    models TEXT NOT NULL,
+    lanes TEXT NOT NULL,
+    endpoints TEXT NOT NULL,
+    deadline TEXT,
+    requests_per_minute INTEGER CHECK (requests_per_minute > 0),
+    tokens_per_minute INTEGER CHECK (tokens_per_minute > 0),
+    monthly_nano INTEGER CHECK (monthly_nano >= 0),
+    created_at REAL NOT NULL,
+    expires_at REAL,
+    revoked_at REAL
 );
 
 CREATE TABLE learned (
@@ -170,6 +220,28 @@ CREATE TABLE "ledger" (
 CREATE INDEX ledger_by_time ON ledger (at);
 
 CREATE INDEX ledger_of_run ON ledger (run_id);
+
+CREATE TABLE orders (
+    id TEXT PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    key TEXT NOT NULL,
+    upload TEXT NOT NULL,
+    endpoint TEXT NOT NULL,
+    window TEXT NOT NULL,
+    workflow TEXT NOT NULL,
+    deadline TEXT NOT NULL,
+    models TEXT NOT NULL,
+    metadata TEXT NOT NULL,
+    content BLOB NOT NULL,
+    created_at REAL NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('validating', 'accepted', 'failed', 'cancelled')),
+    decided_at REAL,
+    cancel_at REAL,
+    errors TEXT NOT NULL,
+    CHECK ((state = 'validating') = (decided_at IS NULL))
+);
+
+CREATE INDEX orders_of_tenant ON orders (tenant);
 
 CREATE TABLE outcomes (
     segment_id TEXT NOT NULL REFERENCES segments (id),
@@ -255,6 +327,23 @@ CREATE TABLE strays (
     due_at REAL,
     PRIMARY KEY (account, provider_id)
 );
+
+CREATE TABLE tenants_of_runs (
+    run_id TEXT PRIMARY KEY REFERENCES runs (id),
+    tenant TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE uploads (
+    id TEXT PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    name TEXT NOT NULL,
+    bytes INTEGER NOT NULL,
+    created_at REAL NOT NULL,
+    expires_at REAL,
+    trouble TEXT NOT NULL
+);
+
+CREATE INDEX uploads_of_tenant ON uploads (tenant);
 
 CREATE TABLE waiting (
     segment_id TEXT NOT NULL REFERENCES segments (id),

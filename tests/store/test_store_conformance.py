@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +17,9 @@ from lanewise.errors import BadInput, LeaseLost
 from lanewise.store.books import Cap, LedgerRow
 from lanewise.store.nouns import (
     AccountRow,
+    AlreadyClaimed,
+    Claim,
+    Claimed,
     ConflictingReceipt,
     Lesson,
     Observed,
@@ -23,6 +27,7 @@ from lanewise.store.nouns import (
     Stray,
     Waiting,
 )
+from lanewise.store.orders import Order, Upload, Wrong
 
 ACCOUNT = AccountId("openai-test")
 A, R, M = Verdict.ANSWERED, Verdict.REFUSED, Verdict.MISSING
@@ -378,6 +383,33 @@ def test_ledger_rows_of_one_commit_are_booked_once(desk: Any) -> None:
     assert desk.store.strays(ACCOUNT) == []
 
 
+def test_calls_are_booked_together_and_rows_alike_stand_side_by_side(desk: Any) -> None:
+    row = LedgerRow(
+        "calls",
+        "w",
+        "openai",
+        ACCOUNT,
+        "m",
+        "realtime",
+        "answer",
+        2,
+        Usage(input=5),
+        10,
+        10,
+        0,
+        "b",
+        "listed",
+    )
+    desk.store.book_calls([row, row], 1.0)
+    desk.store.book_calls([row], 2.0)
+    money = desk.store.money(workflow="w")
+    assert (money.n, money.cost_nano, money.lanes) == (6, 30, {"realtime": 6})
+    assert [entry.run_name for entry in desk.store.ledger()] == ["calls"] * 3
+    with pytest.raises(Exception, match="CHECK"):
+        desk.store.book_calls([row, replace(row, cost_nano=None)], 3.0)
+    assert desk.store.money(workflow="w").n == 6
+
+
 def test_an_unknown_price_is_counted_and_in_no_sum(desk: Any) -> None:
     run = desk.accept(1)
     [batch_id] = desk.pack()
@@ -610,3 +642,122 @@ def batch_of(group: Any) -> Any:
 
     part = Part(group.waiting.segment, group.waiting.ordinals, group.waiting.tries)
     return NewBatch(BatchId(fresh_id()), group.key, BATCH, (part,), group.whole[0], group.whole[1])
+
+
+# -- asked over HTTP --------------------------------------------------------------------------------
+def claims(*names: str | None, content: bytes = b"c" * 16) -> list[Claim]:
+    return [Claim(name, content) for name in names]
+
+
+def test_a_request_is_found_by_its_idempotency_key_within_its_tenant_for_a_day(desk: Any) -> None:
+    run = desk.accept(2, tenant="t", claims=claims("k1", None))
+    assert desk.store.claimed("t", "k1", 1.0) == Claimed(run.id, 0, b"c" * 16, 1.0)
+    assert desk.store.claimed("other", "k1", 1.0) is None
+    assert desk.store.claimed("t", "k1", 86_402.0) is None
+    assert [item.sequence for item in desk.store.alike("t", b"c" * 16, 1.0)] == [1, 0]
+    assert desk.store.alike("other", b"c" * 16, 1.0) == []
+
+
+def test_an_idempotency_key_that_is_taken_leaves_nothing_of_the_run(desk: Any) -> None:
+    desk.accept(1, tenant="t", claims=claims("k1"))
+    with pytest.raises(AlreadyClaimed):
+        desk.accept(2, tenant="t", claims=claims(None, "k1"))
+    assert len(desk.store.runs()) == 1
+    desk.accept(1, tenant="other", claims=claims("k1"))
+
+
+def test_a_run_has_the_tenant_who_asked_and_one_of_the_command_line_has_none(desk: Any) -> None:
+    assert desk.store.tenant_of(desk.accept(1, tenant="", claims=claims(None)).id) == ""
+    assert desk.store.tenant_of(desk.accept(1).id) is None
+    assert desk.store.tenant_of(RunId("nobody")) is None
+
+
+def test_a_request_that_waits_is_cancelled_alone_and_once(desk: Any) -> None:
+    run = desk.accept(6)
+    before = desk.store.newest_event()
+    assert desk.store.cancel_request(run.id, 4, 2.0)
+    assert not desk.store.cancel_request(run.id, 4, 2.0)
+    assert not desk.store.cancel_request(run.id, 99, 2.0)
+    assert [answer.sequence for answer in desk.store.answers_at(run.id, {3, 4})] == [4]
+    assert sum(len(group.waiting.ordinals) for group in desk.store.waiting(ACCOUNT, 1e9)) == 5
+    assert [event.kind for event in desk.store.events(after=before)] == ["request.cancelled"]
+    desk.pack()
+    assert not desk.store.cancel_request(run.id, 0, 2.0)
+
+
+def test_the_last_request_that_is_cancelled_finishes_its_run(desk: Any) -> None:
+    run = desk.accept(1)
+    assert desk.store.cancel_request(run.id, 0, 2.0)
+    assert desk.store.run_named(run.name).state == "finished"
+
+
+# -- files and batches of tenants -------------------------------------------------------------------
+def an_upload(
+    desk: Any, name: str = "f1", tenant: str = "t", expires: float | None = None
+) -> Upload:
+    desk.store.upload_path(name).write_bytes(b"x")
+    upload = Upload(name, tenant, "in.jsonl", 1, 1.0, expires)
+    desk.store.add_upload(upload)
+    return upload
+
+
+def an_order(name: str = "b1", tenant: str = "t", **given: Any) -> Order:
+    return Order(
+        name,
+        tenant,
+        "k",
+        "f1",
+        "/v1/x",
+        "24h",
+        "w",
+        "8h",
+        ("m*",),
+        {"a": "b"},
+        b"c" * 16,
+        1.0,
+        **given,
+    )
+
+
+def test_a_file_is_its_tenants_until_it_expires(desk: Any) -> None:
+    kept, brief = an_upload(desk), an_upload(desk, "f2", expires=10.0)
+    assert desk.store.upload("t", "f1", 99.0) == kept
+    assert desk.store.upload("other", "f1", 99.0) is None
+    assert desk.store.upload("t", "f2", 9.0) == brief
+    assert desk.store.upload("t", "f2", 10.0) is None
+    assert desk.store.uploads("t", 9.0, after=None, limit=9) == [brief, kept]
+    assert desk.store.uploads("t", 9.0, after="f2", limit=9) == [kept]
+    desk.store.drop_expired_uploads(10.0)
+    assert desk.store.upload_path("f1").exists()
+    assert not desk.store.upload_path("f2").exists()
+
+
+def test_an_order_is_decided_once_and_its_tenants_only(desk: Any) -> None:
+    desk.store.add_order(an_order())
+    assert desk.store.order("t", "b1") == an_order()
+    assert desk.store.order("other", "b1") is None
+    assert desk.store.order_like("t", b"c" * 16, 1.0) == an_order()
+    assert desk.store.order_like("t", b"c" * 16, 2.0) is None
+    assert desk.store.validating() == [an_order()]
+    desk.store.decide_order("b1", "failed", 5.0, [Wrong(3, "why")])
+    desk.store.decide_order("b1", "accepted", 6.0)
+    wanted = an_order(state="failed", decided_at=5.0, errors=(Wrong(3, "why"),))
+    assert desk.store.order("t", "b1") == wanted
+    assert desk.store.validating() == []
+
+
+def test_orders_are_listed_by_their_kind_newest_first(desk: Any) -> None:
+    for name in ("b1", "m1", "b2", "b3"):
+        desk.store.add_order(an_order(name))
+    listed = [order.id for order in desk.store.orders("t", "b", after="b3", limit=9)]
+    assert listed == ["b2", "b1"]
+    assert desk.store.orders("other", "b", after=None, limit=9) == []
+
+
+def test_what_was_handed_in_and_never_became_a_file_is_swept_after_a_while(desk: Any) -> None:
+    an_upload(desk)
+    desk.store.upload_path("lost").write_bytes(b"xyz")
+    written = desk.store.upload_path("lost").stat().st_mtime
+    assert desk.store.sweep_files(written + 60.0) == 0
+    assert desk.store.sweep_files(written + 1e6) == 3
+    assert [path.name for path in desk.store.upload_path("f1").parent.iterdir()] == ["f1"]

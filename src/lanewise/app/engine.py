@@ -19,10 +19,11 @@ from lanewise.app.forecasting import completion
 from lanewise.app.guard import Guard
 from lanewise.app.policies import PolicyFile, places
 from lanewise.app.promises import require_promises
-from lanewise.app.routing import Caller, Router
+from lanewise.app.routing import Caller, Router, Way
 from lanewise.app.zones import local_zone
 from lanewise.clock import Clock, SystemClock
 from lanewise.domain.ids import RunId, WorkerId, fresh_id
+from lanewise.domain.lanes import LaneName
 from lanewise.errors import NotFound
 from lanewise.intake import Accepted, Broken
 from lanewise.lanes import accept as accepting
@@ -36,7 +37,7 @@ from lanewise.providers import registry
 from lanewise.providers.calling import CallProvider
 from lanewise.providers.protocol import BatchProvider
 from lanewise.settings import Settings
-from lanewise.store.nouns import AccountRow, NewRun, Run
+from lanewise.store.nouns import AccountRow, Claim, NewRun, Run
 from lanewise.store.protocol import Store
 from lanewise.store.sqlite import SqliteStore
 from lanewise.tokens import Estimate, Estimator, History, history_of
@@ -62,6 +63,10 @@ class RunRequest:
     tags: Mapping[str, str] = field(default_factory=dict)
     deadline: str | None = None  # in the caller's words; None: as policy says
     dedupe: bool = False  # ask requests of the same content once, and give every asker the answer
+    key: str = ""  # the name of the caller's key, for policy
+    tenant: str | None = None  # who asked over HTTP
+    lanes: tuple[LaneName, ...] = ()  # those that the caller's key is for; none: all
+    claims: Sequence[Claim] = ()  # one for each request, where a tenant asked
 
 
 class Engine:
@@ -102,14 +107,16 @@ class Engine:
         progress: Callable[[int], None] | None = None,
         max_nano: int | None = None,
         approve: Callable[[Estimate], None] | None = None,
+        ways: list[Way] | None = None,
     ) -> Received:
-        """Write a run down, durably; see `lanewise.lanes.accept`.
+        """Write a run down, durably; see `lanewise.lanes.accept`. `ways` gets how each request goes.
 
         `max_nano` and `approve`: see `lanewise.app.guard.Guard`. Raises `OverBudget`, and accepts nothing,
         where they or a budget refuse it.
         """
         budget = self.budget_of(request.workflow)
         router = self.router(request)
+        router.given = ways
         guard = Guard(
             self._estimator(request.workflow),
             max_nano,
@@ -135,6 +142,8 @@ class Engine:
                     *router.caps(),
                 ),
                 asked=router.asked_deadline,
+                tenant=request.tenant,
+                claims=request.claims,
             )
 
         return accepting.accept(
@@ -156,8 +165,10 @@ class Engine:
         caller = Caller(
             request.workflow,
             tuple(f"{name}={value}" for name, value in sorted(request.tags.items())),
+            key=request.key,
             deadline=request.deadline,
             dedupe=request.dedupe,
+            lanes=request.lanes,
         )
         return Router(policy, self.menus(), caller, now, local_zone(self.environ))
 

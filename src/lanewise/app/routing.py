@@ -34,6 +34,7 @@ class Caller:
     key: str = ""
     deadline: str | None = None  # in the caller's words; None: the policy's
     dedupe: bool = False  # ask requests of the same content once, whatever policy says
+    lanes: tuple[LaneName, ...] = ()  # those that the caller's key is for; none: all
 
 
 class Way(NamedTuple):
@@ -62,6 +63,7 @@ class Router:
     now: float
     zone: tzinfo
     asked: dict[PackingKey, dict[int, Asked]] = field(default_factory=lambda: defaultdict(dict))
+    given: list[Way] | None = None  # gets every way, for a caller who is told it
     _rulings: dict[tuple[str, str], Ruling] = field(default_factory=dict)
     _dues: dict[tuple[str, str], Deadline] = field(default_factory=dict)
     _routes: dict[tuple[object, ...], Route] = field(default_factory=dict)
@@ -129,7 +131,10 @@ class Router:
             route = self._routes[known] = self._route(
                 request, key, ruling, due, acts=acts, class_of=class_of
             )
-        return Way(route, kept(due))
+        way = Way(route, kept(due))
+        if self.given is not None:
+            self.given.append(way)
+        return way
 
     def count(self, request: Accepted, key: PackingKey, deadline: float | None) -> None:
         """Note that a request is asked, for what can be promised."""
@@ -173,15 +178,30 @@ class Router:
         lanes = self._lanes(request, ruling)
         of = Class(key.account, key.provider, key.endpoint, request.model, lanes, _held(ruling))
         choice = self.menus.chooser.choose(of, due, self.now)
-        once = self.caller.dedupe or (ruling.dedupe and acts)
-        return Route(_decision(choice, ruling, lanes, of.held, acts=acts), class_of, once)
+        # a caller who is told each way finds a request by its place, which a copy has not
+        once = self.given is None and (self.caller.dedupe or (ruling.dedupe and acts))
+        decision = _decision(choice, ruling, lanes, of.held, acts=acts)
+        if self.caller.lanes and decision.lane not in self.caller.lanes:
+            raise self._not_for(request)
+        return Route(decision, class_of, once)
 
     def _lanes(self, request: Accepted, ruling: Ruling) -> tuple[LaneName, ...]:
         sold = self.menus.offers(request.dialect, request.endpoint)
         allowed = tuple(offer.lane for offer in ruling.allowed(sold))
         if not self.policy.hash and HELD in allowed:
-            return tuple(lane for lane in allowed if lane != HELD)
-        return allowed
+            allowed = tuple(lane for lane in allowed if lane != HELD)
+        if not self.caller.lanes:
+            return allowed
+        kept = tuple(lane for lane in allowed if lane in self.caller.lanes)
+        if not kept:
+            raise self._not_for(request)
+        return kept
+
+    def _not_for(self, request: Accepted) -> BadInput:
+        takes = ", ".join(self.caller.lanes)
+        return BadInput(
+            f"line {request.number}: this key is for {takes}, and none of them takes this request in time"
+        )
 
 
 def _decision(

@@ -16,6 +16,10 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "estimate": ("estimate", "Say what requests would cost in each lane, before anything is sent."),
     "forecast": ("forecast", "Say when work will be done, and what that rests on."),
     "submit": ("submit", "Accept a file of requests durably and return at once."),
+    "serve": (
+        "serve",
+        "Serve OpenAI- and Anthropic-shaped HTTP: pass calls through, and work on what is queued.",
+    ),
     "worker": ("worker", "Drive everything that is open until it is answered."),
     "status": ("status", "Show runs, batches, workers and what happened."),
     "results": ("results", "Write the results of a run, in the order of its input."),
@@ -44,6 +48,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
         "Show what models cost in each lane, and keep the price book current.",
     ),
     "policy": ("policy", "Check the policy file, and explain what it says of a request."),
+    "keys": ("keys", "Give out keys to the gateway, and say what each may do."),
     "clean": ("clean", "Delete bodies and answers past their retention."),
     "forget": ("clean", "Delete every body and answer of a workflow."),
     "backup": ("backup", "Copy the home consistently while workers go on."),

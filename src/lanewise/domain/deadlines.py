@@ -166,4 +166,7 @@ def _on_clock(wall: datetime, zone: tzinfo) -> datetime:
 
 
 def _said(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    try:
+        return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    except OverflowError:  # at either end of the calendar there may be no such day in UTC
+        return at.isoformat()

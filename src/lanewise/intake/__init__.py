@@ -10,9 +10,9 @@ memory that does not grow with the input but for eleven bytes a request, by whic
 was used before is found.
 """
 
-from lanewise.intake.lines import Accepted, Broken, Dialect, ReadOptions
+from lanewise.intake.lines import Accepted, Broken, Dialect, ReadOptions, Unfit
 from lanewise.intake.reading import describe, read
-from lanewise.intake.shapes import ENDPOINTS
+from lanewise.intake.shapes import ENDPOINTS, bare
 from lanewise.intake.sources import Source, name_of
 
 __all__ = [
@@ -22,6 +22,8 @@ __all__ = [
     "Dialect",
     "ReadOptions",
     "Source",
+    "Unfit",
+    "bare",
     "describe",
     "name_of",
     "read",

@@ -218,6 +218,31 @@ class Recogniser:
         return self._endpoint
 
 
+def bare(endpoint: str, body: bytes, *, number: int, caller_id: str) -> Accepted:
+    r"""The request that a body sent to an endpoint is, whatever its members are called; raises `Unfit`.
+
+    >>> bare(
+    ...     "/v1/embeddings", b'{"model":"m",\n"input":"x","body":{}}', number=1, caller_id="a"
+    ... ).body
+    b'{"model":"m", "input":"x","body":{}}'
+    """
+    known = ENDPOINTS[endpoint]
+    if not body.isascii():
+        _check_utf8(body)
+    try:
+        found = known.decoder.decode(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise Unfit(_explain(error, "", body)) from None
+    if found.stream:
+        raise Unfit("`stream` is true, but what can wait is not streamed: remove it")
+    if found.model is msgspec.UNSET:
+        raise Unfit("it names no model: add `model` to it")
+    units = found.units()
+    # within strings JSON has line breaks only as escapes, so these are between members
+    line = body.strip(_WHITE_SPACE).replace(b"\r", b" ").replace(b"\n", b" ")
+    return Accepted(number, 0, caller_id, known.dialect, endpoint, found.model, line, units)
+
+
 def _parts(line: _Line, member: str, body: bytes) -> _Parts:
     if line.body is not _ABSENT and line.params is not _ABSENT:
         raise Unfit("it has both `body` (OpenAI) and `params` (Anthropic): keep one of them")

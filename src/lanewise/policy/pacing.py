@@ -64,15 +64,15 @@ class Drain:
 class _Bucket:
     """What may be sent now, by one limit; below zero after a call that is larger than the burst."""
 
-    __slots__ = ("level", "limit")
+    __slots__ = ("burst_seconds", "level", "limit")
 
-    def __init__(self, limit: float) -> None:
-        self.limit = limit
+    def __init__(self, limit: float, burst_seconds: float) -> None:
+        self.limit, self.burst_seconds = limit, burst_seconds
         self.level = self.burst
 
     @property
     def burst(self) -> float:
-        return max(self.limit * BURST_SECONDS / 60.0, 1.0)
+        return max(self.limit * self.burst_seconds / 60.0, 1.0)
 
     def missing(self, cost: float) -> float:
         """How much the level must rise before a call of this cost may go."""
@@ -84,9 +84,16 @@ class Pace:
     once, the burst or the largest single call, whichever is more.
     """
 
-    def __init__(self, known: Allowance = NOTHING_SAID, *, most: int = MOST_IN_FLIGHT) -> None:
+    def __init__(
+        self,
+        known: Allowance = NOTHING_SAID,
+        *,
+        most: int = MOST_IN_FLIGHT,
+        burst_seconds: float = BURST_SECONDS,
+    ) -> None:
         """`known`: limits known beforehand; `most`: calls in flight, never more."""
         self._buckets: dict[Measure, _Bucket] = {}
+        self._burst_seconds = burst_seconds
         self._most = most
         self._window, self._refused_once = FIRST_WINDOW, False
         self._share, self._cut_at = 1.0, -math.inf
@@ -162,7 +169,9 @@ class Pace:
     def _adopt(self, rate: Rate) -> None:
         """The limit as stated; what remains only where it is less than we reckoned."""
         if rate.limit is not None and rate.limit > 0:
-            bucket = self._buckets.setdefault(rate.measure, _Bucket(rate.limit))
+            bucket = self._buckets.setdefault(
+                rate.measure, _Bucket(rate.limit, self._burst_seconds)
+            )
             bucket.limit = rate.limit
             bucket.level = min(bucket.level, bucket.burst)
         known = self._buckets.get(rate.measure)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Final
 
 from lanewise.domain.lanes import REALTIME, LaneName
 from lanewise.pricing.book import PriceBook
 from lanewise.pricing.kept import KeptPrice, Quote, quote
+
+_MOST_KEPT: Final = 10_000
 
 
 class Quotes:
@@ -21,6 +24,8 @@ class Quotes:
         key = (provider, model, lane, day)
         found = self._found.get(key)
         if found is None:
+            if len(self._found) >= _MOST_KEPT:  # callers choose the names of models
+                self._found.clear()
             found = self._found[key] = quote(
                 self._kept(*key), self._kept(provider, model, REALTIME, day), self._book.basis
             )

@@ -77,3 +77,67 @@ def _anthropic_line(caller_id: str, verdict: Verdict, code: str, message: str) -
         "error": {"type": kind, "message": message, "details": {"error_code": code}},
     }
     return {"custom_id": caller_id, "result": {"type": "errored", "error": error}}
+
+
+class _Response(msgspec.Struct):
+    status_code: int = 0
+    body: msgspec.Raw = msgspec.Raw()
+
+
+class _Result(msgspec.Struct):
+    type: str = ""
+    message: msgspec.Raw = msgspec.Raw()
+    error: msgspec.Raw = msgspec.Raw()
+
+
+class _Line(msgspec.Struct):
+    response: _Response | None = None
+    result: _Result | None = None
+
+
+class _Kind(msgspec.Struct, frozen=True):
+    type: str = ""
+
+
+class _Errored(msgspec.Struct):
+    error: _Kind = _Kind()
+
+
+_STATUS_OF: Final = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}  # Anthropic's errors page, November 2026
+_decode_line = msgspec.json.Decoder(_Line).decode
+_decode_errored = msgspec.json.Decoder(_Errored).decode
+
+
+def as_called(line: bytes) -> tuple[int, bytes] | None:
+    """The status and body that a call on a connection would have had for what a result line says.
+
+    None where the provider never did it: expired, cancelled, no answer at all.
+
+    >>> as_called(
+    ...     b'{"custom_id":"a","response":{"status_code":200,"body":{"id":"x"}},"error":null}'
+    ... )
+    (200, b'{"id":"x"}')
+    >>> as_called(b'{"custom_id":"a","result":{"type":"succeeded","message":{"id":"m"}}}')
+    (200, b'{"id":"m"}')
+    >>> as_called(b'{"custom_id":"a","result":{"type":"expired"}}') is None
+    True
+    """
+    found = _decode_line(line)
+    if found.response is not None and found.response.status_code:
+        return found.response.status_code, bytes(found.response.body)
+    if found.result is not None and found.result.type == "succeeded":
+        return 200, bytes(found.result.message)
+    if found.result is not None and found.result.type == "errored":
+        body = bytes(found.result.error)
+        return _STATUS_OF.get(_decode_errored(body).error.type, 500), body
+    return None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from lanewise.domain.batches import Batch
 from lanewise.domain.decisions import Decision
@@ -21,6 +21,10 @@ from lanewise.store.records import Record, RecordTable
 
 class ConflictingReceipt(LanewiseError):
     """A provider's batch was to be recorded for one of ours, and belongs to another."""
+
+
+class AlreadyClaimed(LanewiseError):
+    """A request was to be accepted under an idempotency key that another call has taken meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,23 @@ UNDECIDED: Final = Route(
 )
 
 
+class Claim(NamedTuple):
+    """By what a repeated call finds the request that it made: a name it gave, and what it asked."""
+
+    name: str | None  # its idempotency key
+    content: bytes  # a digest of where it was sent and of its body
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A request that a call made before."""
+
+    run: RunId
+    sequence: int
+    content: bytes
+    at: float
+
+
 @dataclass(frozen=True, slots=True)
 class NewRun:
     """What a draft becomes. Without a `name`, one is made of the workflow and the digest."""
@@ -82,6 +103,8 @@ class NewRun:
     reserve_nano: int = 0  # the most that it may cost, as far as anybody can say
     asked: str = ""  # the deadline in the caller's words
     caps: tuple[Cap, ...] = ()  # refused with `OverBudget` if it does not fit into each of them
+    tenant: str | None = None  # who asked over HTTP
+    claims: Sequence[Claim] = ()  # one for each request, where a tenant asked
 
 
 @dataclass(frozen=True, slots=True)

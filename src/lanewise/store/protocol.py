@@ -7,7 +7,7 @@ longer in the state that was read, so a caller that was overtaken stops that ste
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +21,7 @@ from lanewise.domain.packing import Frame, Limits, PackingKey
 from lanewise.domain.usage import Usage
 from lanewise.store.books import Cap, Entry, LedgerRow, Money, Observation, Standing
 from lanewise.store.forecasts import Duration
+from lanewise.store.keys import KeySecret, VirtualKey
 from lanewise.store.nouns import (
     UNDECIDED,
     AccountRow,
@@ -28,6 +29,7 @@ from lanewise.store.nouns import (
     Ask,
     Attempt,
     BatchRow,
+    Claimed,
     Contents,
     Event,
     Lease,
@@ -46,6 +48,7 @@ from lanewise.store.nouns import (
     WaitingGroup,
     WorkerRow,
 )
+from lanewise.store.orders import Order, OrderState, Upload, Wrong
 from lanewise.store.records import Records
 
 
@@ -524,6 +527,10 @@ class Store(Protocol):
         """The rows booked in that time (`until` excluded), oldest first."""
         ...
 
+    def book_calls(self, rows: Sequence[LedgerRow], now: float) -> None:
+        """Append what calls came to that lanewise passed through, in one commit; each row is its own."""
+        ...
+
     def correct(self, rows: Sequence[LedgerRow], now: float) -> None:
         """Append corrections; the rows they correct stay as they are."""
         ...
@@ -589,6 +596,129 @@ class Store(Protocol):
 
     def trace_ours(self, run: RunId, segment: SegmentId, ordinal: int) -> list[RequestTrace]:
         """The same, by the id that providers see; empty if it is not of this run."""
+        ...
+
+    # -- virtual keys -----------------------------------------------------------------------------
+    def add_key(self, key: VirtualKey) -> None:
+        """Keep a new key. Raises `NameTaken`."""
+        ...
+
+    def virtual_keys(self) -> list[VirtualKey]:
+        """Every key there is or was, oldest first."""
+        ...
+
+    def keys_version(self) -> int:
+        """A number that every change of a key changes."""
+        ...
+
+    def rotate_key(self, name: str, secret: KeySecret, now: float, *, until: float) -> None:
+        """Let a key be recognised by `secret`, and by what it was before no longer than `until`.
+
+        Raises `BadInput` for a key that was revoked or has expired.
+        """
+        ...
+
+    def revoke_key(self, name: str, now: float) -> None:
+        """End a key for good; nothing happens to one that was revoked before."""
+        ...
+
+    def draw(self, name: str, month: str, *, least: int, wanted: int) -> int:
+        """Set aside up to `wanted` nano-USD of a key's budget in a month; 0 where `least` is not left."""
+        ...
+
+    def give_back(self, name: str, month: str, nano: int) -> None:
+        """What was drawn and not spent; below zero, what was spent beyond it."""
+        ...
+
+    def drawn(self, month: str) -> dict[str, int]:
+        """What each key has spent or set aside of its budget in a month, nano-USD."""
+        ...
+
+    # -- asked over HTTP --------------------------------------------------------------------------
+    def tenant_of(self, run: RunId) -> str | None:
+        """Whose run it is; None for one that did not come in over HTTP, and for none."""
+        ...
+
+    def claimed(self, tenant: str, name: str, now: float) -> Claimed | None:
+        """The request that was accepted under this idempotency key within a day."""
+        ...
+
+    def alike(self, tenant: str, content: bytes, now: float) -> list[Claimed]:
+        """The tenant's requests of this content within a day, newest first."""
+        ...
+
+    def newest_event(self) -> int:
+        """The number of the last event; 0 where nothing ever happened."""
+        ...
+
+    def answers_at(self, run: RunId, sequences: Collection[int]) -> Iterator[Answer]:
+        """The final results of these requests of a run, as far as there are any; in no order."""
+        ...
+
+    def place(self, run: RunId, sequence: int) -> tuple[SegmentId, int] | None:
+        """Where a request of a run is kept; None where the run has no such request any more."""
+        ...
+
+    def cancel_request(self, run: RunId, sequence: int, now: float) -> bool:
+        """End a request that still waits here; False where it is at a provider, has ended or is not there."""
+        ...
+
+    def upload_path(self, upload: str) -> Path:
+        """Where the bytes of a file are, or are to be put; `upload` is an id of ours."""
+        ...
+
+    def add_upload(self, upload: Upload) -> None:
+        """Make a file known whose bytes are on disk."""
+        ...
+
+    def upload(self, tenant: str, upload: str, now: float) -> Upload | None:
+        """A tenant's file, unless it has expired."""
+        ...
+
+    def uploads(self, tenant: str, now: float, *, after: str | None, limit: int) -> list[Upload]:
+        """A tenant's files, newest first."""
+        ...
+
+    def drop_upload(self, upload: str) -> None:
+        """Forget a file."""
+        ...
+
+    def drop_expired_uploads(self, now: float) -> None:
+        """Forget the files that have expired and that nothing reads."""
+        ...
+
+    def add_order(self, order: Order) -> None:
+        """Write down what was ordered."""
+        ...
+
+    def order(self, tenant: str, order: str) -> Order | None:
+        """A tenant's order."""
+        ...
+
+    def orders(self, tenant: str, kind: str, *, after: str | None, limit: int) -> list[Order]:
+        """A tenant's orders whose ids begin with `kind`, newest first."""
+        ...
+
+    def order_like(self, tenant: str, content: bytes, since: float) -> Order | None:
+        """The newest order that the same call made since then."""
+        ...
+
+    def validating(self) -> list[Order]:
+        """Orders of all tenants that have not become runs yet, oldest first."""
+        ...
+
+    def decide_order(
+        self, order: str, state: OrderState, now: float, errors: Sequence[Wrong] = ()
+    ) -> None:
+        """An order became a run, or will not."""
+        ...
+
+    def cancel_order(self, order: str, now: float) -> None:
+        """Note that it is not wanted any more."""
+        ...
+
+    def drop_order(self, order: str) -> None:
+        """Forget an order; the run that it became stays."""
         ...
 
     # -- keeping ----------------------------------------------------------------------------------

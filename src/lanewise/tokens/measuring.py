@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from functools import cache
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from lanewise.tokens import bodies
@@ -98,7 +98,7 @@ def measure_alone(endpoint: str, model: str, body: bytes) -> tuple[int, int]:
     return found.input.high, found.output.high
 
 
-@cache
+@lru_cache(1_000)  # clients choose the names
 def _alone(endpoint: str, model: str) -> Subject:
     return Subject(endpoint, model, TokenCounter().gauge(model), family(model), NOTHING)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -156,15 +156,32 @@ class AnswerOperations(Operations):
                 else:
                     active[at] = (following, stream)
 
-    def _segment_answers(self, run: RunId, row: sqlite3.Row, files: _Files) -> Iterator[Answer]:
-        """One segment's results, in ordinal order."""
+    def _segment_answers(
+        self,
+        run: RunId,
+        row: sqlite3.Row,
+        files: _Files,
+        *,
+        only: Collection[int] | None = None,
+    ) -> Iterator[Answer]:
+        """One segment's results, in ordinal order; of the requests at `only` these places of the run."""
         results = _Results(self, row, files)
         reader = self._segment(run, results.segment)
         ids = zip(reader.entries(), reader.caller_ids(), strict=True)
         for ordinal, (entry, caller_id) in enumerate(ids):
-            yield results.answer(
-                ordinal, sequence=entry.sequence, number=entry.number, caller_id=caller_id
-            )
+            if only is None or entry.sequence in only:
+                yield results.answer(
+                    ordinal, sequence=entry.sequence, number=entry.number, caller_id=caller_id
+                )
+
+    def answers_at(self, run: RunId, sequences: Collection[int]) -> Iterator[Answer]:
+        """The final results of these requests of a run, as far as there are any; in no order."""
+        with closing(_Files()) as files:
+            for row in self._db.all(self._runs["segments_of_run"], (run,)):
+                if row["state"] != "deleted":
+                    for answer in self._segment_answers(run, row, files, only=sequences):
+                        if answer.verdict is not None:
+                            yield answer
 
     def _copied_answers(
         self, run: RunId, rows: dict[str, sqlite3.Row], files: _Files

@@ -50,6 +50,12 @@ class BookOperations(Operations):
         for row in self._db.all(self._books["entries"], (since, until)):
             yield _entry_of(row, kept)
 
+    def book_calls(self, rows: Sequence[LedgerRow], now: float) -> None:
+        """Append what calls came to that lanewise passed through, in one commit; each row is its own."""
+        with self._db.transaction():
+            for row in rows:
+                self._book(f"calls:{fresh_id()}", [row], now)
+
     def correct(self, rows: Sequence[LedgerRow], now: float) -> None:
         """Append corrections; the rows they correct stay as they are."""
         with self._db.transaction():

@@ -11,6 +11,7 @@ from lanewise.errors import BadInput
 from lanewise.store.disk import explained, make_private
 from lanewise.store.sqlite.base import Operations
 from lanewise.store.sqlite.connection import DATABASE
+from lanewise.store.sqlite.queries import queries
 from lanewise.store.sqlite.runs import is_abandoned
 
 _OLD = 3_600.0  # seconds before a file that no row names counts as left behind
@@ -30,6 +31,7 @@ class KeepingOperations(Operations):
                     "cost is not known yet. `lanewise worker --once` looks after them; then try again"
                 )
             self._db.execute(self._runs["segments_deleted"], (run,))
+            self._db.execute(queries("claims")["forget_claims"], (run,))
             rows = self._db.all(self._books["unneeded_batches"], (run,))
         freed = _remove_tree(self.home / "segments" / run)
         return freed + sum(_remove_tree(self.home / "batches" / row[0]) for row in rows)
@@ -53,6 +55,19 @@ class KeepingOperations(Operations):
                 if stale or (settled and file.suffix == ".answers"):
                     freed += file.stat().st_size
                     file.unlink(missing_ok=True)
+        return freed + self._sweep_uploads(now)
+
+    def _sweep_uploads(self, now: float) -> int:
+        """Remove what was handed in and never became a file or a batch."""
+        folder = self.home / "uploads"
+        if not folder.is_dir():
+            return 0
+        named = {row[0] for row in self._db.all(queries("orders")["upload_ids"])}
+        freed = 0
+        for path in folder.iterdir():
+            if path.name not in named and now - path.stat().st_mtime > _OLD:
+                freed += path.stat().st_size
+                path.unlink(missing_ok=True)
         return freed
 
     def check_integrity(self) -> str:
@@ -71,8 +86,9 @@ class KeepingOperations(Operations):
         with explained("writing the backup", target):
             make_private(target)
             self._db.backup(target / DATABASE)
-            for name in ("segments", "batches"):
-                _copy_tree(self.home / name, target / name)
+            for name in ("segments", "batches", "uploads"):
+                if (self.home / name).is_dir():
+                    _copy_tree(self.home / name, target / name)
             make_private(target / "workers")
             for extra in ("lanewise.toml", "policy.toml", "prices.toml", "prices.table.json"):
                 if (self.home / extra).is_file():

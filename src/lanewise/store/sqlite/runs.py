@@ -34,6 +34,7 @@ from lanewise.store.nouns import (
 from lanewise.store.protocol import Draft
 from lanewise.store.segments import SegmentWriter
 from lanewise.store.sqlite.books import BookOperations
+from lanewise.store.sqlite.claims import Claiming
 from lanewise.store.sqlite.races import RaceOperations
 from lanewise.store.sqlite.rows import batch_of, run_of
 
@@ -44,7 +45,7 @@ _NO_BATCH: Final = BatchId("")
 _LOOK_EVERY: Final = 250  # requests between two places where a crash test may strike
 
 
-class RunOperations(BookOperations, RaceOperations):
+class RunOperations(BookOperations, RaceOperations, Claiming):
     """Everything about runs but their results."""
 
     def draft(self) -> Draft:
@@ -131,6 +132,7 @@ class RunOperations(BookOperations, RaceOperations):
                 ),
             )  # fmt: skip
             self._put_waiting(Waiting(item.id, 0, Ordinals.span(0, item.requests)))
+        self._claim(run_id, new)
         self._event(new.now, "run.accepted", run_id, f"{name}: {requests:,} requests")
 
     def _free_name(self, name: str) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Self
 
-from lanewise.store.sqlite.answers import AnswerOperations
+from lanewise.store.sqlite.claims import ClaimOperations
 from lanewise.store.sqlite.connection import Database
 from lanewise.store.sqlite.durations import DurationOperations
 from lanewise.store.sqlite.keeping import KeepingOperations
+from lanewise.store.sqlite.keys import KeyOperations
 from lanewise.store.sqlite.leases import LeaseOperations
 from lanewise.store.sqlite.looking import LookingOperations
+from lanewise.store.sqlite.orders import OrderOperations
 from lanewise.store.sqlite.recovery import RecoveryOperations
 from lanewise.store.sqlite.runs import RunOperations
 from lanewise.store.sqlite.sending import SendingOperations
@@ -25,7 +27,9 @@ class SqliteStore(
     RecoveryOperations,
     LookingOperations,
     DurationOperations,
-    AnswerOperations,
+    KeyOperations,
+    ClaimOperations,
+    OrderOperations,
     KeepingOperations,
 ):
     """Implements `lanewise.store.protocol.Store` over one home directory."""

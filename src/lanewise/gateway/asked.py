@@ -1,0 +1,101 @@
+"""What a call asks, as far as the gateway looks: its body, what decides which way it goes; refusals."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Self
+
+import msgspec
+
+from lanewise.gateway import wishes
+from lanewise.gateway.keys import Refusal
+from lanewise.gateway.routes import Receive
+
+MOST_BODY: Final = 32 * 1024 * 1024  # bytes of a call; Anthropic's own limit
+BODY_SECONDS: Final = 120.0  # in which a client has to send its request
+
+
+class Refused(Exception):
+    """A call that goes no further; told in the client's dialect."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        code: str | None = None,
+        headers: Sequence[tuple[bytes, bytes]] = (),
+    ) -> None:
+        super().__init__(message)
+        self.status, self.code, self.headers = status, code, headers
+
+    @classmethod
+    def by(cls, refusal: Refusal) -> Self:
+        """By a key, or its limits."""
+        return cls(refusal.status, refusal.message, code=refusal.code, headers=refusal.headers())
+
+
+class _Options(msgspec.Struct, gc=False):
+    include_usage: bool | None = None
+
+
+class Asked(wishes.Head, gc=False):
+    """What decides which way a call goes; the rest of its body is not looked at."""
+
+    stream_options: _Options | None = None
+
+
+_decode: Final = msgspec.json.Decoder(Asked).decode
+
+
+def asked(body: bytes) -> Asked:
+    """What a body asks; raises `Refused` for what is no call."""
+    try:
+        return _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Refused(
+            400, "the body is not a JSON object with a text as its `model`", code="invalid_json"
+        ) from None
+
+
+async def read_body(
+    headers: Mapping[bytes, bytes], receive: Receive, hold: Callable[[int], None]
+) -> bytes | None:
+    """The request's body, whose bytes `hold` counts as they come; None where the client went away."""
+    if headers.get(b"content-encoding", b"identity") != b"identity":
+        raise Refused(415, "a compressed body is not taken; send it as it is")
+    said = headers.get(b"content-length", b"")
+    if said.isdigit() and int(said) > MOST_BODY:
+        raise _too_large()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await _read(receive, hold)
+    except TimeoutError:
+        raise Refused(408, f"the request did not arrive in {BODY_SECONDS:.0f} s") from None
+
+
+async def _read(receive: Receive, hold: Callable[[int], None]) -> bytes | None:
+    message = await receive()
+    if not message.get("more_body") and message["type"] == "http.request":
+        whole: bytes = message.get("body", b"")
+        if len(whole) > MOST_BODY:
+            raise _too_large()
+        hold(len(whole))
+        return whole
+    parts: list[bytes] = []
+    size = 0
+    while message["type"] == "http.request":
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > MOST_BODY:
+            raise _too_large()
+        hold(len(parts[-1]))
+        if not message.get("more_body"):
+            return b"".join(parts)
+        message = await receive()
+    return None
+
+
+def _too_large() -> Refused:
+    return Refused(413, f"a call has at most {MOST_BODY // 1024 // 1024} MB", code="too_large")

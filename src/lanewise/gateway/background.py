@@ -1,0 +1,178 @@
+"""The background lane over HTTP: a call that can wait is written down, and answered in one of three ways.
+
+*wait* on the connection, *poll* an address, or poll a response as OpenAI's are polled. What was
+acknowledged is on disk and will be answered, whatever becomes of this process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+from starlette.responses import Response
+from starlette.routing import Route
+
+from lanewise.errors import (
+    BadInput,
+    BadSettings,
+    LanewiseError,
+    OverBudget,
+    ProviderUnusable,
+    TooSoon,
+)
+from lanewise.gateway import polling
+from lanewise.gateway.accepting import Acceptor, Call, Full, Mismatch, Ticket
+from lanewise.gateway.dialect import Dialect, dialect_of, error_body
+from lanewise.gateway.limits import Grant
+from lanewise.gateway.routes import Handler, Parts, Receive, Scope, Send
+from lanewise.gateway.waiting import NO_RETRY, Patience, Waiting, held, told
+from lanewise.gateway.who import Who
+from lanewise.gateway.wishes import Answering, Head, Wish, is_background, workflow_of
+from lanewise.intake import ENDPOINTS, Unfit
+from lanewise.policy.rules import Traits
+
+_NAME_LENGTH: Final = 256  # of an idempotency key
+log = logging.getLogger("lanewise.gateway")
+
+
+class Background:
+    """Takes calls that can wait; one for each process, closed before the engine is."""
+
+    def __init__(
+        self, parts: Parts, *, provider: str | None = None, patience: Patience | None = None
+    ) -> None:
+        """`provider`: "sandbox" for the built-in one instead of those that there are credentials for."""
+        self._parts, self._engine = parts, parts.engine
+        self._patience = patience or Patience()
+        self._waiting = Waiting(parts.engine.store)
+        self._acceptor = Acceptor(parts.engine, self._waiting.awaited, provider)
+
+    def wish(self, who: Who, path: str, headers: Mapping[bytes, bytes], head: Head) -> Wish | None:
+        """What is wished of a call that can wait; None where it goes in real time.
+
+        Raises `BadInput` for a wish that cannot be.
+        """
+        if path not in ENDPOINTS:
+            return None
+        return is_background(who, headers, head, self._ruled(who, path, headers, head))
+
+    def _ruled(self, who: Who, path: str, headers: Mapping[bytes, bytes], head: Head) -> str:
+        """The deadline of the policy rule that fits; the policy's defaults are for runs."""
+        now = self._engine.clock.now()
+        policy = self._engine.policy.current(now)
+        if not policy.rules:
+            return ""
+        traits = Traits(workflow_of(who, headers), head.model, path, (), who.key)
+        ruling = policy.ruling(traits, now)
+        return ruling.deadline if ruling.rule and ruling.deadline != "none" else ""
+
+    async def handle(
+        self,
+        who: Who,
+        path: str,
+        headers: Mapping[bytes, bytes],
+        wish: Wish,
+        body: bytes,
+        *,
+        grant: Grant | None = None,
+    ) -> Handler:
+        """Write the call down, and say how its answer is given; a refusal where it cannot be taken.
+
+        `grant`: what was set aside for it; it counts as spent if the call is a new request.
+        """
+        grant = grant or Grant()
+        dialect = dialect_of(path, versioned=b"anthropic-version" in headers)
+        try:
+            call = _call(who, path, headers, wish, body)
+            ticket = await self._acceptor.accept(call)
+            grant.settle(0 if ticket.found else None)
+            return await self._answering(wish, ticket, body)
+        except (LanewiseError, Unfit) as error:
+            grant.settle(0)
+            return refusal(dialect, error)
+
+    async def _answering(self, wish: Wish, ticket: Ticket, body: bytes) -> Handler:
+        match wish.answering:
+            case Answering.WAIT:
+                name = polling.request_id(ticket.place)
+                if ticket.found and (answer := await self._waiting.known(ticket.place)) is not None:
+                    return told(answer, name)
+                return held(self._waiting, ticket.place, name, self._patience)
+            case Answering.POLL if not ticket.found:
+                return _asgi(polling.accepted(self._engine.store, ticket))
+            case Answering.POLL:
+                return _asgi(await asyncio.to_thread(polling.accepted, self._engine.store, ticket))
+            case Answering.RESPONSE:
+                model = msgspec.json.decode(body, type=Head).model
+                now = self._engine.clock.now()
+                return _asgi(polling.accepted_response(ticket.place, model, now))
+
+    def routes(self) -> list[Route]:
+        """Where requests that were accepted are asked for."""
+        return polling.routes(self._parts)
+
+    def let_go(self) -> None:
+        """The process is about to end: those who wait are told to call again, and find their requests."""
+        self._waiting.let_go()
+
+    async def close(self) -> None:
+        """Write down what came in; for when nobody is served any more."""
+        await self._acceptor.close()
+        await self._waiting.close()
+
+
+def _call(who: Who, path: str, headers: Mapping[bytes, bytes], wish: Wish, body: bytes) -> Call:
+    name = headers.get(b"idempotency-key")
+    if name is not None and not 0 < len(name) <= _NAME_LENGTH:
+        raise BadInput(f"an idempotency key has 1 to {_NAME_LENGTH} characters")
+    future = asyncio.get_running_loop().create_future()
+    text = None if name is None else name.decode("latin-1")
+    repeats = headers.get(b"x-stainless-retry-count", b"0").strip() not in (b"0", b"")
+    return Call(who, wish, path, body, text, repeats, future)
+
+
+def refusal(dialect: Dialect, error: Exception) -> Handler:
+    """An error in the words of the client's API, with nothing accepted."""
+    status, code = _status_of(error)
+    message = str(error).removeprefix("line 1: ").replace("--deadline", "x-lanewise-deadline")
+    if status >= 500:
+        log.error("a call that can wait was refused: %s", error)
+        message = "the gateway cannot take requests that can wait at the moment"
+    headers = [(b"content-type", b"application/json")]
+    headers.append((b"retry-after", b"1") if status == 429 else NO_RETRY)
+    body = error_body(dialect, status, message, code=code)
+
+    async def respond(scope: Scope, receive: Receive, send: Send) -> None:
+        length = (b"content-length", str(len(body)).encode())
+        await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+        await send({"type": "http.response.body", "body": body})
+
+    return respond
+
+
+def _status_of(error: Exception) -> tuple[int, str | None]:
+    match error:
+        case TooSoon():
+            return 400, "deadline_too_soon"
+        case Mismatch():
+            return 409, "idempotency_key_reused"
+        case Full():
+            return 429, "queue_full"
+        case OverBudget():
+            return 402, "over_budget"
+        case BadSettings() | ProviderUnusable():
+            return 503, None
+        case BadInput() | Unfit():
+            return 400, None
+        case _:
+            return 503, None
+
+
+def _asgi(response: Response) -> Handler:
+    async def respond(scope: Scope, receive: Receive, send: Send) -> None:
+        await response(scope, receive, send)  # type: ignore[arg-type]
+
+    return respond

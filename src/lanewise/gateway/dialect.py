@@ -1,0 +1,58 @@
+"""Errors in the words of the API that the client speaks."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+
+class Dialect(StrEnum):
+    """Whose API a client speaks."""
+
+    OPENAI = "openai"
+    ANTHROPIC = "anthropic"
+
+
+_KINDS: Final = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    409: "conflict_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+}
+
+
+def dialect_of(path: str, *, versioned: bool) -> Dialect:
+    """The API of a path; of routes that both have, `versioned` (an `anthropic-version` header) tells.
+
+    >>> dialect_of("/v1/messages", versioned=False), dialect_of("/v1/models", versioned=False)
+    (<Dialect.ANTHROPIC: 'anthropic'>, <Dialect.OPENAI: 'openai'>)
+    """
+    return Dialect.ANTHROPIC if versioned or path.startswith("/v1/messages") else Dialect.OPENAI
+
+
+def error_body(
+    dialect: Dialect,
+    status: int,
+    message: str,
+    *,
+    code: str | None = None,
+    param: str | None = None,
+) -> bytes:
+    """The error object that the official SDKs of a dialect understand.
+
+    >>> error_body(Dialect.ANTHROPIC, 429, "slow down")
+    b'{"type":"error","error":{"type":"rate_limit_error","message":"slow down"}}'
+    """
+    kind = _KINDS.get(status, "api_error" if dialect is Dialect.ANTHROPIC else "server_error")
+    if dialect is Dialect.ANTHROPIC:
+        error = {"type": kind, "message": message}
+        return msgspec.json.encode({"type": "error", "error": error})
+    shown = {"message": message, "type": kind, "param": param, "code": code}
+    return msgspec.json.encode({"error": shown})

@@ -1,0 +1,286 @@
+"""Everything at one address: official clients, keys, calls that go at once and calls that wait."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import anthropic
+import httpx2
+import openai
+import pytest
+
+from lanewise.app import Engine, keys
+from lanewise.app.keys import NewKey
+from lanewise.gateway.serving import RunningGateway, open_parts, working
+from lanewise.sandbox import SandboxConfig, start_in_thread
+from lanewise.settings import load
+
+SAID: Any = [{"role": "user", "content": "Where is my order?"}]
+MODEL = "gpt-4o-mini"
+LATER = {"x-lanewise-deadline": "8h", "x-lanewise-workflow": "tickets"}
+
+
+class FastClock:
+    """Hours pass in moments while somebody sleeps by it."""
+
+    def __init__(self) -> None:
+        self.at = 1_790_000_000.0
+
+    def now(self) -> float:
+        return self.at
+
+    async def sleep(self, seconds: float) -> None:
+        until = self.at + seconds
+        await asyncio.sleep(min(seconds, 1.0) / 100.0)
+        self.at = max(self.at, until)
+
+
+class Office:
+    """`lanewise serve` in this process, with keys, before the sandbox."""
+
+    def __init__(self, folder: Path, **wanted: NewKey) -> None:
+        clock = FastClock()
+        config = SandboxConfig(batch_seconds=30.0, validation_seconds=5.0)
+        self.sandbox = start_in_thread(folder / "provider", config=config, now=clock.now)
+        environ = {
+            "LANEWISE_HOME": str(folder / "home"),
+            "OPENAI_API_KEY": "sk-test",
+            "OPENAI_BASE_URL": self.sandbox.openai_base_url,
+            "ANTHROPIC_API_KEY": "sk-ant-test",
+            "ANTHROPIC_BASE_URL": self.sandbox.anthropic_base_url,
+        }
+        settings = load(environ, poll_seconds=10.0, listing_lag_seconds=60.0, ledger_flush_ms=1.0)
+        self.engine = Engine(settings, clock=clock, environ=environ)
+        self.keys = {
+            name: keys.create(self.engine.store, new, clock.now()).reveal()
+            for name, new in wanted.items()
+        }
+        self._clients = ExitStack()
+        self._opened = open_parts(self.engine, "0.0.0.0")
+        self.running = RunningGateway(self._opened.__enter__())
+        self._working = working(self.engine)
+        self._working.__enter__()
+
+    def openai(self, key: str) -> openai.OpenAI:
+        client = openai.OpenAI(
+            base_url=f"{self.running.url}/v1", api_key=self.keys[key], max_retries=0, timeout=30
+        )
+        self._clients.callback(client.close)
+        return client
+
+    def anthropic(self, key: str) -> anthropic.Anthropic:
+        client = anthropic.Anthropic(
+            base_url=self.running.url, api_key=self.keys[key], max_retries=0, timeout=30
+        )
+        self._clients.callback(client.close)
+        return client
+
+    def http(self, key: str) -> httpx2.Client:
+        headers = {"authorization": f"Bearer {self.keys[key]}"}
+        client = httpx2.Client(base_url=self.running.url, headers=headers, timeout=30)
+        self._clients.callback(client.close)
+        return client
+
+    def close(self) -> None:
+        self._clients.close()
+        self._working.__exit__(None, None, None)
+        self.running.close()
+        self._opened.__exit__(None, None, None)
+        self.engine.close()
+        self.sandbox.close()
+
+
+@pytest.fixture
+def make_office(tmp_path: Path) -> Iterator[Callable[..., Office]]:
+    """Offices, closed at the end."""
+    made: list[Office] = []
+
+    def make(**wanted: NewKey) -> Office:
+        made.append(Office(tmp_path, **wanted))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def office(make_office: Callable[..., Office]) -> Office:
+    """One with two tenants."""
+    return make_office(ann=NewKey(name="ann", workflow="search"), bob=NewKey(name="bob"))
+
+
+def until(done: Callable[[], Any]) -> Any:
+    """What becomes true while the gateway and its worker go on."""
+    for _ in range(600):
+        if found := done():
+            return found
+        time.sleep(0.05)
+    raise AssertionError("it did not come true")
+
+
+def order_of(office: Office, key: str, model: str = MODEL) -> Any:
+    client = office.openai(key)
+    asked = {"model": model, "messages": SAID}
+    line = {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": asked}
+    file = client.files.create(file=io.BytesIO(json.dumps(line).encode()), purpose="batch")
+    return client.batches.create(
+        input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h"
+    )
+
+
+def test_calls_at_once_streams_and_calls_that_wait_share_an_address_and_a_ledger(
+    office: Office,
+) -> None:
+    client, other = office.openai("ann"), office.anthropic("ann")
+    assert client.chat.completions.create(model=MODEL, messages=SAID).choices[0].message.content
+    parts = client.chat.completions.create(model=MODEL, messages=SAID, stream=True)
+    assert "".join(part.choices[0].delta.content or "" for part in parts if part.choices)
+    asked: dict[str, Any] = {"model": "claude-haiku-4-5", "max_tokens": 60, "messages": SAID}
+    assert other.messages.create(**asked).content
+    waited = client.chat.completions.create(model=MODEL, messages=SAID, extra_headers=LATER)
+    assert waited.choices[0].message.content
+    assert other.messages.create(**asked, extra_headers=LATER).content
+    assert (
+        client.chat.completions.create(model="o4-mini", messages=SAID, service_tier="flex")
+        .choices[0]
+        .message.content
+    )
+    office.running.close()
+    rows = [entry.row for entry in office.engine.store.ledger() if entry.row.kind == "answer"]
+    assert {(row.workflow, row.lane) for row in rows} >= {
+        ("search", "realtime"),
+        ("tickets", "batch"),
+    }
+    assert sum(row.n for row in rows if row.workflow == "tickets") == 2
+    assert sum(row.n for row in rows) == 6
+
+
+def test_a_call_is_polled_and_a_background_response_retrieved(office: Office) -> None:
+    http, client = office.http("ann"), office.openai("ann")
+    asked = {"model": MODEL, "messages": SAID}
+    headers = LATER | {"prefer": "respond-async"}
+    got = http.post("/v1/chat/completions", json=asked, headers=headers)
+    assert got.status_code == 202
+    assert got.json()["lane"] == "batch"
+    done = until(lambda: (r := http.get(got.headers["location"])).status_code == 200 and r.json())
+    assert done["response"]["body"]["choices"]
+    made = client.responses.create(model=MODEL, input="Hello", background=True, extra_headers=LATER)
+    assert made.status == "queued"
+    until(lambda: client.responses.retrieve(made.id).status == "completed")
+    assert client.responses.retrieve(made.id).output_text
+
+
+def test_a_batch_of_either_api_is_answered(office: Office) -> None:
+    client, other = office.openai("ann"), office.anthropic("ann")
+    batch = order_of(office, "ann")
+    ended = until(lambda: (b := client.batches.retrieve(batch.id)).status == "completed" and b)
+    assert json.loads(client.files.content(ended.output_file_id).text)["custom_id"] == "a"
+    params: Any = {"model": "claude-haiku-4-5", "max_tokens": 60, "messages": SAID}
+    made = other.messages.batches.create(requests=[{"custom_id": "b", "params": params}])
+    until(lambda: other.messages.batches.retrieve(made.id).processing_status == "ended")
+    assert [found.custom_id for found in other.messages.batches.results(made.id)] == ["b"]
+
+
+def test_what_is_another_tenants_is_not_there_on_any_route(office: Office) -> None:
+    ann, bob = office.http("ann"), office.http("bob")
+    asked = {"model": MODEL, "messages": SAID}
+    headers = LATER | {"prefer": "respond-async"}
+    place = ann.post("/v1/chat/completions", json=asked, headers=headers).headers["location"]
+    response = office.openai("ann").responses.create(
+        model=MODEL, input="Hello", background=True, extra_headers=LATER
+    ).id  # fmt: skip
+    batch = order_of(office, "ann")
+    params = {"model": "claude-haiku-4-5", "max_tokens": 60, "messages": SAID}
+    messages = ann.post(
+        "/v1/messages/batches", json={"requests": [{"custom_id": "b", "params": params}]}
+    ).json()["id"]
+    output = until(lambda: ann.get(f"/v1/batches/{batch.id}").json().get("output_file_id"))
+    until(lambda: ann.get(place).status_code == 200)
+    known = {batch.input_file_id, output, batch.id, messages, response, place.rpartition("/")[2]}
+    tried = 0
+    for route in office.running.gateway.routes:
+        if "{name}" not in route.path or route.path.startswith("/admin"):
+            continue
+        for method in (route.methods or set()) - {"HEAD"}:
+            for name in known:
+                got = bob.request(method, route.path.replace("{name}", name))
+                assert got.status_code == 404, (method, route.path, name, got.text)
+                tried += 1
+    assert tried >= 13 * len(known)
+    for listing in ("/v1/files", "/v1/batches", "/v1/messages/batches"):
+        assert bob.get(listing).json()["data"] == []
+        assert ann.get(listing).json()["data"] != []
+    made = bob.post(
+        "/v1/batches",
+        json={"input_file_id": batch.input_file_id, "endpoint": "/v1/chat/completions"},
+    )
+    assert made.status_code == 404
+
+
+def test_a_key_is_held_to_what_it_is_for_in_every_lane(make_office: Callable[..., Office]) -> None:
+    office = make_office(
+        night=NewKey(name="night", models=("gpt-4o*",), lanes=("batch",)),
+        flexed=NewKey(name="flexed", lanes=("flex",)),
+        chat=NewKey(name="chat", endpoints=("/v1/chat/completions",)),
+        slow=NewKey(name="slow", requests_per_minute=1),
+    )
+    night, chat, slow = office.openai("night"), office.openai("chat"), office.openai("slow")
+    with pytest.raises(openai.PermissionDeniedError, match="not for the lane"):
+        night.chat.completions.create(model=MODEL, messages=SAID)
+    with pytest.raises(openai.BadRequestError, match="this key is for flex"):
+        office.openai("flexed").embeddings.create(
+            model="text-embedding-3-small", input="Hello", extra_headers=LATER
+        )
+    with pytest.raises(openai.PermissionDeniedError, match="not for the model"):
+        night.chat.completions.create(model="o4-mini", messages=SAID, extra_headers=LATER)
+    assert night.chat.completions.create(model=MODEL, messages=SAID, extra_headers=LATER).choices
+    batch = order_of(office, "night", "o4-mini")
+    failed = until(lambda: (b := night.batches.retrieve(batch.id)).status == "failed" and b)
+    assert "not for the model" in failed.errors.data[0].message
+    with pytest.raises(openai.PermissionDeniedError, match="not for the endpoint"):
+        chat.embeddings.create(model="text-embedding-3-small", input="Hello")
+    assert slow.chat.completions.create(model=MODEL, messages=SAID).choices
+    with pytest.raises(openai.RateLimitError, match="1 requests a minute"):
+        slow.chat.completions.create(model=MODEL, messages=SAID)
+    office.keys["other"] = "sk-other"
+    with pytest.raises(openai.AuthenticationError):
+        office.openai("other").models.list()
+
+
+def test_a_budget_is_spent_by_what_calls_cost_and_by_the_most_that_waiting_ones_may(
+    make_office: Callable[..., Office],
+) -> None:
+    office = make_office(poor=NewKey(name="poor", monthly_usd="0.002"))
+    client = office.openai("poor")
+    for _ in range(5):  # each sets aside 0.0006 dollars, and costs a fraction of it
+        client.chat.completions.create(model=MODEL, messages=SAID)
+    with pytest.raises(openai.RateLimitError, match="monthly budget"):
+        client.chat.completions.create(model=MODEL, messages=SAID, max_tokens=16_000)
+
+    def wait_for(count: int) -> None:
+        for _ in range(count):
+            client.chat.completions.create(model=MODEL, messages=SAID, extra_headers=LATER)
+
+    wait_for(1)
+    with pytest.raises(openai.RateLimitError, match="monthly budget"):
+        wait_for(3)
+    with pytest.raises(openai.BadRequestError, match="to which a batch is not held"):
+        order_of(office, "poor")
+
+
+def test_an_admin_key_makes_keys_and_nobody_else_does(make_office: Callable[..., Office]) -> None:
+    office = make_office(ops=NewKey(name="ops", admin=True), ann=NewKey(name="ann"))
+    assert office.http("ann").get("/admin/keys").status_code == 401
+    made = office.http("ops").post("/admin/keys", json={"name": "new"})
+    assert made.status_code == 201, made.text
+    office.keys["new"] = made.json()["key"]
+    client = office.http("new")
+    until(lambda: client.get("/v1/models").status_code == 200)
