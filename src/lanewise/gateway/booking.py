@@ -188,26 +188,27 @@ class Ledger:
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-            await self.flush()
-            with self._writing:  # a write that was under way when the task ended
-                pass
+            await self.flush()  # after a write that was under way when the task ended
 
     async def flush(self) -> bool:
         """Write what is gathered; False, and all of it is kept, where the home cannot be written."""
         self._some.clear()
-        calls = list(self._held)
-        self._held.clear()
-        if not calls:
-            return True
         try:
-            await asyncio.to_thread(self._write, calls)
+            await asyncio.to_thread(self._write)
         except StoreUnusable as error:
-            logger.error("booking %d calls failed, tried again: %s", len(calls), error)  # noqa: TRY400
-            self._held.extendleft(reversed(calls))
+            logger.error("booking calls failed, tried again: %s", error)  # noqa: TRY400
             self._some.set()
             return False
         return True
 
-    def _write(self, calls: list[Call]) -> None:
+    def _write(self) -> None:
+        """Write what is held: taken here, so a write that is given up before it began loses nothing."""
         with self._writing:
-            self._store.book_calls(list(self._pricing.rows(calls)), self._clock.now())
+            calls = [self._held.popleft() for _ in range(len(self._held))]
+            if not calls:
+                return
+            try:
+                self._store.book_calls(list(self._pricing.rows(calls)), self._clock.now())
+            except StoreUnusable:
+                self._held.extendleft(reversed(calls))
+                raise
