@@ -469,3 +469,20 @@ def wait_for(condition: Any, *, longest: float = 20.0) -> None:
     while not condition():
         assert time.monotonic() < until, "it did not happen"
         time.sleep(0.02)
+
+
+def test_a_run_that_is_known_keeps_its_deadline_and_another_one_is_checked_and_answered(
+    shell: Any, chats: Any
+) -> None:
+    name = shell.write("in.jsonl", chats(3))
+    first = shell("run", name, "-o", "out.jsonl", "--deadline", "8h")
+    assert first.returncode == 0, first.stderr
+    same = shell("run", name, "-o", "out.jsonl", "--deadline", "8h")
+    assert "changes nothing" not in same.stderr
+    other = shell("run", name, "-o", "out.jsonl", "--deadline", "2h")
+    assert other.returncode == 0
+    assert "--deadline 2h changes nothing: default-" in other.stderr
+    assert 'keeps "8h" (--again asks anew)' in other.stderr
+    broken = shell("run", name, "-o", "out.jsonl", "--deadline", "soonish")
+    assert broken.returncode == 2
+    assert "--deadline is 'soonish'; it takes" in broken.stderr

@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from pathlib import Path
 
 import click
 
 from lanewise.app import Engine, RunRequest
+from lanewise.app.policies import zone_named
 from lanewise.cli.approving import Approval
+from lanewise.domain.deadlines import deadline
 from lanewise.errors import BadInput
 from lanewise.intake import ReadOptions, Source, describe, read
 from lanewise.lanes.accept import Received
@@ -59,6 +62,7 @@ def take(
         dedupe=order.dedupe,
     )
     if (known := _known(engine, request, order, sources, options)) is not None:
+        _check_deadline(engine, order, known)
         return known, False
     received = engine.accept(
         read(sources, options),
@@ -114,6 +118,22 @@ def _known(
     ):
         return None
     return engine.find(read(sources, options), request)
+
+
+def _check_deadline(engine: Engine, order: Order, known: Run) -> None:
+    """A run keeps the deadline that it was accepted with: say so where another is named.
+
+    The same words again are no news, also when their time has passed: the command resumes.
+    """
+    said = order.deadline
+    if said is None or said == known.asked:
+        return
+    deadline(said, engine.clock.now(), UTC, zones=zone_named)
+    first = f'"{known.asked}"' if known.asked else "what policy says"
+    click.echo(
+        f"--deadline {said} changes nothing: {known.name} keeps {first} (--again asks anew)",
+        err=True,
+    )
 
 
 def _tags(items: Sequence[str]) -> dict[str, str]:
