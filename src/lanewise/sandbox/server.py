@@ -18,6 +18,9 @@ from lanewise.sandbox.control import invoice
 from lanewise.sandbox.state import State
 from lanewise.sandbox.web import build_app
 
+# longer than clients keep a connection: one that closes as a call arrives leaves the call in doubt
+_KEEP_ALIVE_SECONDS = 75
+
 
 class RunningSandbox:
     """A sandbox that serves. Close it, or use it as a context manager."""
@@ -120,6 +123,7 @@ def _server(state: State) -> uvicorn.Server:
         lifespan="off",
         date_header=False,
         server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=1,
     )
     return uvicorn.Server(config)
