@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,15 @@ def crash_loop() -> Any:
 
 
 def test_two_workers_killed_and_frozen_at_every_step_answer_and_pay_once() -> None:
+    """A thawed worker may do the rest of a run's work before the last step's turn; then comes another."""
     loop = crash_loop()
-    plan = loop.Plan(requests=500, kills=1, stops=1, batch_requests=10, longest=180.0)
-    figures = loop.run_loop(plan)
-    assert figures["kept"], figures
-    assert all(figures["kills"][point] >= 1 for point in loop.STEPS), figures
-    assert set(figures["other exits"]) <= {0}, figures
+    kills: Counter[str] = Counter()
+    for seed in range(1, 6):
+        plan = loop.Plan(500, kills=1, stops=1, batch_requests=10, longest=180.0, seed=seed)
+        figures = loop.run_loop(plan)
+        assert figures["kept"], figures
+        assert set(figures["other exits"]) <= {0}, figures
+        kills.update(figures["kills"])
+        if all(kills[point] >= 1 for point in loop.STEPS):
+            return
+    raise AssertionError(f"in five runs no worker was killed at every step: {kills}")
