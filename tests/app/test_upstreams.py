@@ -100,7 +100,7 @@ def test_named_upstreams_take_the_place_of_the_environment_for_their_api_alone()
 
 
 def test_a_missing_credential_or_model_is_told_with_its_cure() -> None:
-    with pytest.raises(ProviderUnusable, match="upstream 'eu' is missing: set EU_KEY"):
+    with pytest.raises(BadSettings, match="upstream 'eu' is missing: set EU_KEY"):
         accounts(EU).payer("openai", "gpt-4o", chosen=None)
     with pytest.raises(ProviderUnusable, match=r"no upstream has the model 'o3' \(asked: eu\)"):
         accounts(EU, EU_KEY="sk-eu").payer("openai", "o3", chosen=None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,12 @@ class Place:
     """A home, a gateway over it, and where its calls go."""
 
     def __init__(
-        self, folder: Path, url: str | None, identify: Identify | None = None, **config: Any
+        self,
+        folder: Path,
+        url: str | None,
+        identify: Identify | None = None,
+        environ: Mapping[str, str] | None = None,
+        **config: Any,
     ) -> None:
         self.sandbox = (
             start_in_thread(folder / "provider", config=SandboxConfig(profile="instant", **config))
@@ -35,7 +40,7 @@ class Place:
             else None
         )
         address = self.sandbox.url if self.sandbox else url
-        environ = {
+        environ = dict(environ or {}) | {
             "LANEWISE_HOME": str(folder / "home"),
             "OPENAI_API_KEY": KEY,
             "OPENAI_BASE_URL": f"{address}/v1",

@@ -107,15 +107,21 @@ class Accounts:
     def connectable(self, row: AccountRow) -> Account | None:
         """The account with its credential, if this process has the one it was filed under."""
         if row.base_url == SANDBOX:
-            account = self._sandbox(row.provider)
-            url = self.sandbox_url()
-            address = f"{url}/v1" if row.provider == "openai" else url
-            return Account(account.id, row.provider, address, account.key)
+            return self.reached(Member(self._sandbox(row.provider)))
         try:
             members = self.members(row.provider, chosen=None)
         except ProviderUnusable:
             return None
         return next((one.account for one in members if one.account.id == row.id), None)
+
+    def reached(self, member: Member) -> Account:
+        """Its account, with the address that the built-in sandbox has in this process."""
+        account = member.account
+        if account.base_url != SANDBOX:
+            return account
+        url = self.sandbox_url()
+        address = f"{url}/v1" if account.provider == "openai" else url
+        return Account(account.id, account.provider, address, account.key)
 
     def _member(self, provider: str, model: str, chosen: str | None) -> Member:
         members = self.members(provider, chosen=chosen)
@@ -133,7 +139,7 @@ class Accounts:
     def _named(self, one: NamedUpstream) -> Account:
         key = _key_of(one, self.environ)
         if key is None:
-            raise ProviderUnusable(
+            raise BadSettings(
                 f"the credential of upstream {one.name!r} is missing: set {one.key_env}"
             )
         return Account(_named_id(one, key), one.api, one.base_url, key)

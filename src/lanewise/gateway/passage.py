@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from collections.abc import Awaitable, Sequence
 from typing import Any, Final, Protocol
 from urllib.parse import quote
 
+from lanewise.app.routing import asking as asking_of
 from lanewise.domain.lanes import FLEX, REALTIME
 from lanewise.domain.usage import Usage
 from lanewise.errors import BadInput, StoreUnusable
@@ -20,8 +21,9 @@ from lanewise.gateway.headers import for_client, for_upstream
 from lanewise.gateway.keys import UNKNOWN_KEY, Refusal, barred
 from lanewise.gateway.limits import Grant
 from lanewise.gateway.routes import Handler, Receive, Scope, Send
-from lanewise.gateway.upstream import Answer, Upstream, UpstreamFailed
+from lanewise.gateway.upstream import Answer, UpstreamFailed
 from lanewise.gateway.usage import ASK_FOR_USAGE, StreamReader, Told, WholeReader
+from lanewise.gateway.ways import Tries, Way
 from lanewise.gateway.who import Identify, Who
 from lanewise.gateway.wire import Head
 from lanewise.gateway.wishes import Wish
@@ -31,14 +33,6 @@ logger: Final = logging.getLogger("lanewise.gateway")
 MODELS: Final = "/v1/models"
 _TALLIED: Final = frozenset({"/v1/chat/completions", "/v1/completions"})
 _FREE: Final = Usage()  # moderations say no usage, and cost nothing
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """Where calls in one dialect go, and who pays for them."""
-
-    account: Account
-    upstream: Upstream
 
 
 class Via(Protocol):
@@ -54,8 +48,12 @@ class Via(Protocol):
         """Takes it where it can wait."""
         ...
 
-    def way(self, dialect: Dialect) -> Way:
-        """Where it goes; raises `Refused` where there is nowhere, or no room."""
+    def meant(self, model: str) -> str:
+        """The model that a name stands for."""
+        ...
+
+    def order(self, dialect: Dialect, model: str) -> Sequence[Way]:
+        """Where it goes, best first; raises `Refused` where there is nowhere, or no room."""
         ...
 
     async def admit(self, who: Who, asking: Asking, account: Account) -> Grant | Refusal:
@@ -92,10 +90,11 @@ class Passage:
         "_scope",
         "_send",
         "_size",
+        "_tries",
         "_via",
-        "_way",
         "asked",
         "headers",
+        "named",
         "sent",
         "status",
         "told",
@@ -106,12 +105,13 @@ class Passage:
         self._via, self._scope, self._receive, self._send = via, scope, receive, send
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.asked = Asked()
+        self.named = ""  # the model, as the caller names it
         self.who: Who | None = None
         self.status = 0
         self.sent = False  # whether it may be charged
         self.told = Told()
         self._grant = Grant()
-        self._way: Way | None = None
+        self._tries: Tries | None = None
         self._size = 0  # of the body, as far as it is here
         self._begun = self._last = self._gone = False
 
@@ -133,8 +133,8 @@ class Passage:
                 await self._refuse(_failed(error))
         finally:
             self._let_go()
-            if self._way is not None:
-                self._settle(self._way.account, path, booked=booked)
+            if self._tries is not None:
+                self._settle(self._tries.way.account, path, booked=booked)
             if logger.isEnabledFor(logging.INFO):
                 self._log(path, loop.time() - began)
 
@@ -150,18 +150,21 @@ class Passage:
         wish = None
         if posted:
             self.asked = asked(body)
+            self.named = self.asked.model
             wish = self._wish(who, path)
             self._require_allowed(who, path, wish)
-        way = self._via.way(self._dialect)
-        grant = await self._via.admit(who, Asking(path, self.asked.model, body), way.account)
+        if (meant := self._via.meant(self.asked.model)) != self.asked.model:
+            self.asked.model = meant
+        order = self._via.order(self._dialect, meant)
+        grant = await self._via.admit(who, Asking(path, meant, body), order[0].account)
         if isinstance(grant, Refusal):
             raise Refused.by(grant)
         self._grant = grant
         if wish is not None:
             take = self._via.background.handle
             return await take(who, path, self.headers, wish, body, grant=grant)
-        self._way = way
-        await self._watched(way, path, body)
+        self._tries = Tries(order, meant, asyncio.get_running_loop().time, self.asked.tied)
+        await self._watched(self._tries, path, body)
         return None
 
     def _hold(self, size: int) -> None:
@@ -192,13 +195,13 @@ class Passage:
         await self._send(message)
 
     # -- through ----------------------------------------------------------------------------------
-    async def _watched(self, way: Way, path: str, body: bytes) -> None:
+    async def _watched(self, tries: Tries, path: str, body: bytes) -> None:
         """Make the call, and give it up when the client goes away: nobody pays for unread tokens."""
         task = asyncio.current_task()
         assert task is not None
         watch = asyncio.get_running_loop().create_task(self._watch(task))
         try:
-            await self._call(way, path, body)
+            await self._call(tries, path, body)
         except UpstreamFailed as failed:
             if not self._begun:  # else the connection is cut, which is all that can still be said
                 self.sent = failed.sent
@@ -218,15 +221,23 @@ class Passage:
             self._gone = True
             task.cancel()
 
-    async def _call(self, way: Way, path: str, body: bytes) -> None:
+    async def _call(self, tries: Tries, path: str, body: bytes) -> None:
         ours = self._asks_for_usage(path)
         if ours:
             body = body.rstrip()[:-1] + b"," + ASK_FOR_USAGE
-        target = self._target(path, way)
-        headers = for_upstream(self._scope["headers"])
-        answer = await way.upstream.send(self._scope["method"].encode(), target, headers, body)
+        method, headers = self._scope["method"].encode(), for_upstream(self._scope["headers"])
+
+        def ask(way: Way) -> Awaitable[Answer]:
+            there = way.member.name_there(tries.model)
+            asking = body if there == self.named else asking_of(body, there)
+            return way.upstream.send(method, self._target(path, way), headers, asking)
+
+        answer = await tries.send(ask)
         try:
             await self._forward(answer, ours=ours)
+        except UpstreamFailed:
+            tries.broke_off()
+            raise
         finally:
             answer.close()
 
