@@ -103,7 +103,8 @@ class Upstream:
         self.proceed = threading.Event()
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
 
     def _serve(self) -> None:
         while True:
@@ -125,6 +126,8 @@ class Upstream:
                 self.gone.set()
 
     def close(self) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)  # else the thread may go on with another's socket
+        self._thread.join()
         self._socket.close()
 
 

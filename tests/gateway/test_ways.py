@@ -16,6 +16,7 @@ from lanewise.domain.ids import AccountId
 from lanewise.gateway.asked import Refused
 from lanewise.gateway.upstream import Upstream
 from lanewise.gateway.ways import MOST_UNDER_WAY, Way, Ways
+from lanewise.gateway.who import Who
 from lanewise.policy.health import FIRST_REST_SECONDS, LEAST_FAILED
 from lanewise.providers.protocol import Account
 from lanewise.secret import Secret
@@ -165,13 +166,42 @@ def test_models_go_where_they_are_under_the_name_they_have_there(
     )
     client = openai.OpenAI(base_url=f"{place.url}/v1", api_key="any", max_retries=0)
     for name in ("gpt-4o", "fast", "local"):
-        client.chat.completions.create(model=name, messages=[{"role": "user", "content": "hi"}])
+        client.chat.completions.create(model=name, messages=[{"role": "user", "content": name}])
     with pytest.raises(
         openai.NotFoundError, match="no upstream of this gateway has the model 'o3'"
     ):
         client.chat.completions.create(model="o3", messages=[])
     bodies = [json.loads(sent.partition(b"\r\n\r\n")[2]) for sent in azure.requests + own.requests]
     assert [body["model"] for body in bodies] == ["prod-4o", "prod-4o", "qwen3"]
+
+
+def test_the_models_of_every_server_are_listed_by_our_names_with_the_aliases(
+    place_with: Any, upstream: Any, answering: Any
+) -> None:
+    azure = upstream(answering({"data": [{"id": "prod-4o", "object": "model"}, {"id": "other"}]}))
+    own = upstream(answering({"data": [{"id": "qwen3", "object": "model"}]}))
+    mute = upstream(answering(b"<html>"))
+    place = place_with(
+        azure.url,
+        own.url,
+        mute.url,
+        models=[["gpt-*"], ["qwen*"], ["x"]],
+        renames=[{"gpt-4o": "prod-4o"}, None, None],
+        aliases="fast=gpt-4o",
+    )
+    client = openai.OpenAI(base_url=f"{place.url}/v1", api_key="any", max_retries=0)
+    assert [model.id for model in client.models.list()] == ["gpt-4o", "qwen3", "fast"]
+    assert client.models.retrieve("fast").id == "fast"
+    with pytest.raises(openai.NotFoundError):
+        client.models.retrieve("prod-4o")
+
+
+def test_a_key_sees_the_models_that_it_is_for(make_place: Any) -> None:
+    place = make_place(identify=lambda _: Who("acme", "narrow", models=("gpt-4o-*",)))
+    client = openai.OpenAI(base_url=f"{place.url}/v1", api_key="any", max_retries=0)
+    found = [model.id for model in client.models.list()]
+    assert "gpt-4o-mini" in found
+    assert all(name.startswith("gpt-4o-") for name in found)
 
 
 # -- the order, without a network -----------------------------------------------------------------

@@ -24,6 +24,7 @@ from lanewise.gateway.booking import Call, Ledger, Pricing
 from lanewise.gateway.dialect import Dialect
 from lanewise.gateway.keys import Refusal
 from lanewise.gateway.limits import Grant
+from lanewise.gateway.models import Models
 from lanewise.gateway.passage import MODELS, Passage
 from lanewise.gateway.routes import Handler, Hot, Parts, Receive, Scope, Send
 from lanewise.gateway.upstream import Upstream
@@ -60,6 +61,8 @@ class Passing:
         self._time: Callable[[], float] = float  # the loop's clock, while it runs
         self._ledger: Ledger | None = None
         self._pricing: Pricing | None = None
+        through = self._handler(MODELS, booked=False)
+        self._models = Models(parts, self._ways.get, through)
         self._held = 0  # bytes of the bodies of calls under way
 
     @asynccontextmanager
@@ -88,12 +91,12 @@ class Passing:
         """The calls, by exact path."""
         hot = {("POST", path): self._handler(path, booked=True) for path in _CALLS}
         hot["POST", _COUNT] = self._handler(_COUNT, booked=False)
-        hot["GET", MODELS] = self._handler(MODELS, booked=False)
+        hot["GET", MODELS] = self._models
         return hot
 
     def routes(self) -> list[Route]:
         """One model, whose name is part of the path."""
-        one = _Asgi(self._handler(MODELS, booked=False))
+        one = _Asgi(self._models)
         return [Route(f"{MODELS}/{{model:path}}", one, methods=["GET"])]
 
     @property
