@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from lanewise.app import Engine
 from lanewise.app.accounts import Accounts
+from lanewise.app.doctor import examine
 from lanewise.errors import BadSettings, ProviderUnusable
 from lanewise.settings import load
 
@@ -104,3 +107,31 @@ def test_a_missing_credential_or_model_is_told_with_its_cure() -> None:
         accounts(EU).payer("openai", "gpt-4o", chosen=None)
     with pytest.raises(ProviderUnusable, match=r"no upstream has the model 'o3' \(asked: eu\)"):
         accounts(EU, EU_KEY="sk-eu").payer("openai", "o3", chosen=None)
+
+
+def test_the_settings_of_the_how_to_are_taken_as_written(tmp_path: Path) -> None:
+    page = Path(__file__).parents[2] / "docs/how-to/upstreams.md"
+    [block] = re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    path = tmp_path / "lanewise.toml"
+    path.write_text(block, encoding="utf-8")
+    settings = load({}, config=path)
+    found = Accounts(
+        {"OPENAI_API_KEY": "a", "AZURE_EU_KEY": "b"},
+        lambda: "",
+        settings.upstreams,
+        settings.aliases,
+    )
+    main, azure, gpu = found.members("openai", chosen=None)
+    assert [one.takes("gpt-4o-mini") for one in (main, azure, gpu)] == [True, True, False]
+    assert (found.meant("local"), gpu.takes("qwen3-8b"), gpu.batches) == ("qwen3-8b", True, False)
+
+
+def test_doctor_says_which_upstreams_there_are_and_whose_credential_is_missing(
+    tmp_path: Path,
+) -> None:
+    tables = json.dumps([OWN, EU])
+    environ = {"LANEWISE_UPSTREAMS": tables, "LANEWISE_HOME": str(tmp_path)}
+    with Engine(load(environ), environ=environ) as engine:
+        texts = [finding.what for finding in examine(engine)]
+    assert "upstream 'own': openai at http://gpu:8000/v1" in texts
+    assert "upstream 'eu': no credential" in texts
