@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeAlias
@@ -94,8 +95,9 @@ class Receivers:
                 headers={"user-agent": "lanewise", "accept-encoding": "identity"},
                 timeout=httpx2.Timeout(self._seconds, connect=_CONNECT_SECONDS),
                 limits=httpx2.Limits(max_keepalive_connections=0),
+                verify=ssl.create_default_context(),  # which heeds SSL_CERT_FILE
                 follow_redirects=False,
-                trust_env=False,
+                trust_env=False,  # a proxy would look the host up itself
             )
         return self._opened
 
