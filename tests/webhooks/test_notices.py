@@ -93,7 +93,7 @@ def test_while_a_secret_is_rotated_a_notice_is_signed_with_both_and_after_it_wit
     for secret in (old, new):
         Verifier(secret).verify(got.body, got.headers)
     assert home.shown().old_until == pytest.approx(home.clock.at + 7_200)
-    home.clock.at += 7_200
+    home.clock.at += 7_201
     home.end()
     home.tell()
     [said] = hook.got[1].headers["webhook-signature"].split(" ")

@@ -390,8 +390,8 @@ class Worker:
         self.paces.close()
         tasks = [task for desk in self._desks.values() for task in desk.tasks()]
         calling = [task for task in tasks if task.get_name() == Sending.state]
-        if tasks:
-            await asyncio.wait(tasks, timeout=_GRACE)
+        if heard_out := [*tasks, *self._notifier.tasks]:
+            await asyncio.wait(heard_out, timeout=_GRACE)
         if calling:
             await asyncio.wait(calling, timeout=_LONG_GRACE)
         for task in tasks:
