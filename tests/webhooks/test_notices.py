@@ -6,6 +6,9 @@ import asyncio
 import base64
 import itertools
 import json
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -238,6 +241,23 @@ async def test_a_try_whose_maker_died_over_it_is_made_again_under_the_same_id(
     await asyncio.to_thread(home.tell, home.open())
     assert [got.id for got in hook.got] == [hook.got[0].id] * 2
     assert home.shown().waiting == 0
+
+
+def test_a_worker_that_is_killed_while_it_tells_loses_nothing(home: Any, receiver: Make) -> None:
+    hook = receiver(None, 204)
+    home.clock.at = time.time()  # by which a process goes
+    home.add(hook.url)
+    [order] = home.end()
+    command = [sys.executable, "-m", "lanewise", "worker"]
+    with subprocess.Popen(
+        command, env=os.environ | home.environ, stderr=subprocess.DEVNULL
+    ) as worker:
+        hook.wait(1)
+        worker.kill()
+    home.clock.at = time.time() + CLAIM_SECONDS
+    home.tell()
+    assert [got.id for got in hook.got] == [hook.got[0].id] * 2
+    assert hook.got[1].payload["data"]["id"] == order
 
 
 def test_what_was_taken_and_not_noted_is_told_again_under_the_same_id(

@@ -46,10 +46,11 @@ SELECT 1 FROM awaited LIMIT 1
 SELECT a.*, w.tenant FROM awaited a JOIN webhooks w ON w.id = a.webhook
 
 -- name: awaited_since
+-- CROSS JOIN keeps SQLite from reading all parts there ever were to find those of the newest events.
 SELECT a.*, w.tenant FROM awaited a JOIN webhooks w ON w.id = a.webhook WHERE a.subject IN (
     SELECT e.subject FROM events e WHERE e.id > ?1
     UNION SELECT r.name FROM events e JOIN runs r ON r.id = e.subject WHERE e.id > ?1
-    UNION SELECT s.run_id FROM events e JOIN batch_parts p ON p.batch_id = e.subject
+    UNION SELECT s.run_id FROM events e CROSS JOIN batch_parts p ON p.batch_id = e.subject
         JOIN segments s ON s.id = p.segment_id
         WHERE e.id > ?1 AND e.kind IN ('batch.settled', 'batch.rejected', 'batch.cancelled'))
 
