@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal, InvalidOperation
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Final
 
@@ -110,6 +112,13 @@ class Settings:
         metadata={
             "help": "how long the gateway gathers calls before it books them together: the most of the "
             "ledger that a power cut or a kill can lose"
+        },
+    )
+    webhook_allow: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "help": "internal receivers that webhooks may have, by host or network: "
+            "`hooks.internal,10.0.5.0/24`; plain http only on loopback"
         },
     )
     sandbox_profile: str = field(
@@ -301,12 +310,24 @@ def _aliases(value: Any) -> dict[str, str]:
     return upstreams.aliases(value)
 
 
+def _reachable(value: Any) -> tuple[str, ...]:
+    """From `a,b`, or from a list."""
+    entries = value.split(",") if isinstance(value, str) else list(value)
+    found = tuple(_text(entry).strip() for entry in entries)
+    for entry in found:
+        if _HOST.fullmatch(entry) is None or _LIKE_NETWORK.search(entry) is not None:
+            ip_network(entry)  # raises ValueError
+    return found
+
+
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise TypeError("not a text")
     return value
 
 
+_HOST: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*", re.IGNORECASE)
+_LIKE_NETWORK: Final = re.compile(r"(^|\.)\d+$")
 _SECONDS = (_positive(float, zero=True), "a number of seconds, 0 or more")
 _COUNT = (_positive(int), "a whole number above 0")
 _PARSERS: Final[dict[str, tuple[Callable[[Any], Any], str]]] = {
@@ -334,6 +355,10 @@ _PARSERS: Final[dict[str, tuple[Callable[[Any], Any], str]]] = {
     "budgets": (
         _budgets,
         "`tickets=50,search=20:90`, or in lanewise.toml [budgets.tickets] with monthly_usd and warn_percent",
+    ),
+    "webhook_allow": (
+        _reachable,
+        "hosts and networks such as `hooks.internal,10.0.5.0/24`, or a list of them in lanewise.toml",
     ),
     "sandbox_profile": (
         _one_of("instant", "fast", "typical", "bad-day"),

@@ -15,6 +15,17 @@ CREATE TABLE attempts (
     provider_id TEXT
 );
 
+CREATE TABLE awaited (
+    subject TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    webhook TEXT NOT NULL REFERENCES webhooks (id),
+    kind TEXT NOT NULL CHECK (kind IN ('request', 'response', 'batch', 'message_batch')),
+    PRIMARY KEY (subject, sequence, webhook),
+    CHECK ((sequence = -1) = (kind IN ('batch', 'message_batch')))
+) WITHOUT ROWID;
+
+CREATE INDEX awaited_by ON awaited (webhook);
+
 CREATE TABLE batch_parts (
     batch_id TEXT NOT NULL REFERENCES batches (id),
     place INTEGER NOT NULL,
@@ -221,6 +232,21 @@ CREATE INDEX ledger_by_time ON ledger (at);
 
 CREATE INDEX ledger_of_run ON ledger (run_id);
 
+CREATE TABLE notices (
+    id TEXT PRIMARY KEY,
+    webhook TEXT NOT NULL REFERENCES webhooks (id),
+    body BLOB NOT NULL,
+    created_at REAL NOT NULL,
+    tries INTEGER NOT NULL DEFAULT 0,
+    due_at REAL,
+    given_up_at REAL,
+    CHECK ((due_at IS NULL) = (given_up_at IS NOT NULL))
+);
+
+CREATE INDEX notices_due ON notices (webhook, due_at) WHERE due_at IS NOT NULL;
+
+CREATE INDEX notices_given_up ON notices (given_up_at) WHERE given_up_at IS NOT NULL;
+
 CREATE TABLE orders (
     id TEXT PRIMARY KEY,
     tenant TEXT NOT NULL,
@@ -352,6 +378,28 @@ CREATE TABLE waiting (
     requests INTEGER NOT NULL CHECK (requests > 0),
     ordinals BLOB NOT NULL,
     PRIMARY KEY (segment_id, tries)
+);
+
+CREATE TABLE webhook_secrets (
+    webhook TEXT NOT NULL REFERENCES webhooks (id),
+    secret TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    until REAL
+);
+
+CREATE INDEX webhook_secrets_of ON webhook_secrets (webhook);
+
+CREATE TABLE webhooks (
+    id TEXT PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    name TEXT NOT NULL CHECK (name <> ''),
+    url TEXT NOT NULL,
+    all_of_it INTEGER NOT NULL CHECK (all_of_it IN (0, 1)),
+    created_at REAL NOT NULL,
+    told_at REAL,
+    disabled_at REAL,
+    trouble TEXT NOT NULL DEFAULT '',
+    UNIQUE (tenant, name)
 );
 
 CREATE TABLE workers (

@@ -30,8 +30,11 @@ from lanewise.lanes import accept as accepting
 from lanewise.lanes.accept import Payer, Received
 from lanewise.lanes.deliver import result_lines, write_results
 from lanewise.lanes.menus import Menus
+from lanewise.lanes.notify import Notifier
+from lanewise.lanes.receiver import Receivers
 from lanewise.lanes.shift import Rules
 from lanewise.lanes.worker import Pace, Worker
+from lanewise.policy.reaching import Inside
 from lanewise.pricing import PriceBook
 from lanewise.providers import registry
 from lanewise.providers.calling import CallProvider
@@ -229,12 +232,17 @@ class Engine:
             call=self._call,
             rules=self._rules,
             menus=self.menus,
+            notifier=Notifier(self.store, self.clock, self.receivers()),
             pace=Pace(
                 lease=self.settings.lease_seconds,
                 sweep=self.settings.sweep_seconds,
                 transfers=self.settings.transfers,
             ),
         )
+
+    def receivers(self) -> Receivers:
+        """Calls webhooks, where the settings allow their addresses."""
+        return Receivers(Inside.of(self.settings.webhook_allow))
 
     def retry(self, run: Run, *, refused: bool) -> int:
         """Ask again what a finished run left unanswered; see `Store.retry_run`."""

@@ -49,6 +49,10 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     ),
     "policy": ("policy", "Check the policy file, and explain what it says of a request."),
     "keys": ("keys", "Give out keys to the gateway, and say what each may do."),
+    "webhooks": (
+        "webhooks",
+        "Say where to call when requests and batches that can wait have ended.",
+    ),
     "clean": ("clean", "Delete bodies and answers past their retention."),
     "forget": ("clean", "Delete every body and answer of a workflow."),
     "backup": ("backup", "Copy the home consistently while workers go on."),

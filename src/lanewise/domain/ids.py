@@ -21,6 +21,7 @@ SegmentId = NewType("SegmentId", str)
 WorkerId = NewType("WorkerId", str)
 
 ID_LENGTH: Final = 16
+RESPONSE: Final = "resp_lw_"
 _CUSTOM_ID: Final = re.compile(r"lw-([a-z2-7]{16})-([0-9]{1,9})\Z")
 
 
@@ -52,3 +53,21 @@ def parse_custom_id(text: str) -> tuple[SegmentId, int] | None:
     """
     match = _CUSTOM_ID.match(text)
     return None if match is None else (SegmentId(match[1]), int(match[2]))
+
+
+def request_name(run: RunId, sequence: int) -> str:
+    """The name of a request for its caller.
+
+    >>> request_name(RunId("abcdefghijklmnop"), 7)
+    'req_abcdefghijklmnop_7'
+    """
+    return f"req_{run}_{sequence}"
+
+
+def response_name(run: RunId, sequence: int) -> str:
+    """The name of a background response for its caller: it is a request as OpenAI shows one.
+
+    >>> response_name(RunId("abcdefghijklmnop"), 7)
+    'resp_lw_abcdefghijklmnop_7'
+    """
+    return f"{RESPONSE}{run}_{sequence}"

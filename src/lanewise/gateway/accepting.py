@@ -23,9 +23,11 @@ from lanewise.app import Engine, RunRequest
 from lanewise.app.routing import Way
 from lanewise.domain.decisions import Decision
 from lanewise.domain.ids import RunId, fresh_id
+from lanewise.domain.webhooks import Kind
 from lanewise.errors import BadInput, LanewiseError, OverBudget
+from lanewise.gateway.webhooks import require_webhook
 from lanewise.gateway.who import Who
-from lanewise.gateway.wishes import Wish
+from lanewise.gateway.wishes import Answering, Wish
 from lanewise.intake import Accepted, Unfit, bare
 from lanewise.store.nouns import AlreadyClaimed, Claim, Claimed
 
@@ -182,6 +184,7 @@ class Acceptor:
                 elif (twin := _twin(call, new)) is not None:
                     again.append((call, twin))
                 else:
+                    require_webhook(self.engine.store, call.who.tenant, call.wish.webhook)
                     new.append((call, _request(call, f"{salt}-{number}")))
             except (LanewiseError, Unfit) as error:
                 done.append((call, error))
@@ -239,11 +242,16 @@ class Acceptor:
             key=first.who.key,
             tenant=first.who.tenant,
             lanes=first.who.lanes,
-            claims=[Claim(call.name, call.content) for call in calls],
+            claims=[_claim(call) for call in calls],
         )
         received = self.engine.accept(iter(requests), wanted, ways=ways)
         assert received.run is not None, "none of the requests is broken"
         return received.run.id
+
+
+def _claim(call: Call) -> Claim:
+    kind: Kind = "response" if call.wish.answering is Answering.RESPONSE else "request"
+    return Claim(call.name, call.content, call.wish.webhook, kind)
 
 
 def _place(found: Claimed) -> Place:

@@ -1,4 +1,4 @@
-"""Keys over HTTP, for whoever has an admin key: the same operations as `lanewise keys`.
+"""Keys and their webhooks over HTTP, for whoever has an admin key: the same operations as `lanewise keys`.
 
 The first admin key is made where the home is (`lanewise keys create ops --admin`); without one, nobody gets
 in here, not even where the gateway is open.
@@ -6,9 +6,9 @@ in here, not even where the gateway is open.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias, TypeVar
+from typing import Any, Final, Literal
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
@@ -20,6 +20,8 @@ from lanewise.app import keys
 from lanewise.app.keys import NewKey, ShownKey
 from lanewise.app.zones import local_zone
 from lanewise.errors import BadInput, NotFound
+from lanewise.gateway import admin_webhooks
+from lanewise.gateway.admin_answers import JSON, Action, Operation, Rotation, answered, decoded
 from lanewise.gateway.dialect import Dialect, error_body
 from lanewise.gateway.keys import presented
 from lanewise.gateway.routes import Parts
@@ -27,15 +29,6 @@ from lanewise.secret import Secret
 from lanewise.store.keys import NameTaken
 
 LARGEST_BODY: Final = 65_536
-_JSON: Final = "application/json"
-Action: TypeAlias = Callable[[Parts, Request, bytes], Response]
-T = TypeVar("T")
-
-
-class Rotation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How long the old key is valid beside the new one: a span such as 24h, or now."""
-
-    grace: keys.Text = keys.GRACE
 
 
 class MadeKey(msgspec.Struct, frozen=True):
@@ -68,11 +61,11 @@ class Failed(msgspec.Struct, frozen=True):
 
 
 def routes(parts: Parts) -> list[Route]:
-    """`/admin/keys` and what describes it."""
+    """`/admin/keys`, what is below it, and what describes it."""
     document = msgspec.json.encode(openapi())
 
     async def described(_request: Request) -> Response:
-        return Response(document, media_type=_JSON)
+        return Response(document, media_type=JSON)
 
     paths: dict[str, dict[str, Action]] = {}
     for (method, path), operation in OPERATIONS.items():
@@ -139,32 +132,32 @@ async def _body(request: Request) -> bytes:
 # -- what can be done -------------------------------------------------------------------------------
 def _list(parts: Parts, _request: Request, _body: bytes) -> Response:
     store = parts.engine.store
-    return _answer(Keys(keys.shown(store, store.virtual_keys(), parts.engine.clock.now())))
+    return answered(Keys(keys.shown(store, store.virtual_keys(), parts.engine.clock.now())))
 
 
 def _create(parts: Parts, _request: Request, body: bytes) -> Response:
     engine = parts.engine
-    new = _decoded(body, NewKey)
+    new = decoded(body, NewKey)
     made = keys.create(engine.store, new, engine.clock.now(), local_zone(engine.environ))
-    return _answer(_made(parts, new.name, made), 201)
+    return answered(_made(parts, new.name, made), 201)
 
 
 def _show(parts: Parts, request: Request, _body: bytes) -> Response:
-    return _answer(_about(parts, request.path_params["name"]))
+    return answered(_about(parts, request.path_params["name"]))
 
 
 def _revoke(parts: Parts, request: Request, _body: bytes) -> Response:
     name = request.path_params["name"]
     keys.revoke(parts.engine.store, name, parts.engine.clock.now())
-    return _answer(_about(parts, name))
+    return answered(_about(parts, name))
 
 
 def _rotate(parts: Parts, request: Request, body: bytes) -> Response:
     name = request.path_params["name"]
-    wanted = _decoded(body or b"{}", Rotation)
+    wanted = decoded(body or b"{}", Rotation)
     now = parts.engine.clock.now()
     made = keys.rotate(parts.engine.store, name, now, grace=wanted.grace)
-    return _answer(_made(parts, name, made))
+    return answered(_made(parts, name, made))
 
 
 def _about(parts: Parts, name: str) -> ShownKey:
@@ -176,39 +169,15 @@ def _made(parts: Parts, name: str, key: Secret) -> MadeKey:
     return MadeKey(key.reveal(), _about(parts, name))
 
 
-def _decoded(body: bytes, wanted: type[T]) -> T:
-    try:
-        return msgspec.json.decode(body, type=wanted)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadInput(f"the body is not what is wanted here: {error}") from error
-
-
-def _answer(value: msgspec.Struct, status: int = 200) -> Response:
-    headers = {"cache-control": "no-store"}
-    return Response(msgspec.json.encode(value), status, headers, media_type=_JSON)
-
-
 def _failed(status: int, message: str) -> Response:
     headers = {"cache-control": "no-store"}
     if status == 401:
         headers["www-authenticate"] = "Bearer"
     body = error_body(Dialect.OPENAI, status, message)
-    return Response(body, status, headers, media_type=_JSON)
+    return Response(body, status, headers, media_type=JSON)
 
 
 # -- the document -----------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """What is done at a path, and what is said of it."""
-
-    name: str
-    action: Action
-    answer: type
-    body: type | None = None
-    status: int = 200
-    fails: tuple[int, ...] = ()
-
-
 _KEY: Final = "/admin/keys/{name}"
 OPERATIONS: Final = {
     ("GET", "/admin/keys"): Operation("listKeys", _list, Keys),
@@ -218,27 +187,29 @@ OPERATIONS: Final = {
     ("POST", f"{_KEY}/rotate"): Operation(
         "rotateKey", _rotate, MadeKey, Rotation, fails=(400, 404)
     ),
+    **admin_webhooks.OPERATIONS,
 }
+_PARAMETER: Final = re.compile(r"{(\w+)}")
 _SCHEMAS: Final = "#/components/schemas/"
 _FAILS: Final = {
-    400: "the body cannot be used",
+    400: "what is asked cannot be done",
     401: "no admin key came along",
-    404: "there is no such key",
-    409: "the name was used before",
+    404: "there is no such key or webhook",
+    409: "the name is used already",
     413: "the body is too large",
 }
 
 
 def openapi() -> dict[str, Any]:
     """The OpenAPI 3.1 document of these routes, made from what reads and writes them."""
-    structs = [NewKey, Rotation, ShownKey, MadeKey, Keys, Failed]
+    structs = [NewKey, Rotation, ShownKey, MadeKey, Keys, Failed, *admin_webhooks.STRUCTS]
     _, schemas = msgspec.json.schema_components(structs, ref_template=f"{_SCHEMAS}{{name}}")
     paths: dict[str, Any] = {}
     for (method, path), operation in OPERATIONS.items():
         paths.setdefault(path, {})[method.lower()] = _described(path, operation)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "lanewise: keys", "version": "1"},
+        "info": {"title": "lanewise: keys and webhooks", "version": "1"},
         "paths": paths,
         "components": {
             "schemas": schemas,
@@ -258,14 +229,16 @@ def _described(path: str, operation: Operation) -> dict[str, Any]:
         "operationId": operation.name,
         "responses": {str(operation.status): done} | failed,
     }
-    if "{name}" in path:
+    if names := _PARAMETER.findall(path):
         schema = {"type": "string"}
-        said["parameters"] = [{"name": "name", "in": "path", "required": True, "schema": schema}]
+        said["parameters"] = [
+            {"name": name, "in": "path", "required": True, "schema": schema} for name in names
+        ]
     if operation.body is not None:
-        required = operation.body is NewKey
+        required = operation.body is not Rotation
         said["requestBody"] = {"required": required, "content": _content(operation.body)}
     return said
 
 
 def _content(struct: type) -> dict[str, Any]:
-    return {_JSON: {"schema": {"$ref": f"{_SCHEMAS}{struct.__name__}"}}}
+    return {JSON: {"schema": {"$ref": f"{_SCHEMAS}{struct.__name__}"}}}

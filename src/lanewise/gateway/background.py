@@ -1,7 +1,7 @@
 """The background lane over HTTP: a call that can wait is written down, and answered in one of three ways.
 
-*wait* on the connection, *poll* an address, or poll a response as OpenAI's are polled. What was
-acknowledged is on disk and will be answered, whatever becomes of this process.
+*wait* on the connection, *poll* an address (or a response as OpenAI's are polled), or have a *webhook* told.
+What was acknowledged is on disk and will be answered, whatever becomes of this process.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from lanewise.errors import (
     BadInput,
     BadSettings,
     LanewiseError,
+    NotFound,
     OverBudget,
     ProviderUnusable,
     TooSoon,
@@ -166,6 +167,8 @@ def _status_of(error: Exception) -> tuple[int, str | None]:
             return 402, "over_budget"
         case BadSettings() | ProviderUnusable():
             return 503, None
+        case NotFound():
+            return 404, "webhook_not_found"
         case BadInput() | Unfit():
             return 400, None
         case _:

@@ -22,6 +22,7 @@ from lanewise.errors import BadInput
 from lanewise.gateway.desk import Shown, limit_of, page, required, told
 from lanewise.gateway.ordering import Orders, content_of, require_endpoint
 from lanewise.gateway.outputs import ORDER, output_id
+from lanewise.gateway.webhooks import require_webhook, webhook_of
 from lanewise.gateway.who import Who
 from lanewise.gateway.wishes import DEADLINE, workflow_of
 from lanewise.intake import ENDPOINTS, Dialect
@@ -115,13 +116,14 @@ class Batches:
         message = f"there is no file {asked.input_file_id!r}"
         upload = required(store.upload(who.tenant, asked.input_file_id, now), message)
         raw = dict(headers.raw)
+        require_webhook(store, who.tenant, webhook := webhook_of(raw))
         said = raw.get(DEADLINE, asked.completion_window.encode()).decode("latin-1")
         order = Order(
             f"{ORDER}{fresh_id()}", who.tenant, who.key, upload.id, asked.endpoint,
             asked.completion_window, workflow_of(who, raw), said, who.models, asked.metadata or {},
             content, now,
         )  # fmt: skip
-        store.add_order(order)
+        store.add_order(order, "batch", webhook)
         return order
 
     # -- as OpenAI shows it -----------------------------------------------------------------------

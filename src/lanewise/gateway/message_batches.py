@@ -21,6 +21,7 @@ from lanewise.domain.ids import fresh_id
 from lanewise.errors import BadInput
 from lanewise.gateway.desk import Shown, limit_of, page, required, told
 from lanewise.gateway.ordering import Orders, content_of, require_endpoint
+from lanewise.gateway.webhooks import require_webhook, webhook_of
 from lanewise.gateway.who import Who
 from lanewise.gateway.wishes import DEADLINE, workflow_of
 from lanewise.settings import DAY
@@ -95,14 +96,15 @@ class MessageBatches:
             known = self._desk.store.order(who.tenant, known.id)
         if known is not None and known.state == "accepted":
             return told(200, self._shown(known, request))
-        _write_lines(self._desk.store.upload_path(name))
         raw = dict(headers.raw)
+        require_webhook(self._desk.store, who.tenant, webhook := webhook_of(raw))
+        _write_lines(self._desk.store.upload_path(name))
         deadline = raw.get(DEADLINE, _WINDOW.encode()).decode("latin-1")
         order = Order(
             name, who.tenant, who.key, name, _ENDPOINT, _WINDOW, workflow_of(who, raw), deadline,
             who.models, {}, content, self._desk.now(),
         )  # fmt: skip
-        self._desk.store.add_order(order)
+        self._desk.store.add_order(order, "message_batch", webhook)
         self._orders.decide(order)
         decided = self._desk.store.order(who.tenant, name)
         assert decided is not None, "it was just added"

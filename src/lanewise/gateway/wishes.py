@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from lanewise.errors import BadInput
+from lanewise.gateway.webhooks import WEBHOOK, webhook_of
 from lanewise.gateway.who import Who
 
 DEADLINE: Final = b"x-lanewise-deadline"
@@ -63,6 +64,7 @@ class Wish:
     workflow: str
     answering: Answering
     marked: bool = False  # the body has words for a lane, which are taken out
+    webhook: str | None = None  # which of the tenant's is told of its end
 
 
 def is_background(
@@ -86,12 +88,17 @@ def is_background(
                 "what can wait is not streamed: leave out `stream` or x-lanewise-deadline"
             )
     elif head.stream:
-        return None
+        deadline = None
     else:
         deadline = head.deadline() or who.deadline or ruled
     if not deadline or deadline.lower() == _AT_ONCE:
+        if WEBHOOK in headers:
+            raise BadInput(
+                "x-lanewise-webhook is for calls that can wait: say until when with x-lanewise-deadline"
+            )
         return None
-    return Wish(deadline, workflow_of(who, headers), _answering(headers, head), head.marked)
+    answering, workflow = _answering(headers, head), workflow_of(who, headers)
+    return Wish(deadline, workflow, answering, head.marked, webhook_of(headers))
 
 
 def workflow_of(who: Who, headers: Mapping[bytes, bytes]) -> str:

@@ -33,6 +33,7 @@ from lanewise.errors import LeaseLost, Overtaken, ProviderUnusable
 from lanewise.lanes.clean import clean
 from lanewise.lanes.collect import collect
 from lanewise.lanes.menus import Menus
+from lanewise.lanes.notify import Notifier
 from lanewise.lanes.paces import Paces
 from lanewise.lanes.pack import pack
 from lanewise.lanes.poll import poll
@@ -98,13 +99,14 @@ class Worker:
         call: Callable[[AccountRow], CallProvider],
         rules: Callable[[AccountRow], Rules],
         menus: Callable[[], Menus],
+        notifier: Notifier,
         pace: Pace,
     ) -> None:
         self.id = worker
         self._store, self._clock, self._book = store, clock, book
         self._connect, self._call = connect, call
         self._rules, self._pace = rules, pace
-        self._menus = menus
+        self._menus, self._notifier = menus, notifier
         self._desks: dict[AccountId, Desk] = {}
         self._providers: dict[AccountId, BatchProvider | None] = {}
         self._callers: dict[AccountId, CallProvider] = {}
@@ -137,7 +139,7 @@ class Worker:
                     await self._turn()
                     tasks = [
                         task for desk in self._desks.values() for task in desk.running.values()
-                    ]
+                    ] + self._notifier.tasks
                     taken += len(tasks)
                     if not tasks:
                         break
@@ -156,6 +158,7 @@ class Worker:
 
     async def _turn(self) -> None:
         self._reap()
+        self._notifier.turn()
         self._hold_accounts()
         for desk in list(self._desks.values()):
             try:
@@ -364,6 +367,7 @@ class Worker:
         # what is due and held back (a create in doubt, a pause) must not make this loop spin
         wake = max(min([now + _IDLE_LOOK, *self._dues()]), now + _BUSY_LOOK)
         tasks = [task for desk in self._desks.values() for task in desk.tasks()]
+        tasks += self._notifier.tasks
         sleeper = asyncio.ensure_future(self._clock.sleep(max(wake - now, 0.0)))
         try:
             await asyncio.wait([sleeper, *tasks], return_when=asyncio.FIRST_COMPLETED)
@@ -371,7 +375,8 @@ class Worker:
             sleeper.cancel()
 
     def _dues(self) -> list[float]:
-        found = []
+        notice = self._notifier.due()
+        found = [] if notice is None else [notice]
         for desk in self._desks.values():
             due = self._store.next_due(desk.shift.account, besides=list(desk.running))
             if due is not None and not self._stopped(desk):
@@ -385,14 +390,15 @@ class Worker:
         self.paces.close()
         tasks = [task for desk in self._desks.values() for task in desk.tasks()]
         calling = [task for task in tasks if task.get_name() == Sending.state]
-        if tasks:
-            await asyncio.wait(tasks, timeout=_GRACE)
+        if heard_out := [*tasks, *self._notifier.tasks]:
+            await asyncio.wait(heard_out, timeout=_GRACE)
         if calling:
             await asyncio.wait(calling, timeout=_LONG_GRACE)
         for task in tasks:
             if task.get_name() != Collected.state:  # a thread cannot be stopped, and ends by itself
                 task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._notifier.close()
         for desk in self._desks.values():
             self._store.release(desk.shift.lease)
         self._desks.clear()

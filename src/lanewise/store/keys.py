@@ -9,7 +9,7 @@ from lanewise.errors import BadInput
 
 
 class NameTaken(BadInput):
-    """A key of that name is there, or was: names are used once."""
+    """A key of that name is there, or was, or a webhook is: they are told apart by names."""
 
 
 @dataclass(frozen=True, slots=True)

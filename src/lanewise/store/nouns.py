@@ -14,6 +14,7 @@ from lanewise.domain.ordinals import Ordinals
 from lanewise.domain.packing import PackingKey
 from lanewise.domain.results import Verdict
 from lanewise.domain.usage import Usage
+from lanewise.domain.webhooks import Kind
 from lanewise.errors import LanewiseError
 from lanewise.store.books import Cap, LedgerRow
 from lanewise.store.records import Record, RecordTable
@@ -73,10 +74,15 @@ UNDECIDED: Final = Route(
 
 
 class Claim(NamedTuple):
-    """By what a repeated call finds the request that it made: a name it gave, and what it asked."""
+    """By what a repeated call finds the request that it made: a name it gave, and what it asked.
+
+    And who is told of its end.
+    """
 
     name: str | None  # its idempotency key
     content: bytes  # a digest of where it was sent and of its body
+    webhook: str | None = None  # which of the tenant's is told of its end, besides those for all
+    kind: Kind = "request"
 
 
 @dataclass(frozen=True, slots=True)

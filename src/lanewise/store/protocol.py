@@ -19,6 +19,7 @@ from lanewise.domain.lanes import LaneName
 from lanewise.domain.ordinals import Ordinals
 from lanewise.domain.packing import Frame, Limits, PackingKey
 from lanewise.domain.usage import Usage
+from lanewise.domain.webhooks import Kind
 from lanewise.store.books import Cap, Entry, LedgerRow, Money, Observation, Standing
 from lanewise.store.forecasts import Duration
 from lanewise.store.keys import KeySecret, VirtualKey
@@ -50,6 +51,7 @@ from lanewise.store.nouns import (
 )
 from lanewise.store.orders import Order, OrderState, Upload, Wrong
 from lanewise.store.records import Records
+from lanewise.store.webhooks import WebhookStore
 
 
 class Payload(Protocol):
@@ -213,7 +215,7 @@ class Outbox(Protocol):
         ...
 
 
-class Store(Protocol):
+class Store(WebhookStore, Protocol):
     """The memory of one home."""
 
     @property
@@ -687,8 +689,8 @@ class Store(Protocol):
         """Forget the files that have expired and that nothing reads."""
         ...
 
-    def add_order(self, order: Order) -> None:
-        """Write down what was ordered."""
+    def add_order(self, order: Order, kind: Kind = "batch", webhook: str | None = None) -> None:
+        """Write down what was ordered, and that the tenant's webhooks are told of its end."""
         ...
 
     def order(self, tenant: str, order: str) -> Order | None:

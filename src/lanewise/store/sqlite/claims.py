@@ -10,16 +10,16 @@ from lanewise.domain.ordinals import Ordinals
 from lanewise.domain.results import Verdict
 from lanewise.store.nouns import AlreadyClaimed, Claimed, NewRun, Outcome
 from lanewise.store.sqlite.answers import AnswerOperations
-from lanewise.store.sqlite.base import Operations
 from lanewise.store.sqlite.queries import queries
 from lanewise.store.sqlite.races import RaceOperations
+from lanewise.store.sqlite.webhooks import Awaiting
 
 CLAIM_SECONDS: Final = 86_400.0  # for so long a repeated call finds the request that it made
 _NO_BATCH: Final = BatchId("")
 _ALIKE: Final = 50  # of equal requests, the newest are looked at
 
 
-class Claiming(Operations):
+class Claiming(Awaiting):
     """What is written when a run of a tenant is committed."""
 
     def _claim(self, run: RunId, new: NewRun) -> None:
@@ -39,6 +39,8 @@ class Claiming(Operations):
             raise AlreadyClaimed(
                 "another call with one of these idempotency keys was first"
             ) from error
+        asked = enumerate(new.claims)
+        self._await(new.tenant, run, ((place, c.kind, c.webhook) for place, c in asked))
 
 
 class ClaimOperations(AnswerOperations, RaceOperations):

@@ -9,15 +9,15 @@ from pathlib import Path
 from lanewise.domain.ids import RunId
 from lanewise.errors import BadInput
 from lanewise.store.disk import explained, make_private
-from lanewise.store.sqlite.base import Operations
 from lanewise.store.sqlite.connection import DATABASE
 from lanewise.store.sqlite.queries import queries
 from lanewise.store.sqlite.runs import is_abandoned
+from lanewise.store.sqlite.webhooks import Awaiting
 
 _OLD = 3_600.0  # seconds before a file that no row names counts as left behind
 
 
-class KeepingOperations(Operations):
+class KeepingOperations(Awaiting):
     """Bodies and answers go by whole files; books and events stay."""
 
     def delete_bodies(self, run: RunId) -> int:
@@ -32,6 +32,7 @@ class KeepingOperations(Operations):
                 )
             self._db.execute(self._runs["segments_deleted"], (run,))
             self._db.execute(queries("claims")["forget_claims"], (run,))
+            self._unawait(run)
             rows = self._db.all(self._books["unneeded_batches"], (run,))
         freed = _remove_tree(self.home / "segments" / run)
         return freed + sum(_remove_tree(self.home / "batches" / row[0]) for row in rows)

@@ -7,13 +7,14 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
+from lanewise.domain.webhooks import WHOLE, Kind
 from lanewise.store.disk import explained, make_private
 from lanewise.store.orders import Order, OrderState, Upload, Wrong
-from lanewise.store.sqlite.base import Operations
 from lanewise.store.sqlite.queries import queries
+from lanewise.store.sqlite.webhooks import Awaiting
 
 
-class OrderOperations(Operations):
+class OrderOperations(Awaiting):
     """Every read names the tenant: another's is not there."""
 
     def upload_path(self, upload: str) -> Path:
@@ -52,8 +53,8 @@ class OrderOperations(Operations):
         for row in self._db.all(queries("orders")["expired_uploads"], (now,)):
             self.drop_upload(row["id"])
 
-    def add_order(self, order: Order) -> None:
-        """Write down what was ordered."""
+    def add_order(self, order: Order, kind: Kind = "batch", webhook: str | None = None) -> None:
+        """Write down what was ordered, and that the tenant's webhooks are told of its end."""
         row = (
             order.id, order.tenant, order.key, order.upload, order.endpoint, order.window,
             order.workflow, order.deadline, json.dumps(order.models),
@@ -61,6 +62,7 @@ class OrderOperations(Operations):
         )  # fmt: skip
         with self._db.transaction():
             self._db.execute(queries("orders")["add_order"], row)
+            self._await(order.tenant, order.id, [(WHOLE, kind, webhook)])
 
     def order(self, tenant: str, order: str) -> Order | None:
         """A tenant's order."""
@@ -87,7 +89,9 @@ class OrderOperations(Operations):
         """An order became a run, or will not."""
         with self._db.transaction():
             values = (state, now, json.dumps(list(errors)), order)
-            self._db.execute(queries("orders")["decide_order"], values)
+            decided = self._db.execute(queries("orders")["decide_order"], values).rowcount
+            if decided and state != "accepted":
+                self._event(now, f"order.{state}", order)
 
     def cancel_order(self, order: str, now: float) -> None:
         """Note that it is not wanted any more."""
@@ -98,6 +102,7 @@ class OrderOperations(Operations):
         """Forget an order; the run that it became stays."""
         with self._db.transaction():
             self._db.execute(queries("orders")["drop_order"], (order,))
+            self._unawait(order)
 
 
 def _order(row: sqlite3.Row) -> Order:

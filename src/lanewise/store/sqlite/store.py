@@ -17,6 +17,7 @@ from lanewise.store.sqlite.recovery import RecoveryOperations
 from lanewise.store.sqlite.runs import RunOperations
 from lanewise.store.sqlite.sending import SendingOperations
 from lanewise.store.sqlite.settling import SettlingOperations
+from lanewise.store.sqlite.webhooks import WebhookOperations
 
 
 class SqliteStore(
@@ -30,6 +31,7 @@ class SqliteStore(
     KeyOperations,
     ClaimOperations,
     OrderOperations,
+    WebhookOperations,
     KeepingOperations,
 ):
     """Implements `lanewise.store.protocol.Store` over one home directory."""
