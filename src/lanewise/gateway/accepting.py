@@ -52,6 +52,15 @@ class Place(NamedTuple):
     sequence: int
 
 
+def request_id(place: Place) -> str:
+    """The name of a request for its caller.
+
+    >>> request_id(Place(RunId("abcdefghijklmnop"), 7))
+    'req_abcdefghijklmnop_7'
+    """
+    return f"req_{place.run}_{place.sequence}"
+
+
 @dataclass(frozen=True, slots=True)
 class Ticket:
     """A call's request is on disk and will be answered. `decision`: None where it was found again."""

@@ -46,8 +46,7 @@ class Background:
     ) -> None:
         """`provider`: "sandbox" for the built-in one instead of those that there are credentials for."""
         self._parts, self._engine = parts, parts.engine
-        self._patience = patience or Patience()
-        self._waiting = Waiting(parts.engine.store)
+        self._waiting = Waiting(parts.engine.store, patience or Patience())
         self._acceptor = Acceptor(parts.engine, self._waiting.awaited, provider)
 
     def wish(self, who: Who, path: str, headers: Mapping[bytes, bytes], head: Head) -> Wish | None:
@@ -97,10 +96,9 @@ class Background:
     async def _answering(self, wish: Wish, ticket: Ticket, body: bytes) -> Handler:
         match wish.answering:
             case Answering.WAIT:
-                name = polling.request_id(ticket.place)
                 if ticket.found and (answer := await self._waiting.known(ticket.place)) is not None:
-                    return told(answer, name)
-                return held(self._waiting, ticket.place, name, self._patience)
+                    return told(answer, ticket.place)
+                return held(self._waiting, ticket.place)
             case Answering.POLL if not ticket.found:
                 return _asgi(polling.accepted(self._engine.store, ticket))
             case Answering.POLL:
@@ -113,10 +111,6 @@ class Background:
     def routes(self) -> list[Route]:
         """Where requests that were accepted are asked for."""
         return polling.routes(self._parts)
-
-    def let_go(self) -> None:
-        """The process is about to end: those who wait are told to call again, and find their requests."""
-        self._waiting.let_go()
 
     async def close(self) -> None:
         """Write down what came in; for when nobody is served any more."""

@@ -1,0 +1,131 @@
+"""A connection whose caller waits for hours, and all that is kept of it meanwhile.
+
+uvicorn keeps a parser, the request's headers, a task and several events for each: some 15 KB, thousands of
+times. A handler that has written the request down takes the connection over instead (`HOLD` among the ASGI
+extensions of its scope), and returns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any, Final, TypeAlias
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from lanewise.gateway.wire import Headers
+
+HOLD: Final = "lanewise.hold"  # of `Hold`
+_MOST_AHEAD: Final = 64 * 1024  # bytes that a client may send before it was answered
+_CLOSE: Final = (b"connection", b"close")
+_CHUNKED: Final = (b"transfer-encoding", b"chunked")
+
+
+class Held(asyncio.Protocol):
+    """One connection. Somebody adopts it, and then ends it by `answer`, `finish` or `cut`."""
+
+    __slots__ = ("_ahead", "_back", "_connections", "_gone", "_leave", "_transport", "begun", "due")
+
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        connections: set[Any],
+        back: Callable[[asyncio.Transport], None] | None,
+    ) -> None:
+        """`connections`: uvicorn's; `back` serves the client's next request, None where it has none."""
+        self._transport, self._connections, self._back = transport, connections, back
+        self._gone: Callable[[Held], None] | None = None
+        self._leave: Callable[[], None] | None = None
+        self._ahead = 0
+        self.begun = False  # whether it has been told that all is well
+        self.due = 0.0  # of the loop's clock: for whoever adopted it
+
+    def adopt(self, gone: Callable[[Held], None], leave: Callable[[], None]) -> bool:
+        """Take it: `gone` hears when it ends, in whatever way, and `leave` when the server does.
+
+        False where the client is gone already.
+        """
+        if self._transport.is_closing():
+            return False
+        self._gone, self._leave = gone, leave
+        self._connections.add(self)
+        self._transport.set_protocol(self)
+        self._transport.resume_reading()
+        return True
+
+    def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        """The whole answer."""
+        length = (b"content-length", b"%d" % len(body))
+        self._transport.write(_head(status, [*headers, length], open_=self._open) + body)
+        self._end()
+
+    def begin(self, headers: Headers) -> None:
+        """The head of an answer that is going to be well: its body comes later."""
+        self.begun = True
+        self._transport.write(_head(200, [*headers, _CHUNKED], open_=self._open))
+
+    def send(self, part: bytes) -> None:
+        """Some of the body."""
+        self._transport.write(b"%x\r\n%b\r\n" % (len(part), part))
+
+    def finish(self, part: bytes) -> None:
+        """The rest of the body."""
+        self._transport.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(part), part))
+        self._end()
+
+    def cut(self) -> None:
+        """Close the connection in the middle of what was said."""
+        self._back = None
+        self._end()
+
+    @property
+    def _open(self) -> bool:
+        return self._back is not None
+
+    def _end(self) -> None:
+        """Give the connection back to who serves the next request, or close it."""
+        transport, back = self._transport, self._back
+        self._over()
+        if back is None:
+            transport.close()
+        else:
+            back(transport)
+
+    def _over(self) -> None:
+        gone, self._gone, self._leave, self._back = self._gone, None, None, None
+        self._connections.discard(self)
+        if gone is not None:
+            gone(self)
+
+    @property
+    def over(self) -> bool:
+        """Whether nobody waits on it any more."""
+        return self._gone is None
+
+    # -- asyncio's calls, and uvicorn's ------------------------------------------------------------
+    def data_received(self, data: bytes) -> None:
+        """More than one request at a time is not taken: the connection ends with the answer."""
+        self._back = None
+        self._ahead += len(data)
+        if self._ahead > _MOST_AHEAD:
+            self._transport.abort()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The client is gone."""
+        self._over()
+
+    def shutdown(self) -> None:
+        """The server ends."""
+        self._back = None
+        if self._leave is not None:
+            self._leave()
+
+
+Hold: TypeAlias = Callable[[Any], Held]  # takes the connection of a scope over
+
+
+def _head(status: int, headers: Iterable[tuple[bytes, bytes]], *, open_: bool) -> bytes:
+    lines = [b"%b: %b\r\n" % pair for pair in headers]
+    if not open_:
+        lines.append(b"%b: %b\r\n" % _CLOSE)
+    return b"%b%b\r\n" % (STATUS_LINE[status], b"".join(lines))
