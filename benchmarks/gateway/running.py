@@ -75,15 +75,21 @@ def _memory_mb(pid: int) -> float:
 
 
 @contextmanager
-def process(command: list[str], environ: Mapping[str, str], *, at: str) -> Iterator[tuple[int, str]]:
+def process(
+    command: list[str], environ: Mapping[str, str], *, at: str
+) -> Iterator[tuple[int, str]]:
     """A process that says its address first, on stdout or (`at`) stderr."""
     pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, at: subprocess.PIPE}
     running = subprocess.Popen(command, env=os.environ | dict(environ), text=True, **pipes)  # type: ignore[call-overload]
     try:
         line = getattr(running, at).readline()
-        url = next((word for word in line.split() if word.startswith(("http://", "https://"))), None)
+        url = next(
+            (word for word in line.split() if word.startswith(("http://", "https://"))), None
+        )
         if url is None:
-            raise SystemExit(f"{' '.join(command)} did not start: {line}{getattr(running, at).read()}")
+            raise SystemExit(
+                f"{' '.join(command)} did not start: {line}{getattr(running, at).read()}"
+            )
         yield running.pid, url
     finally:
         running.terminate()

@@ -156,7 +156,9 @@ def print_all(
     print(f"{count:,} callers who wait on connections, {len(ends)} batches")
     print(f"  memory of the gateway      {waiting.memory_mb:10.0f} MB")
     print(f"  ... before the first       {before.memory_mb:10.0f} MB")
-    print(f"  ... for each               {1e3 * (waiting.memory_mb - before.memory_mb) / count:10.1f} KB")
+    print(
+        f"  ... for each               {1e3 * (waiting.memory_mb - before.memory_mb) / count:10.1f} KB"
+    )
     print(f"  ... when all are told      {after.memory_mb:10.0f} MB")
     print(f"  processor meanwhile        {100 * (later.cpu - waiting.cpu) / 5.0:10.1f} %")
     print(f"  ... to tell all            {after.cpu - later.cpu:10.2f} s")

@@ -334,7 +334,9 @@ def test_those_who_wait_when_the_gateway_leaves_call_again_and_find_their_reques
     assert house.requests() == 1
 
 
-def test_a_server_that_ends_lets_those_who_wait_go_at_once_and_takes_nobody_new(house: House) -> None:
+def test_a_server_that_ends_lets_those_who_wait_go_at_once_and_takes_nobody_new(
+    house: House,
+) -> None:
     answers: list[httpx2.Response] = []
     thread = threading.Thread(target=lambda: answers.append(house.post()))
     thread.start()

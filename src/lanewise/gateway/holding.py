@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from lanewise.gateway.accepting import Place
 from lanewise.gateway.wire import Headers
 
 HOLD: Final = "lanewise.hold"  # of `Hold`
@@ -21,10 +22,31 @@ _CLOSE: Final = (b"connection", b"close")
 _CHUNKED: Final = (b"transfer-encoding", b"chunked")
 
 
+class Owner(Protocol):
+    """Who answers those who wait."""
+
+    def gone(self, held: Held) -> None:
+        """It has ended, in whatever way."""
+        ...
+
+    def leave(self) -> None:
+        """The server ends."""
+        ...
+
+
 class Held(asyncio.Protocol):
     """One connection. Somebody adopts it, and then ends it by `answer`, `finish` or `cut`."""
 
-    __slots__ = ("_ahead", "_back", "_connections", "_gone", "_leave", "_transport", "begun", "due")
+    __slots__ = (
+        "_ahead",
+        "_back",
+        "_connections",
+        "_owner",
+        "_transport",
+        "begun",
+        "due",
+        "place",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -34,20 +56,17 @@ class Held(asyncio.Protocol):
     ) -> None:
         """`connections`: uvicorn's; `back` serves the client's next request, None where it has none."""
         self._transport, self._connections, self._back = transport, connections, back
-        self._gone: Callable[[Held], None] | None = None
-        self._leave: Callable[[], None] | None = None
+        self._owner: Owner | None = None
         self._ahead = 0
         self.begun = False  # whether it has been told that all is well
-        self.due = 0.0  # of the loop's clock: for whoever adopted it
+        self.due = 0.0  # of the loop's clock: for its owner
+        self.place: Place  # what it waits for
 
-    def adopt(self, gone: Callable[[Held], None], leave: Callable[[], None]) -> bool:
-        """Take it: `gone` hears when it ends, in whatever way, and `leave` when the server does.
-
-        False where the client is gone already.
-        """
+    def adopt(self, owner: Owner, place: Place) -> bool:
+        """Have somebody wait for the answer of a request; False where the client is gone already."""
         if self._transport.is_closing():
             return False
-        self._gone, self._leave = gone, leave
+        self._owner, self.place = owner, place
         self._connections.add(self)
         self._transport.set_protocol(self)
         self._transport.resume_reading()
@@ -92,15 +111,15 @@ class Held(asyncio.Protocol):
             back(transport)
 
     def _over(self) -> None:
-        gone, self._gone, self._leave, self._back = self._gone, None, None, None
+        owner, self._owner, self._back = self._owner, None, None
         self._connections.discard(self)
-        if gone is not None:
-            gone(self)
+        if owner is not None:
+            owner.gone(self)
 
     @property
     def over(self) -> bool:
         """Whether nobody waits on it any more."""
-        return self._gone is None
+        return self._owner is None
 
     # -- asyncio's calls, and uvicorn's ------------------------------------------------------------
     def data_received(self, data: bytes) -> None:
@@ -117,8 +136,8 @@ class Held(asyncio.Protocol):
     def shutdown(self) -> None:
         """The server ends."""
         self._back = None
-        if self._leave is not None:
-            self._leave()
+        if self._owner is not None:
+            self._owner.leave()
 
 
 Hold: TypeAlias = Callable[[Any], Held]  # takes the connection of a scope over

@@ -120,7 +120,7 @@ class Guarded(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone."""
-        self._extensions = {}  # which lead back here
+        self._extensions.clear()  # which lead back here
         if self._timer is not None:
             self._timer.cancel()
         super().connection_lost(exc)
@@ -132,7 +132,8 @@ class Guarded(HttpToolsProtocol):
         if not alone:  # its next requests are here already, which cannot be handed over
             self._socket.abort()
         self.connections.discard(self)
-        self._extensions = {}
+        self._extensions.clear()
+        self.parser = None  # type: ignore[assignment]  # as uvicorn does: it leads back here
         self.cycle.disconnected = True  # for uvicorn, which has nothing more to say
         if not alone or not self.cycle.keep_alive:
             return Held(self._socket, self.connections, None)

@@ -14,7 +14,6 @@ from collections import defaultdict, deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 from lanewise.domain.ids import BatchId, RunId
@@ -90,8 +89,8 @@ class Waiting:
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="lanewise-answers")
         self._watching: asyncio.Task[None] | None = None
         self._leaving = False
-        self._quiet: deque[tuple[Held, Place]] = deque()  # told nothing yet, the first due first
-        self._begun: deque[tuple[Held, Place]] = deque()  # told that all is well, likewise
+        self._quiet: deque[Held] = deque()  # told nothing yet, the first due first
+        self._begun: deque[Held] = deque()  # told that all is well, likewise
         self._timer: asyncio.TimerHandle | None = None
 
     def awaited(self, place: Place) -> bool:
@@ -100,25 +99,25 @@ class Waiting:
 
     def add(self, held: Held, place: Place) -> None:
         """Answer on this connection with the final result, as soon as there is one."""
-        if not held.adopt(partial(self._forget, place), self._leave):
+        if not held.adopt(self, place):
             return
         self._waiting.setdefault(place.run, {}).setdefault(place.sequence, []).append(held)
         if self._leaving:
             self.let_go()
             return
         self._fresh[place.run].add(place.sequence)
-        self._later(self._quiet, held, place, self._patience.early)
+        self._later(self._quiet, held, self._patience.early)
         if self._watching is None or self._watching.done():
             self._watching = asyncio.create_task(self._watch(), name="answers")
 
     def let_go(self) -> None:
         """Everybody who waits is told to call again; their requests go on, and are found by that call."""
-        for run, of_run in list(self._waiting.items()):
-            for sequence, waiters in list(of_run.items()):
-                for held in list(waiters):
-                    _end(held, Place(run, sequence), _LEAVING)
+        for held in [
+            h for of_run in self._waiting.values() for each in of_run.values() for h in each
+        ]:
+            _end(held, _LEAVING)
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
         """The process ends: nobody waits here from now on."""
         self._leaving = True
         self.let_go()
@@ -131,7 +130,9 @@ class Waiting:
 
         return await asyncio.get_running_loop().run_in_executor(self._reader, look)
 
-    def _forget(self, place: Place, held: Held) -> None:
+    def gone(self, held: Held) -> None:
+        """Somebody waits no more."""
+        place = held.place
         of_run = self._waiting[place.run]
         of_run[place.sequence].remove(held)
         if not of_run[place.sequence]:
@@ -141,7 +142,7 @@ class Waiting:
 
     async def close(self) -> None:
         """Nobody waits any more."""
-        self._leave()
+        self.leave()
         if self._watching is not None:
             self._watching.cancel()
         if self._timer is not None:
@@ -171,7 +172,7 @@ class Waiting:
             if waiters:
                 reply = reply_of(answer)
                 for held in list(waiters):
-                    _end(held, place, reply)
+                    _end(held, reply)
             if not count % _AT_A_TIME:
                 await asyncio.sleep(0)  # other calls have their turn
 
@@ -203,13 +204,11 @@ class Waiting:
             yield from {part.run for part in contents.parts}
 
     # -- those who wait for long --------------------------------------------------------------------
-    def _later(
-        self, queue: deque[tuple[Held, Place]], held: Held, place: Place, seconds: float
-    ) -> None:
+    def _later(self, queue: deque[Held], held: Held, seconds: float) -> None:
         """Have a caller hear something in a while; all in a queue wait for equally long."""
         loop = asyncio.get_running_loop()
         held.due = loop.time() + seconds
-        queue.append((held, place))
+        queue.append(held)
         if self._timer is None:
             self._timer = loop.call_at(held.due, self._comfort)
 
@@ -218,16 +217,16 @@ class Waiting:
         loop = asyncio.get_running_loop()
         now, told = loop.time(), 0
         for queue in (self._quiet, self._begun):
-            while queue and (queue[0][0].over or (queue[0][0].due <= now and told < _AT_A_TIME)):
-                held, place = queue.popleft()
+            while queue and (queue[0].over or (queue[0].due <= now and told < _AT_A_TIME)):
+                held = queue.popleft()
                 if held.over:
                     continue
                 told += 1
                 if not held.begun:
-                    held.begin([*_JSON, _named(place)])
+                    held.begin([*_JSON, _named(held.place)])
                 held.send(b" ")
-                self._later(self._begun, held, place, self._patience.every)
-        due = [queue[0][0].due for queue in (self._quiet, self._begun) if queue]
+                self._later(self._begun, held, self._patience.every)
+        due = [queue[0].due for queue in (self._quiet, self._begun) if queue]
         self._timer = loop.call_at(min(due), self._comfort) if due else None
 
 
@@ -254,10 +253,10 @@ def held(waiting: Waiting, place: Place) -> Handler:
     return respond
 
 
-def _end(held: Held, place: Place, reply: Reply) -> None:
+def _end(held: Held, reply: Reply) -> None:
     """Tell somebody who waited what became of it, as far as that can still be said."""
     if not held.begun:
-        held.answer(reply.status, _headers(reply, place), reply.body)
+        held.answer(reply.status, _headers(reply, held.place), reply.body)
     elif reply.status < 400:
         held.finish(reply.body)
     else:
