@@ -2,8 +2,8 @@
 
     python benchmarks/gateway/waiters.py [--waiting 5000]
 
-The gateway is `lanewise serve` with keys; its worker runs in a process of its own, before the sandbox, and
-begins when everybody waits. The time is from the moment when the last batch was settled, by the books, to the
+The gateway is `lanewise serve` with keys; the worker runs here, before the sandbox, and begins when everybody
+waits. The time is from the moment when the last batch was settled, by the books, to the
 last byte of the last answer at its caller. Callers are of a process of their own that does little else.
 """
 
@@ -12,11 +12,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
-import sys
 import tempfile
 import threading
 import time
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -33,26 +34,43 @@ TEXT: Final = "the order was late and nobody answered. " * 25  # about 1 KB
 _AT_A_TIME: Final = 250  # connections made together, that no backlog overflows
 
 
-class Caller(asyncio.Protocol):
-    """One connection that asks, and notes when its answer came."""
+class Crowd:
+    """When callers were told, until all are or one is told what it should not be."""
 
-    def __init__(self, request: bytes, told: list[float], failed: list[bytes]) -> None:
-        self._request, self._told, self._failed = request, told, failed
-        self._whole = 0
+    def __init__(self, count: int) -> None:
+        self.told: list[float] = []
+        self.wrong = b""
+        self.over = asyncio.Event()
+        self._count = count
+
+    def tell(self, wrong: bytes = b"") -> None:
+        self.told.append(time.time())
+        self.wrong = self.wrong or wrong
+        if wrong or len(self.told) == self._count:
+            self.over.set()
+
+
+class Caller(asyncio.Protocol):
+    """One connection that asks, and waits for its answer."""
+
+    def __init__(self, request: bytes, crowd: Crowd) -> None:
+        self._request, self._crowd = request, crowd
+        self._left = 0  # bytes of the answer
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport.write(self._request)  # type: ignore[attr-defined]
 
     def data_received(self, data: bytes) -> None:
-        if self._whole == 0 and not data.startswith(b"HTTP/1.1 200"):
-            self._failed.append(data)
-        head, _, _ = data.partition(b"\r\n\r\n")
-        if self._whole == 0:
+        if not self._left:
+            if not data.startswith(b"HTTP/1.1 200"):
+                self._crowd.tell(wrong=data)
+                return
+            head, _, _ = data.partition(b"\r\n\r\n")
             length = head.lower().partition(b"content-length: ")[2].partition(b"\r")[0]
-            self._whole = len(head) + 4 + int(length)
-        self._whole -= len(data)
-        if self._whole <= 0:
-            self._told.append(time.time())
+            self._left = len(head) + 4 + int(length)
+        self._left -= len(data)
+        if not self._left:
+            self._crowd.tell()
 
 
 def request(number: int, key: str) -> bytes:
@@ -70,20 +88,14 @@ def callers(port: int, count: int, key: str, pipe: Connection) -> None:
     """All callers; says when each was told, and what that took of the processor."""
 
     async def call() -> None:
-        loop = asyncio.get_running_loop()
-        told: list[float] = []
-        failed: list[bytes] = []
-        for number in range(0, count, _AT_A_TIME):
-            await asyncio.gather(*(
-                loop.create_connection(
-                    lambda n=n: Caller(request(n, key), told, failed), "127.0.0.1", port  # type: ignore[misc]
-                )
-                for n in range(number, min(number + _AT_A_TIME, count))
-            ))  # fmt: skip
+        loop, crowd = asyncio.get_running_loop(), Crowd(count)
+        numbers = iter(range(count))
+        while few := list(islice(numbers, _AT_A_TIME)):
+            made = (partial(Caller, request(number, key), crowd) for number in few)
+            await asyncio.gather(*(loop.create_connection(m, "127.0.0.1", port) for m in made))
         pipe.send("all are connected")
-        while len(told) < count and not failed:
-            await asyncio.sleep(0.05)
-        pipe.send((told, failed[:1], time.process_time()))
+        await crowd.over.wait()
+        pipe.send((crowd.told, crowd.wrong, time.process_time()))
 
     import uvloop
 
@@ -111,6 +123,16 @@ def answered(desk: Engine, ended: threading.Event) -> None:
     asyncio.run(desk.worker().run(until=ended.is_set))
 
 
+@dataclass(frozen=True)
+class Looks:
+    """The gateway's process at four moments."""
+
+    before: Usage  # the first caller
+    waiting: Usage
+    later: Usage  # by five seconds
+    after: Usage  # all were told
+
+
 def measure(count: int, folder: str) -> None:
     """Connect all, look, answer all, and print what that took."""
     home = f"{folder}/home"
@@ -118,7 +140,7 @@ def measure(count: int, folder: str) -> None:
     keys = Keys.made(home)
     context = get_context("spawn")
     with (
-        lanewise(home, sandbox.openai_base_url, worker=False) as (pid, url),
+        lanewise(home, sandbox.openai_base_url) as (pid, url),
         engine(home, sandbox.openai_base_url) as desk,
     ):
         before = usage_of(pid)
@@ -136,36 +158,35 @@ def measure(count: int, folder: str) -> None:
         ended = threading.Event()
         worker = threading.Thread(target=answered, args=(desk, ended))
         worker.start()
-        told, failed, used = ours.recv()
-        assert not failed, failed
-        after = usage_of(pid)
+        told, wrong, used = ours.recv()
+        looks = Looks(before, waiting, later, usage_of(pid))
         ended.set()
         worker.join()
         crowd.join()
-        print_all(count, before, waiting, later, after, told, settled(desk), used)
+        if wrong:
+            raise SystemExit(f"not answered: {wrong[:300]!r}")
+        print_looks(count, looks)
+        print_times(sorted(told), settled(desk), used)
     sandbox.close()
 
 
-def print_all(
-    count: int, before: Usage, waiting: Usage, later: Usage, after: Usage,
-    told: list[float], ends: list[float], used: float,
-) -> None:  # fmt: skip
-    """The figures."""
-    last = max(ends)
-    told.sort()
-    print(f"{count:,} callers who wait on connections, {len(ends)} batches")
-    print(f"  memory of the gateway      {waiting.memory_mb:10.0f} MB")
-    print(f"  ... before the first       {before.memory_mb:10.0f} MB")
-    print(
-        f"  ... for each               {1e3 * (waiting.memory_mb - before.memory_mb) / count:10.1f} KB"
-    )
-    print(f"  ... when all are told      {after.memory_mb:10.0f} MB")
-    print(f"  processor meanwhile        {100 * (later.cpu - waiting.cpu) / 5.0:10.1f} %")
-    print(f"  ... to tell all            {after.cpu - later.cpu:10.2f} s")
+def print_looks(count: int, looks: Looks) -> None:
+    """Memory and processor of the gateway."""
+    before, waiting = looks.before.memory_mb, looks.waiting.memory_mb
+    print(f"{count:,} callers who wait on connections")
+    print(f"  memory of the gateway      {waiting:10.0f} MB")
+    print(f"  ... before the first       {before:10.0f} MB, without the vocabulary")
+    print(f"  ... when all are told      {looks.after.memory_mb:10.0f} MB")
+    print(f"  processor meanwhile        {20 * (looks.later.cpu - looks.waiting.cpu):10.1f} %")
+    print(f"  ... to tell all            {looks.after.cpu - looks.later.cpu:10.2f} s")
+
+
+def print_times(told: list[float], ends: list[float], used: float) -> None:
+    """After the end of the last batch."""
     print(f"  ... of the callers, in all {used:10.2f} s")
-    print(f"  the first is told after    {told[0] - min(ends):10.2f} s")
-    print(f"  half are told after        {told[len(told) // 2] - last:10.2f} s")
-    print(f"  the last is told after     {told[-1] - last:10.2f} s")
+    print(f"  the first is told after    {told[0] - max(ends):10.2f} s")
+    print(f"  half are told after        {told[len(told) // 2] - max(ends):10.2f} s")
+    print(f"  the last is told after     {told[-1] - max(ends):10.2f} s")
 
 
 def main() -> None:
@@ -178,5 +199,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, os.path.dirname(__file__))
     main()

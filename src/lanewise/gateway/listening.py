@@ -8,6 +8,7 @@ passing a call through.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, cast
 
@@ -26,6 +27,9 @@ MOST_UNREAD: Final = (
     256 * 1024 * 1024
 )  # bytes of a body that was refused, read so that the refusal is
 _BEGIN: Final = b"HTTP/1."
+# ASGI extensions, besides that of `holding`; there are none any more once the client is gone
+WHEN_LOST: Final = "lanewise.when_lost"
+ARRIVED: Final = "lanewise.arrived"
 
 
 class Joined(asyncio.Transport):
@@ -87,7 +91,12 @@ class Guarded(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, **more)
         self._timer: asyncio.TimerHandle | None = None
         self._seen = 0  # bytes of a head, or of a body that nobody reads
-        self._extensions = {HOLD: self._hold}
+        self._lost: Callable[[], None] | None = None  # whoever wants to hear of it
+        self._extensions = {
+            HOLD: self._hold,
+            WHEN_LOST: self._when_lost,
+            ARRIVED: self._arrived,
+        }
         self._socket: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -124,8 +133,25 @@ class Guarded(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
         super().connection_lost(exc)
+        if self._lost is not None:
+            self._lost()
 
-    # -- callers who wait -------------------------------------------------------------------------
+    # -- what handlers may ask of it --------------------------------------------------------------
+    def _arrived(self) -> bool:
+        """Whether all of the request is here."""
+        return not self.cycle.more_body
+
+    def _when_lost(self, call: Callable[[], None] | None) -> None:
+        """Have a call made when the client goes away, until None is set in its place.
+
+        That is what `receive` says as well, but to a task of its own for each request.
+        """
+        self._lost = call
+        if call is not None:
+            self.flow.resume_reading()
+            if self._socket.is_closing():
+                self.loop.call_soon(call)
+
     def _hold(self, scope: Scope) -> Held:
         """Let go of the connection, whose request with this scope is answered by somebody else."""
         alone = self.cycle.scope is scope is self.scope

@@ -247,8 +247,9 @@ def held(waiting: Waiting, place: Place) -> Handler:
     """Answers on the connection, later. A client that goes away leaves its request as it is."""
 
     async def respond(scope: Scope, receive: Receive, send: Send) -> None:
-        hold: Hold = scope["extensions"][HOLD]
-        waiting.add(hold(scope), place)
+        hold: Hold | None = scope["extensions"].get(HOLD)
+        if hold is not None:  # else the client is gone
+            waiting.add(hold(scope), place)
 
     return respond
 
