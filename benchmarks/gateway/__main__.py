@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +31,8 @@ MANY: Final = Load("JSON of 1 KB", 32, 250)
 STREAMS: Final = Load("Streams of 51 events", 32, 20, stream=True)
 PACED: Final = Load("Paced streams, 51 events 20 ms apart", 400, 4, stream=True, pause_ms=20)
 TLS: Final = Load("JSON of 1 KB, TLS to the upstream", 1, 1_000)
+WAITS: Final = Load("JSON of 1 KB that can wait, until 202", 256, 20)
+POLLS: Final = "x-lanewise-deadline: 24h\r\nprefer: respond-async\r\n"
 OTHERS: Final = ("accept.py", "waiters.py", "upload.py")
 
 
@@ -94,6 +97,8 @@ def main() -> None:
             for load in (MANY, STREAMS, ONE):
                 measure(load, found, options.rounds)
             measure(PACED, found[:2], 1)
+            later = replace(found[1], name="lanewise, written to disk", headers=POLLS)
+            measure(WAITS, [later], options.rounds)
             measure(TLS, tls_sides(stack, Path(scratch)), options.rounds)
     if options.only != "calls":
         for script in OTHERS:

@@ -1,10 +1,10 @@
-"""Calls that can wait: how many a second one core writes down durably, and what callers who wait cost.
+"""Calls that can wait: how many a second one core writes down durably.
 
-python benchmarks/gateway/accept.py [--calls 20000] [--together 2000] [--rounds 3] [--waiting 5000]
+python benchmarks/gateway/accept.py [--calls 20000] [--together 2000] [--rounds 3]
 
 At the level of ASGI, so that no HTTP server is measured along. Accepting: decided on, tokens counted,
-written, synced, committed, and only then acknowledged with 202. Waiting: callers held on their
-connections, then all told by one look at the store.
+written, synced, committed, and only then acknowledged with 202. `python benchmarks/gateway` has the same
+over HTTP, with keys.
 """
 
 from __future__ import annotations
@@ -26,8 +26,11 @@ from lanewise.gateway.wishes import Head
 from lanewise.settings import load
 
 PATH = "/v1/chat/completions"
-WAITS = {b"x-lanewise-deadline": b"24h", b"x-lanewise-workflow": b"tickets"}
-POLLS = WAITS | {b"prefer": b"respond-async"}
+POLLS = {
+    b"x-lanewise-deadline": b"24h",
+    b"x-lanewise-workflow": b"tickets",
+    b"prefer": b"respond-async",
+}
 SCOPE: dict[str, Any] = {"type": "http"}
 decode = msgspec.json.Decoder(Head).decode
 
@@ -89,7 +92,7 @@ def fresh(folder: str) -> Engine:
 
 
 def main() -> None:
-    """Rounds of accepting, then one of waiting."""
+    """Rounds of accepting."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--calls", type=int, default=20_000)
     parser.add_argument("--together", type=int, default=2_000)

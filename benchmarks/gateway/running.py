@@ -49,12 +49,14 @@ class Usage:
 
     cpu: float
     memory_mb: float
+    peak_mb: float
 
 
 def usage_of(pid: int) -> Usage:
     """As the kernel counts it now."""
     family = [pid, *_children(pid)]
-    return Usage(sum(map(_cpu, family)), sum(map(_memory_mb, family)))
+    memory = (sum(_memory_mb(each, word) for each in family) for word in ("VmRSS:", "VmHWM:"))
+    return Usage(sum(map(_cpu, family)), *memory)
 
 
 def _children(pid: int) -> Iterator[int]:
@@ -69,9 +71,9 @@ def _cpu(pid: int) -> float:
     return (int(words[11]) + int(words[12])) / TICKS
 
 
-def _memory_mb(pid: int) -> float:
+def _memory_mb(pid: int, word: str) -> float:
     status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0]) * 1024 / 1e6
+    return int(status.partition(word)[2].split()[0]) * 1024 / 1e6
 
 
 @contextmanager
