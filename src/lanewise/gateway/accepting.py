@@ -30,7 +30,7 @@ from lanewise.intake import Accepted, Unfit, bare
 from lanewise.store.nouns import AlreadyClaimed, Claim, Claimed
 
 GATHER_SECONDS: Final = 0.01
-MOST_TOGETHER: Final = 500
+MOST_TOGETHER: Final = 1_000
 MOST_QUEUED: Final = 10_000
 MOST_BYTES: Final = 256 * 1024 * 1024  # of bodies that are not written down yet
 _LANE_WORDS: Final = ("service_tier", "background", "background_options")
