@@ -34,13 +34,30 @@ class Owner(Protocol):
         ...
 
 
+class Following(Protocol):
+    """Serves the next request of the connection."""
+
+    @property
+    def keep_seconds(self) -> float:
+        """How long it may take to come."""
+        ...
+
+    def serve(self, transport: asyncio.Transport, data: bytes) -> None:
+        """It begins with these bytes."""
+        ...
+
+
 class Held(asyncio.Protocol):
-    """One connection. Somebody adopts it, and then ends it by `answer`, `finish` or `cut`."""
+    """One connection. Somebody adopts it, and then ends it by `answer`, `finish` or `cut`.
+
+    After an answer it stays until the client's next request begins: thousands are told together.
+    """
 
     __slots__ = (
         "_ahead",
-        "_back",
         "_connections",
+        "_following",
+        "_idle",
         "_owner",
         "_transport",
         "begun",
@@ -52,10 +69,11 @@ class Held(asyncio.Protocol):
         self,
         transport: asyncio.Transport,
         connections: set[Any],
-        back: Callable[[asyncio.Transport], None] | None,
+        following: Following | None,
     ) -> None:
-        """`connections`: uvicorn's; `back` serves the client's next request, None where it has none."""
-        self._transport, self._connections, self._back = transport, connections, back
+        """`connections`: uvicorn's; `following`: None where the connection ends with the answer."""
+        self._transport, self._connections, self._following = transport, connections, following
+        self._idle: asyncio.TimerHandle | None = None
         self._owner: Owner | None = None
         self._ahead = 0
         self.begun = False  # whether it has been told that all is well
@@ -94,25 +112,24 @@ class Held(asyncio.Protocol):
 
     def cut(self) -> None:
         """Close the connection in the middle of what was said."""
-        self._back = None
+        self._following = None
         self._end()
 
     @property
     def _open(self) -> bool:
-        return self._back is not None
+        return self._following is not None
 
     def _end(self) -> None:
-        """Give the connection back to who serves the next request, or close it."""
-        transport, back = self._transport, self._back
+        """Wait for the next request, or close the connection."""
         self._over()
-        if back is None:
-            transport.close()
+        if self._following is None:
+            self._transport.close()
         else:
-            back(transport)
+            loop = asyncio.get_running_loop()
+            self._idle = loop.call_later(self._following.keep_seconds, self._transport.close)
 
     def _over(self) -> None:
-        owner, self._owner, self._back = self._owner, None, None
-        self._connections.discard(self)
+        owner, self._owner = self._owner, None
         if owner is not None:
             owner.gone(self)
 
@@ -123,21 +140,31 @@ class Held(asyncio.Protocol):
 
     # -- asyncio's calls, and uvicorn's ------------------------------------------------------------
     def data_received(self, data: bytes) -> None:
-        """More than one request at a time is not taken: the connection ends with the answer."""
-        self._back = None
+        """The next request; before the answer it is not taken, and the connection ends with that."""
+        if self._idle is not None and self._following is not None:
+            self._idle.cancel()
+            self._connections.discard(self)
+            self._following.serve(self._transport, data)
+            return
+        self._following = None
         self._ahead += len(data)
         if self._ahead > _MOST_AHEAD:
             self._transport.abort()
 
     def connection_lost(self, error: Exception | None) -> None:
         """The client is gone."""
+        self._connections.discard(self)
+        if self._idle is not None:
+            self._idle.cancel()
         self._over()
 
     def shutdown(self) -> None:
         """The server ends."""
-        self._back = None
+        self._following = None
         if self._owner is not None:
             self._owner.leave()
+        else:
+            self._transport.close()
 
 
 Hold: TypeAlias = Callable[[Any], Held]  # takes the connection of a scope over

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from uvicorn.config import Config
@@ -163,21 +163,26 @@ class Guarded(HttpToolsProtocol):
         self.cycle.disconnected = True  # for uvicorn, which has nothing more to say
         if not alone or not self.cycle.keep_alive:
             return Held(self._socket, self.connections, None)
-        made = (self.config, self.server_state, self.app_state)
-        return Held(self._socket, self.connections, partial(_serve_next, made))
-
-    def _resume(self, transport: asyncio.Transport) -> None:
-        """Await the next request of a connection, as after an answer of uvicorn's own."""
-        self._socket = transport
-        super().connection_made(Joined(transport, self.loop))
-        self.timeout_keep_alive_task = self.loop.call_later(
-            self.timeout_keep_alive, self.timeout_keep_alive_handler
-        )
+        following = _Following(self.config, self.server_state, self.app_state)
+        return Held(self._socket, self.connections, following)
 
 
-def _serve_next(
-    made: tuple[Config, ServerState, dict[str, Any]], transport: asyncio.Transport
-) -> None:
-    again = Guarded(*made)
-    transport.set_protocol(again)
-    again._resume(transport)
+@dataclass(frozen=True, slots=True)
+class _Following:
+    """Serves the next request of a connection that was held."""
+
+    config: Config
+    server_state: ServerState
+    app_state: dict[str, Any]
+
+    @property
+    def keep_seconds(self) -> float:
+        """How long it may take to come."""
+        return self.config.timeout_keep_alive
+
+    def serve(self, transport: asyncio.Transport, data: bytes) -> None:
+        """It begins with these bytes."""
+        again = Guarded(self.config, self.server_state, self.app_state)
+        transport.set_protocol(again)
+        again.connection_made(transport)
+        again.data_received(data)
