@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -377,6 +378,21 @@ def test_a_connection_that_is_to_be_closed_is_closed_after_a_wait_as_well(house:
     with connect(house) as client:
         client.sendall(asking(connection="close"))
         assert b"connection: close" in b"".join(iter(lambda: client.recv(65_536), b""))
+
+
+def test_two_calls_at_once_on_one_connection_are_cut_off_and_the_first_is_found_again(
+    house: House,
+) -> None:
+    with connect(house) as client:
+        client.sendall(asking() * 2)
+        with suppress(ConnectionResetError):
+            assert client.recv(1) == b""
+    assert house.requests() == 1
+    house.work()
+    with connect(house) as client:
+        client.sendall(asking(**{"x-stainless-retry-count": "1"}))
+        assert client.recv(65_536).startswith(b"HTTP/1.1 200 OK")
+    assert house.requests() == 1
 
 
 @pytest.mark.parametrize("ahead", [b"GET / HTTP/1.1\r\n", b"x" * 100_000])
