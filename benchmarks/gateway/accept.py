@@ -1,22 +1,19 @@
-"""Calls that can wait: how many a second one core writes down durably, and what callers who wait cost.
+"""Calls that can wait: how many a second one core writes down durably.
 
-python benchmarks/gateway/accept.py [--calls 20000] [--together 2000] [--rounds 3] [--waiting 5000]
+python benchmarks/gateway/accept.py [--calls 20000] [--together 2000] [--rounds 3]
 
 At the level of ASGI, so that no HTTP server is measured along. Accepting: decided on, tokens counted,
-written, synced, committed, and only then acknowledged with 202. Waiting: callers held on their
-connections, then all told by one look at the store.
+written, synced, committed, and only then acknowledged with 202. `python benchmarks/gateway` has the same
+over HTTP, with keys.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
-import resource
 import statistics
 import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -29,8 +26,11 @@ from lanewise.gateway.wishes import Head
 from lanewise.settings import load
 
 PATH = "/v1/chat/completions"
-WAITS = {b"x-lanewise-deadline": b"24h", b"x-lanewise-workflow": b"tickets"}
-POLLS = WAITS | {b"prefer": b"respond-async"}
+POLLS = {
+    b"x-lanewise-deadline": b"24h",
+    b"x-lanewise-workflow": b"tickets",
+    b"prefer": b"respond-async",
+}
 SCOPE: dict[str, Any] = {"type": "http"}
 decode = msgspec.json.Decoder(Head).decode
 
@@ -83,36 +83,6 @@ async def accepting(engine: Engine, calls: int, together: int) -> tuple[float, f
     return *taken, waits
 
 
-async def waiting(engine: Engine, callers: int) -> tuple[float, float, float]:
-    """Bytes that each caller who waits takes, processor share meanwhile, and seconds until all were told."""
-    background = Background(Parts(engine, lambda headers: OPEN))
-    gc.collect()
-    before = resident()
-    tasks = [
-        asyncio.create_task(call(background, body(number), WAITS)) for number in range(callers)
-    ]
-    await asyncio.sleep(callers / 1_000)  # all are written down long before
-    assert sum(map(len, background._waiting._waiting.values())) == callers
-    gc.collect()
-    each = (resident() - before) / callers
-    used = time.process_time()
-    await asyncio.sleep(5.0)
-    share = (time.process_time() - used) / 5.0
-    runs = engine.store.runs(limit=1_000)
-    for run in runs:
-        await asyncio.to_thread(engine.store.cancel_run, run.id, engine.clock.now())
-    began = time.perf_counter()
-    statuses = await asyncio.gather(*tasks)
-    told = time.perf_counter() - began
-    assert set(statuses) == {409}
-    await background.close()
-    return each, share, told
-
-
-def resident() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
-
-
 def fresh(folder: str) -> Engine:
     home = tempfile.mkdtemp(dir=folder)
     return Engine(
@@ -122,12 +92,11 @@ def fresh(folder: str) -> Engine:
 
 
 def main() -> None:
-    """Rounds of accepting, then one of waiting."""
+    """Rounds of accepting."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--calls", type=int, default=20_000)
     parser.add_argument("--together", type=int, default=2_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--waiting", type=int, default=5_000)
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="lanewise-gateway-") as folder:
         rounds = []
@@ -141,12 +110,6 @@ def main() -> None:
         print(f"  ... a processor second     {chosen.calls / used:10,.0f}")
         print(f"  until 202, p50             {1e3 * waits[len(waits) // 2]:10.1f} ms")
         print(f"  until 202, p99             {1e3 * waits[len(waits) * 99 // 100]:10.1f} ms")
-        with fresh(folder) as engine:
-            each, share, told = asyncio.run(waiting(engine, chosen.waiting))
-        print(f"{chosen.waiting:,} callers who wait")
-        print(f"  memory of each             {each / 1e3:10.1f} KB")
-        print(f"  processor meanwhile        {100 * share:10.1f} %")
-        print(f"  until all are told         {told:10.2f} s")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """A fast OpenAI-shaped upstream that says the same to everybody, whole or as a stream.
 
-    python benchmarks/gateway/upstream.py
+    python benchmarks/gateway/upstream.py [CERTIFICATE KEY]
 
 `"user":"pause-20"` in a streamed call's body sets 20 ms between two events: gateways drop unknown headers.
 """
@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import ssl
+import sys
 from typing import Final
 
 EVENTS: Final = 50
@@ -79,17 +81,23 @@ class Upstream(asyncio.Protocol):
         self.transport.write(END)
 
 
-async def main() -> None:
+async def main(tls: ssl.SSLContext | None) -> None:
     """Serve on a free port and print the address."""
-    server = await asyncio.get_running_loop().create_server(Upstream, "127.0.0.1", 0, backlog=1_024)
-    print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(Upstream, "127.0.0.1", 0, backlog=1_024, ssl=tls)
+    scheme = "http" if tls is None else "https"
+    print(f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
     await server.serve_forever()
 
 
+def context(cert: str, key: str) -> ssl.SSLContext:
+    """TLS with a certificate."""
+    found = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    found.load_cert_chain(cert, key)
+    return found
+
+
 if __name__ == "__main__":
-    try:
-        import uvloop
-    except ImportError:
-        asyncio.run(main())
-    else:
-        uvloop.run(main())
+    import uvloop
+
+    uvloop.run(main(context(*sys.argv[1:3]) if sys.argv[1:] else None))

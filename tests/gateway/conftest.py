@@ -100,6 +100,7 @@ class Upstream:
         self.pieces, self.hang = pieces, hang
         self.requests: list[bytes] = []
         self.gone = threading.Event()
+        self.asked = threading.Event()
         self.proceed = threading.Event()
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
@@ -117,6 +118,7 @@ class Upstream:
     def _answer(self, connection: socket.socket) -> None:
         with connection:
             self.requests.append(_request(connection))
+            self.asked.set()
             for number, piece in enumerate(self.pieces):
                 if number:
                     self.proceed.wait(10)

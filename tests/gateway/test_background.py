@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from lanewise.app import Engine
 from lanewise.errors import BadInput
 from lanewise.gateway.background import Background, refusal
 from lanewise.gateway.dialect import dialect_of
+from lanewise.gateway.listening import Guarded
 from lanewise.gateway.routes import Parts
 from lanewise.gateway.waiting import Patience
 from lanewise.gateway.who import OPEN, Who
@@ -67,11 +69,17 @@ class House:
         self.engine = Engine(settings, clock=self.clock, environ=self.environ)
         self._stop = threading.Event()
         self._worker: threading.Thread | None = None
+        self._patience = patience
+        self.serve(0)
+
+    def serve(self, port: int) -> None:
+        """Listen there; on a free port for 0."""
         parts = Parts(self.engine, lambda headers: KEYS.get(headers.get(b"authorization", b"")))
-        self.background = Background(parts, patience=patience)
-        config_ = uvicorn.Config(_app(parts, self.background), log_level="critical", lifespan="on")
-        self._server = uvicorn.Server(config_)
-        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.background = Background(parts, patience=self._patience)
+        app = _app(parts, self.background)
+        config = uvicorn.Config(app, http=Guarded, log_level="critical", lifespan="on")
+        self._server = uvicorn.Server(config)
+        self._socket = socket.create_server(("127.0.0.1", port))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self._serving = threading.Thread(
             target=self._server.run, kwargs={"sockets": [self._socket]}
@@ -99,6 +107,12 @@ class House:
     def waits(self, count: int) -> None:
         """Until so many requests are written down."""
         until(lambda: self.requests() >= count)
+
+    def leave(self) -> None:
+        """Let the server end in order."""
+        self._server.should_exit = True
+        self._serving.join(10)
+        assert not self._serving.is_alive()
 
     def close(self) -> None:
         self._stop.set()
@@ -312,13 +326,90 @@ def test_those_who_wait_when_the_gateway_leaves_call_again_and_find_their_reques
         target=lambda: answers.append(client.chat.completions.create(**CHAT))  # type: ignore[call-overload]
     )
     thread.start()
-    house.waits(1)
     until(lambda: bool(house.background._waiting._waiting))
-    house.background.let_go()
+    house.leave()
+    house.serve(int(house.url.rpartition(":")[2]))
     house.work()
     thread.join(15)
     assert answers[0].choices[0].message.content
     assert house.requests() == 1
+
+
+def test_a_server_that_ends_lets_those_who_wait_go_at_once_and_takes_nobody_new(
+    house: House,
+) -> None:
+    answers: list[httpx2.Response] = []
+    thread = threading.Thread(target=lambda: answers.append(house.post()))
+    thread.start()
+    until(lambda: bool(house.background._waiting._waiting))
+    house.leave()
+    thread.join(15)
+    assert (answers[0].status_code, answers[0].headers["retry-after"]) == (503, "1")
+    assert answers[0].headers["connection"] == "close"
+    assert house.requests() == 1
+
+
+def asking(**headers: str) -> bytes:
+    """A call as it goes over a connection."""
+    body = json.dumps(CHAT).encode()
+    lines = "".join(f"{k}: {v}\r\n" for k, v in ({"host": "x"} | LATER | headers).items())
+    head = f"POST /v1/chat/completions HTTP/1.1\r\n{lines}content-length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+def connect(house: House) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", int(house.url.rpartition(":")[2])), 20.0)
+
+
+def test_the_connection_of_one_who_waited_serves_the_next_request(house: House) -> None:
+    house.work()
+    with connect(house) as client, client.makefile("rb") as answers:
+        for _ in range(3):
+            client.sendall(asking())
+            lines = list(iter(answers.readline, b"\r\n"))
+            assert lines[0] == b"HTTP/1.1 200 OK\r\n"
+            length = dict(line.strip().split(b": ") for line in lines[1:])[b"content-length"]
+            assert json.loads(answers.read(int(length)))["object"] == "chat.completion"
+    assert house.requests() == 3
+
+
+def test_a_connection_that_is_to_be_closed_is_closed_after_a_wait_as_well(house: House) -> None:
+    house.work()
+    with connect(house) as client:
+        client.sendall(asking(connection="close"))
+        assert b"connection: close" in b"".join(iter(lambda: client.recv(65_536), b""))
+
+
+def test_two_calls_at_once_on_one_connection_are_cut_off_and_the_first_is_found_again(
+    house: House,
+) -> None:
+    with connect(house) as client:
+        client.sendall(asking() * 2)
+        with suppress(ConnectionResetError):
+            assert client.recv(1) == b""
+    assert house.requests() == 1
+    house.work()
+    with connect(house) as client:
+        client.sendall(asking(**{"x-stainless-retry-count": "1"}))
+        assert client.recv(65_536).startswith(b"HTTP/1.1 200 OK")
+    assert house.requests() == 1
+
+
+@pytest.mark.parametrize("ahead", [b"GET / HTTP/1.1\r\n", b"x" * 100_000])
+def test_what_is_sent_before_the_answer_is_not_served_and_ends_the_connection(
+    house: House, ahead: bytes
+) -> None:
+    with connect(house) as client:
+        client.sendall(asking())
+        until(lambda: bool(house.background._waiting._waiting))
+        client.sendall(ahead)
+        if len(ahead) > 65_536:
+            until(lambda: not house.background._waiting._waiting)
+            return
+        house.work()
+        answer = b"".join(iter(lambda: client.recv(65_536), b""))
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert b"connection: close" in answer
 
 
 # -- poll --------------------------------------------------------------------------------------------

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from lanewise.gateway import listening
+from lanewise.gateway import listening, serving
 from lanewise.gateway.listening import Joined
 
 
@@ -81,3 +82,27 @@ async def test_a_head_leaves_with_its_body_or_alone_a_moment_later() -> None:
     joined.write(b"HTTP/1.1 204 No\r\n\r\n")
     joined.close()
     assert inner.written[3:] == [b"HTTP/1.1 204 No\r\n\r\n", b"closed"]
+
+
+def test_thousands_may_connect_where_the_system_grants_that() -> None:
+    resource = pytest.importorskip("resource")
+    few, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(few, 4_096), most))
+    try:
+        serving._allow_connections()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (most, most)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (few, most))
+
+
+@pytest.mark.parametrize("size", [10, 300_000])  # the larger makes the server pause reading
+def test_a_client_that_goes_away_is_noticed_however_long_its_request_was(
+    make_place: Callable[..., Any], upstream: Callable[..., Any], size: int
+) -> None:
+    silent = upstream(b"", hang=True)
+    body = json.dumps({"model": "gpt-4o-mini", "messages": [], "user": "x" * size}).encode()
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n"
+    with connect(make_place(silent.url)) as client:
+        client.sendall(head % len(body) + body)
+        assert silent.asked.wait(10)
+    assert silent.gone.wait(10)

@@ -8,6 +8,7 @@ import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -19,7 +20,7 @@ from lanewise.errors import BadInput, NotFound
 from lanewise.policy.rules import ALL_LANES
 from lanewise.pricing.dollars import nano_usd, plain
 from lanewise.secret import Secret
-from lanewise.settings import Settings
+from lanewise.settings import DAY, Settings
 from lanewise.store.keys import KeySecret, KeyTerms, VirtualKey
 from lanewise.store.protocol import Store
 from lanewise.store.sqlite import SqliteStore
@@ -161,7 +162,12 @@ def month_of(now: float) -> str:
     >>> month_of(1_796_000_000.0)
     '2026-11'
     """
-    return datetime.fromtimestamp(now, UTC).strftime("%Y-%m")
+    return _month(int(now // DAY))
+
+
+@lru_cache(4)
+def _month(day: int) -> str:
+    return datetime.fromtimestamp(day * DAY, UTC).strftime("%Y-%m")
 
 
 def _fresh() -> tuple[Secret, KeySecret]:

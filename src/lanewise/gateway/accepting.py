@@ -22,7 +22,7 @@ import msgspec
 from lanewise.app import Engine, RunRequest
 from lanewise.app.routing import Way
 from lanewise.domain.decisions import Decision
-from lanewise.domain.ids import RunId, fresh_id
+from lanewise.domain.ids import RunId, fresh_id, request_name
 from lanewise.domain.webhooks import Kind
 from lanewise.errors import BadInput, LanewiseError, OverBudget
 from lanewise.gateway.webhooks import require_webhook
@@ -32,7 +32,7 @@ from lanewise.intake import Accepted, Unfit, bare
 from lanewise.store.nouns import AlreadyClaimed, Claim, Claimed
 
 GATHER_SECONDS: Final = 0.01
-MOST_TOGETHER: Final = 500
+MOST_TOGETHER: Final = 1_000
 MOST_QUEUED: Final = 10_000
 MOST_BYTES: Final = 256 * 1024 * 1024  # of bodies that are not written down yet
 _LANE_WORDS: Final = ("service_tier", "background", "background_options")
@@ -52,6 +52,15 @@ class Place(NamedTuple):
 
     run: RunId
     sequence: int
+
+
+def request_id(place: Place) -> str:
+    """The name of a request for its caller.
+
+    >>> request_id(Place(RunId("abcdefghijklmnop"), 7))
+    'req_abcdefghijklmnop_7'
+    """
+    return request_name(place.run, place.sequence)
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,14 +70,23 @@ def asked(body: bytes) -> Asked:
 
 
 async def read_body(
-    headers: Mapping[bytes, bytes], receive: Receive, hold: Callable[[int], None]
+    headers: Mapping[bytes, bytes],
+    receive: Receive,
+    hold: Callable[[int], None],
+    *,
+    here: bool = False,
 ) -> bytes | None:
-    """The request's body, whose bytes `hold` counts as they come; None where the client went away."""
+    """The request's body, whose bytes `hold` counts as they come; None where the client went away.
+
+    `here`: all of it has arrived, and nobody needs to wait.
+    """
     if headers.get(b"content-encoding", b"identity") != b"identity":
         raise Refused(415, "a compressed body is not taken; send it as it is")
     said = headers.get(b"content-length", b"")
     if said.isdigit() and int(said) > MOST_BODY:
         raise _too_large()
+    if here:
+        return await _read(receive, hold)
     try:
         async with asyncio.timeout(BODY_SECONDS):
             return await _read(receive, hold)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -27,13 +28,14 @@ from lanewise.errors import (
 from lanewise.gateway import polling
 from lanewise.gateway.accepting import Acceptor, Call, Full, Mismatch, Ticket
 from lanewise.gateway.dialect import Dialect, dialect_of, error_body
+from lanewise.gateway.keys import LOOK_SECONDS
 from lanewise.gateway.limits import Grant
 from lanewise.gateway.routes import Handler, Parts, Receive, Scope, Send
 from lanewise.gateway.waiting import NO_RETRY, Patience, Waiting, held, told
 from lanewise.gateway.who import Who
 from lanewise.gateway.wishes import Answering, Head, Wish, is_background, workflow_of
 from lanewise.intake import ENDPOINTS, Unfit
-from lanewise.policy.rules import Traits
+from lanewise.policy.rules import NO_POLICY, Traits
 
 _NAME_LENGTH: Final = 256  # of an idempotency key
 log = logging.getLogger("lanewise.gateway")
@@ -47,8 +49,8 @@ class Background:
     ) -> None:
         """`provider`: "sandbox" for the built-in one instead of those that there are credentials for."""
         self._parts, self._engine = parts, parts.engine
-        self._patience = patience or Patience()
-        self._waiting = Waiting(parts.engine.store)
+        self._policy, self._looked = NO_POLICY, -math.inf  # looked at as often as keys are
+        self._waiting = Waiting(parts.engine.store, patience or Patience())
         self._acceptor = Acceptor(parts.engine, self._waiting.awaited, provider)
 
     def wish(self, who: Who, path: str, headers: Mapping[bytes, bytes], head: Head) -> Wish | None:
@@ -63,7 +65,9 @@ class Background:
     def _ruled(self, who: Who, path: str, headers: Mapping[bytes, bytes], head: Head) -> str:
         """The deadline of the policy rule that fits; the policy's defaults are for runs."""
         now = self._engine.clock.now()
-        policy = self._engine.policy.current(now)
+        if not 0.0 <= now - self._looked < LOOK_SECONDS:
+            self._policy, self._looked = self._engine.policy.current(now), now
+        policy = self._policy
         if not policy.rules:
             return ""
         model = self._engine.accounts.meant(head.model)
@@ -99,10 +103,9 @@ class Background:
     async def _answering(self, wish: Wish, ticket: Ticket, body: bytes) -> Handler:
         match wish.answering:
             case Answering.WAIT:
-                name = polling.request_id(ticket.place)
                 if ticket.found and (answer := await self._waiting.known(ticket.place)) is not None:
-                    return told(answer, name)
-                return held(self._waiting, ticket.place, name, self._patience)
+                    return told(answer, ticket.place)
+                return held(self._waiting, ticket.place)
             case Answering.POLL if not ticket.found:
                 return _asgi(polling.accepted(self._engine.store, ticket))
             case Answering.POLL:
@@ -115,10 +118,6 @@ class Background:
     def routes(self) -> list[Route]:
         """Where requests that were accepted are asked for."""
         return polling.routes(self._parts)
-
-    def let_go(self) -> None:
-        """The process is about to end: those who wait are told to call again, and find their requests."""
-        self._waiting.let_go()
 
     async def close(self) -> None:
         """Write down what came in; for when nobody is served any more."""
@@ -177,6 +176,8 @@ def _status_of(error: Exception) -> tuple[int, str | None]:
 
 def _asgi(response: Response) -> Handler:
     async def respond(scope: Scope, receive: Receive, send: Send) -> None:
-        await response(scope, receive, send)  # type: ignore[arg-type]
+        head = {"status": response.status_code, "headers": response.raw_headers}
+        await send({"type": "http.response.start", **head})
+        await send({"type": "http.response.body", "body": response.body})
 
     return respond

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
 from lanewise.clock import Clock
@@ -26,6 +27,7 @@ from lanewise.lanes.booking import Sums
 from lanewise.pricing import PriceBook
 from lanewise.pricing.kept import Quote, quote
 from lanewise.pricing.quotes import Quotes
+from lanewise.settings import DAY
 from lanewise.store.books import LedgerRow
 from lanewise.store.protocol import Store
 
@@ -97,12 +99,22 @@ class Pricing:
     def _quote(self, call: Call) -> Quote:
         """Unknown where the answer does not say what it used: nobody knows what that costs."""
         if call.told.usage is not None:
-            day = datetime.fromtimestamp(call.at, UTC).date().isoformat()
+            day = _day(int(call.at // DAY))
             for name in dict.fromkeys((call.told.model or call.asked, call.asked)):
                 found = self._quotes[call.account].of(call.provider, name, _lane(call), day)
                 if found.known:
                     return found
         return self._unknown
+
+
+@lru_cache(4)
+def _day(number: int) -> str:
+    """A day since the epoch (UTC), as quotes name it.
+
+    >>> _day(20_000)
+    '2024-10-04'
+    """
+    return datetime.fromtimestamp(number * DAY, UTC).date().isoformat()
 
 
 def _lane(call: Call) -> LaneName:

@@ -8,9 +8,16 @@ passing a call through.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from lanewise.gateway.holding import HOLD, Held
+from lanewise.gateway.routes import Scope
 
 HEAD_SECONDS: Final = (
     20.0  # in which the head of a request has to be here, once it, or its connection, began
@@ -20,6 +27,9 @@ MOST_UNREAD: Final = (
     256 * 1024 * 1024
 )  # bytes of a body that was refused, read so that the refusal is
 _BEGIN: Final = b"HTTP/1."
+# ASGI extensions, besides that of `holding`; there are none any more once the client is gone
+WHEN_LOST: Final = "lanewise.when_lost"
+ARRIVED: Final = "lanewise.arrived"
 
 
 class Joined(asyncio.Transport):
@@ -72,54 +82,107 @@ class Joined(asyncio.Transport):
         return self._transport.get_extra_info(name, default)
 
 
-class Guarded(asyncio.Protocol):
+class Guarded(HttpToolsProtocol):
     """uvicorn's protocol behind a guard; made by uvicorn, which is given this in place of its own."""
 
-    def __init__(self, **options: Any) -> None:
-        self._inner: Any = AutoHTTPProtocol(**options)
-        self._loop = asyncio.get_running_loop()
+    def __init__(
+        self, config: Config, server_state: ServerState, app_state: dict[str, Any], **more: Any
+    ) -> None:
+        super().__init__(config, server_state, app_state, **more)
         self._timer: asyncio.TimerHandle | None = None
         self._seen = 0  # bytes of a head, or of a body that nobody reads
-        self._transport: asyncio.Transport | None = None
+        self._lost: Callable[[], None] | None = None  # whoever wants to hear of it
+        self._extensions = {
+            HOLD: self._hold,
+            WHEN_LOST: self._when_lost,
+            ARRIVED: self._arrived,
+        }
+        self._socket: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has connected."""
-        self._transport = cast("asyncio.Transport", transport)
-        self._timer = self._loop.call_later(HEAD_SECONDS, self._transport.abort)
-        self._inner.connection_made(Joined(self._transport, self._loop))
+        self._socket = cast("asyncio.Transport", transport)
+        self._timer = self.loop.call_later(HEAD_SECONDS, self._socket.abort)
+        super().connection_made(Joined(self._socket, self.loop))
 
     def data_received(self, data: bytes) -> None:
         """Hand on what came; see whether a head is still awaited."""
-        self._inner.data_received(data)
-        cycle = self._inner.cycle
+        super().data_received(data)
+        cycle: RequestResponseCycle | None = self.cycle
         if cycle is not None and not cycle.response_complete:
             self._seen = 0
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
             return
-        assert self._transport is not None, "data comes over a connection"
         refused = cycle is not None and cycle.more_body
         self._seen += len(data)
         if self._seen > (MOST_UNREAD if refused else MOST_HEAD):
-            self._transport.abort()
+            self._socket.abort()
         elif self._timer is None and not refused:
-            self._timer = self._loop.call_later(HEAD_SECONDS, self._transport.abort)
+            self._timer = self.loop.call_later(HEAD_SECONDS, self._socket.abort)
 
-    def eof_received(self) -> None:
-        """The client has nothing more to send."""
-        self._inner.eof_received()
+    def on_message_begin(self) -> None:
+        """A request begins: its handler may take the connection over."""
+        super().on_message_begin()
+        self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
 
-    def pause_writing(self) -> None:
-        """The client reads more slowly than is written."""
-        self._inner.pause_writing()
-
-    def resume_writing(self) -> None:
-        """The client has caught up."""
-        self._inner.resume_writing()
-
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone."""
+        self._extensions.clear()  # which lead back here
         if self._timer is not None:
             self._timer.cancel()
-        self._inner.connection_lost(error)
+        super().connection_lost(exc)
+        if self._lost is not None:
+            self._lost()
+
+    # -- what handlers may ask of it --------------------------------------------------------------
+    def _arrived(self) -> bool:
+        """Whether all of the request is here."""
+        return not self.cycle.more_body
+
+    def _when_lost(self, call: Callable[[], None] | None) -> None:
+        """Have a call made when the client goes away, until None is set in its place.
+
+        That is what `receive` says as well, but to a task of its own for each request.
+        """
+        self._lost = call
+        if call is not None:
+            self.flow.resume_reading()
+            if self._socket.is_closing():
+                self.loop.call_soon(call)
+
+    def _hold(self, scope: Scope) -> Held:
+        """Let go of the connection, whose request with this scope is answered by somebody else."""
+        alone = self.cycle.scope is scope is self.scope
+        if not alone:  # its next requests are here already, which cannot be handed over
+            self._socket.abort()
+        self.connections.discard(self)
+        self._extensions.clear()
+        self.parser = None  # type: ignore[assignment]  # as uvicorn does: it leads back here
+        self.cycle.disconnected = True  # for uvicorn, which has nothing more to say
+        if not alone or not self.cycle.keep_alive:
+            return Held(self._socket, self.connections, None)
+        following = _Following(self.config, self.server_state, self.app_state)
+        return Held(self._socket, self.connections, following)
+
+
+@dataclass(frozen=True, slots=True)
+class _Following:
+    """Serves the next request of a connection that was held."""
+
+    config: Config
+    server_state: ServerState
+    app_state: dict[str, Any]
+
+    @property
+    def keep_seconds(self) -> float:
+        """How long it may take to come."""
+        return self.config.timeout_keep_alive
+
+    def serve(self, transport: asyncio.Transport, data: bytes) -> None:
+        """It begins with these bytes."""
+        again = Guarded(self.config, self.server_state, self.app_state)
+        transport.set_protocol(again)
+        again.connection_made(transport)
+        again.data_received(data)

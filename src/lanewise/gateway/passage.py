@@ -20,6 +20,7 @@ from lanewise.gateway.dialect import Dialect, dialect_of, error_body
 from lanewise.gateway.headers import for_client, for_upstream
 from lanewise.gateway.keys import UNKNOWN_KEY, Refusal, barred
 from lanewise.gateway.limits import Grant
+from lanewise.gateway.listening import ARRIVED, WHEN_LOST
 from lanewise.gateway.routes import Handler, Receive, Scope, Send
 from lanewise.gateway.upstream import Answer, UpstreamFailed
 from lanewise.gateway.usage import ASK_FOR_USAGE, StreamReader, Told, WholeReader
@@ -144,7 +145,7 @@ class Passage:
         if who is None:
             raise Refused.by(UNKNOWN_KEY)
         posted = self._scope["method"] == "POST"
-        body = await read_body(self.headers, self._receive, self._hold) if posted else b""
+        body = await self._body() if posted else b""
         if body is None:
             return None  # the client went away
         wish = None
@@ -166,6 +167,11 @@ class Passage:
         self._tries = Tries(order, meant, asyncio.get_running_loop().time, self.asked.tied)
         await self._watched(self._tries, path, body)
         return None
+
+    async def _body(self) -> bytes | None:
+        arrived = self._scope["extensions"].get(ARRIVED)
+        here = arrived is not None and arrived()
+        return await read_body(self.headers, self._receive, self._hold, here=here)
 
     def _hold(self, size: int) -> None:
         self._size += size
@@ -199,7 +205,17 @@ class Passage:
         """Make the call, and give it up when the client goes away: nobody pays for unread tokens."""
         task = asyncio.current_task()
         assert task is not None
-        watch = asyncio.get_running_loop().create_task(self._watch(task))
+        watch = self._scope["extensions"].get(WHEN_LOST)
+        if watch is None:
+            self._gone = True
+            return
+
+        def lost() -> None:
+            if not self._last:
+                self._gone = True
+                task.cancel()
+
+        watch(lost)
         try:
             await self._call(tries, path, body)
         except UpstreamFailed as failed:
@@ -212,14 +228,7 @@ class Passage:
                 raise
             task.uncancel()
         finally:
-            watch.cancel()
-
-    async def _watch(self, task: asyncio.Task[None]) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        if not self._last:
-            self._gone = True
-            task.cancel()
+            watch(None)
 
     async def _call(self, tries: Tries, path: str, body: bytes) -> None:
         ours = self._asks_for_usage(path)

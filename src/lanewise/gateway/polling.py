@@ -14,8 +14,8 @@ from starlette.routing import Route
 
 from lanewise.domain.deadlines import AT_ONCE
 from lanewise.domain.decisions import Decision
-from lanewise.domain.ids import RESPONSE, RunId, request_name, response_name
-from lanewise.gateway.accepting import Place, Ticket
+from lanewise.domain.ids import RESPONSE, RunId, response_name
+from lanewise.gateway.accepting import Place, Ticket, request_id
 from lanewise.gateway.dialect import dialect_of, error_body
 from lanewise.gateway.routes import Parts
 from lanewise.gateway.waiting import reply_of
@@ -27,15 +27,6 @@ from lanewise.store.segments import model_of
 _REQUEST: Final = re.compile(r"req_([a-z2-7]{16})_(0|[1-9]\d{0,8})")
 _encode: Final = msgspec.json.Encoder().encode
 _members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-
-
-def request_id(place: Place) -> str:
-    """The name of a request for its caller.
-
-    >>> request_id(Place(RunId("abcdefghijklmnop"), 7))
-    'req_abcdefghijklmnop_7'
-    """
-    return request_name(place.run, place.sequence)
 
 
 def place_of(text: str) -> Place | None:

@@ -10,7 +10,7 @@ import signal
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from typing import Final
 
 import uvicorn
@@ -200,7 +200,7 @@ class _Server(uvicorn.Server):
 
 
 def server(gateway: Gateway) -> uvicorn.Server:
-    """A server for it; with uvloop and httptools where they are installed."""
+    """A server for it, on uvloop where that runs."""
     # a client that goes away is no error worth a traceback
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     config = uvicorn.Config(
@@ -224,8 +224,20 @@ def serve(
 ) -> None:
     """Serve until interrupted; calls under way are heard out, the ledger is written, the worker leaves."""
     gateway = Gateway(parts, provider=provider)
+    _allow_connections()
     with working(engine) if work else _idle():
         server(gateway).run(sockets=[sock])
+
+
+def _allow_connections() -> None:
+    """As many files open as the system grants: thousands of callers wait, and shells grant 1,024 at first."""
+    try:
+        import resource
+    except ImportError:  # Windows knows no such limit
+        return
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # macOS says that there is no limit, and has one
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 @contextmanager

@@ -10,19 +10,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
 from lanewise.domain.ids import BatchId, RunId
 from lanewise.domain.results import Verdict
 from lanewise.errors import LanewiseError
-from lanewise.gateway.accepting import Place
+from lanewise.gateway.accepting import Place, request_id
 from lanewise.gateway.dialect import Dialect, error_body
+from lanewise.gateway.holding import HOLD, Held, Hold
 from lanewise.gateway.routes import Handler, Receive, Scope, Send
+from lanewise.gateway.wire import Headers
 from lanewise.providers.dialects import as_called
 from lanewise.store.nouns import Answer, Event
 from lanewise.store.protocol import Store
@@ -31,6 +32,7 @@ LOOK_SECONDS: Final = 0.1
 _ENDINGS: Final = frozenset({"batch.settled", "batch.rejected", "batch.cancelled"})
 _OF_RUNS: Final = frozenset({"run.finished", "run.cancelling", "request.cancelled"})
 _PAGE: Final = 1_000  # events
+_AT_A_TIME: Final = 250  # callers told before other calls have their turn
 log = logging.getLogger("lanewise.gateway")
 
 
@@ -68,44 +70,57 @@ def reply_of(answer: Answer) -> Reply:
     return Reply(status, error_body(Dialect(answer.provider), status, message, code=code))
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long headers are held back, and how often white space is sent after that; in seconds."""
+
+    early: float = 60.0
+    every: float = 15.0
+
+
 class Waiting:
     """Everybody in this process who waits for an answer."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._waiting: dict[RunId, dict[int, list[asyncio.Future[Reply]]]] = {}
+    def __init__(self, store: Store, patience: Patience) -> None:
+        self._store, self._patience = store, patience
+        self._waiting: dict[RunId, dict[int, list[Held]]] = {}
         self._fresh: dict[RunId, set[int]] = defaultdict(set)  # not looked for yet
         self._seen = 0  # the last event that was heard of
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="lanewise-answers")
         self._watching: asyncio.Task[None] | None = None
+        self._leaving = False
+        self._quiet: deque[Held] = deque()  # told nothing yet, the first due first
+        self._begun: deque[Held] = deque()  # told that all is well, likewise
+        self._timer: asyncio.TimerHandle | None = None
 
     def awaited(self, place: Place) -> bool:
         """Whether somebody waits for the answer of this request; may be asked from another thread."""
         return place.sequence in self._waiting.get(place.run, {})
 
-    @contextmanager
-    def answer(self, place: Place) -> Iterator[asyncio.Future[Reply]]:
-        """The final result, as soon as there is one; leave the context to wait no more."""
-        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        waiters = self._waiting.setdefault(place.run, {}).setdefault(place.sequence, [])
-        waiters.append(future)
+    def add(self, held: Held, place: Place) -> None:
+        """Answer on this connection with the final result, as soon as there is one."""
+        if not held.adopt(self, place):
+            return
+        self._waiting.setdefault(place.run, {}).setdefault(place.sequence, []).append(held)
+        if self._leaving:
+            self.let_go()
+            return
         self._fresh[place.run].add(place.sequence)
+        self._later(self._quiet, held, self._patience.early)
         if self._watching is None or self._watching.done():
             self._watching = asyncio.create_task(self._watch(), name="answers")
-        try:
-            yield future
-        finally:
-            waiters.remove(future)
-            if not waiters:
-                self._forget(place)
 
     def let_go(self) -> None:
         """Everybody who waits is told to call again; their requests go on, and are found by that call."""
-        for of_run in self._waiting.values():
-            for futures in of_run.values():
-                for future in futures:
-                    if not future.done():
-                        future.set_result(_LEAVING)
+        for held in [
+            h for of_run in self._waiting.values() for each in of_run.values() for h in each
+        ]:
+            _end(held, _LEAVING)
+
+    def leave(self) -> None:
+        """The process ends: nobody waits here from now on."""
+        self._leaving = True
+        self.let_go()
 
     async def known(self, place: Place) -> Answer | None:
         """The final result if it is there by now."""
@@ -115,16 +130,23 @@ class Waiting:
 
         return await asyncio.get_running_loop().run_in_executor(self._reader, look)
 
-    def _forget(self, place: Place) -> None:
+    def gone(self, held: Held) -> None:
+        """Somebody waits no more."""
+        place = held.place
         of_run = self._waiting[place.run]
-        del of_run[place.sequence]
+        of_run[place.sequence].remove(held)
+        if not of_run[place.sequence]:
+            del of_run[place.sequence]
         if not of_run:
             del self._waiting[place.run]
 
     async def close(self) -> None:
         """Nobody waits any more."""
+        self.leave()
         if self._watching is not None:
             self._watching.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         self._reader.shutdown(wait=True)
 
     async def _watch(self) -> None:
@@ -141,14 +163,18 @@ class Waiting:
                 news = []
                 for run, sequences in wanted.items():  # what was heard is lost: look for all
                     self._fresh[run] |= sequences
-            self._tell(news)
+            await self._tell(news)
             await asyncio.sleep(LOOK_SECONDS)
 
-    def _tell(self, news: list[tuple[Place, Answer]]) -> None:
-        for place, answer in news:
-            for future in self._waiting.get(place.run, {}).get(place.sequence, ()):
-                if not future.done():
-                    future.set_result(reply_of(answer))
+    async def _tell(self, news: list[tuple[Place, Answer]]) -> None:
+        for count, (place, answer) in enumerate(news, 1):
+            waiters = self._waiting.get(place.run, {}).get(place.sequence, ())
+            if waiters:
+                reply = reply_of(answer)
+                for held in list(waiters):
+                    _end(held, reply)
+            if not count % _AT_A_TIME:
+                await asyncio.sleep(0)  # other calls have their turn
 
     def _news(
         self, wanted: dict[RunId, set[int]], fresh: dict[RunId, set[int]]
@@ -177,78 +203,76 @@ class Waiting:
             contents = self._store.contents(BatchId(event.subject))
             yield from {part.run for part in contents.parts}
 
+    # -- those who wait for long --------------------------------------------------------------------
+    def _later(self, queue: deque[Held], held: Held, seconds: float) -> None:
+        """Have a caller hear something in a while; all in a queue wait for equally long."""
+        loop = asyncio.get_running_loop()
+        held.due = loop.time() + seconds
+        queue.append(held)
+        if self._timer is None:
+            self._timer = loop.call_at(held.due, self._comfort)
 
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long headers are held back, and how often white space is sent after that; in seconds."""
+    def _comfort(self) -> None:
+        """Tell those whose time has come that all is well, by one timer for everybody."""
+        loop = asyncio.get_running_loop()
+        now, told = loop.time(), 0
+        for queue in (self._quiet, self._begun):
+            while queue and (queue[0].over or (queue[0].due <= now and told < _AT_A_TIME)):
+                held = queue.popleft()
+                if held.over:
+                    continue
+                told += 1
+                if not held.begun:
+                    held.begin([*_JSON, _named(held.place)])
+                held.send(b" ")
+                self._later(self._begun, held, self._patience.every)
+        due = [queue[0].due for queue in (self._quiet, self._begun) if queue]
+        self._timer = loop.call_at(min(due), self._comfort) if due else None
 
-    early: float = 60.0
-    every: float = 15.0
 
-
-def told(answer: Answer, request_id: str) -> Handler:
+def told(answer: Answer, place: Place) -> Handler:
     """Answers at once with what is known."""
 
     async def respond(scope: Scope, receive: Receive, send: Send) -> None:
-        await _whole(send, reply_of(answer), (b"x-lanewise-request", request_id.encode()))
+        reply = reply_of(answer)
+        length = (b"content-length", b"%d" % len(reply.body))
+        headers = [*_headers(reply, place), length]
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "http.response.body", "body": reply.body})
 
     return respond
 
 
-def held(waiting: Waiting, place: Place, request_id: str, patience: Patience) -> Handler:
-    """Answers on the connection. A client that goes away leaves its request as it is."""
-    own = (b"x-lanewise-request", request_id.encode())
+def held(waiting: Waiting, place: Place) -> Handler:
+    """Answers on the connection, later. A client that goes away leaves its request as it is."""
 
     async def respond(scope: Scope, receive: Receive, send: Send) -> None:
-        with waiting.answer(place) as future:
-            gone = asyncio.ensure_future(_gone(receive))
-            try:
-                if await _first(future, gone, patience.early):
-                    await _whole(send, future.result(), own)
-                elif not gone.done():
-                    await _trickle(send, future, gone, patience.every, own)
-            finally:
-                gone.cancel()
+        hold: Hold | None = scope["extensions"].get(HOLD)
+        if hold is not None:  # else the client is gone
+            waiting.add(hold(scope), place)
 
     return respond
 
 
-async def _gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+def _end(held: Held, reply: Reply) -> None:
+    """Tell somebody who waited what became of it, as far as that can still be said."""
+    if not held.begun:
+        held.answer(reply.status, _headers(reply, held.place), reply.body)
+    elif reply.status < 400:
+        held.finish(reply.body)
+    else:
+        held.cut()
 
 
-async def _first(future: asyncio.Future[Reply], gone: asyncio.Future[None], seconds: float) -> bool:
-    """Whether the answer is there; False also where the client is gone or the time is over."""
-    await asyncio.wait((future, gone), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    return future.done() and not gone.done()
-
-
-async def _whole(send: Send, reply: Reply, own: tuple[bytes, bytes]) -> None:
-    headers = [*_JSON, own, (b"content-length", str(len(reply.body)).encode())]
+def _headers(reply: Reply, place: Place) -> Headers:
+    headers = [*_JSON, _named(place)]
     if reply.status >= 400:
         headers.append(NO_RETRY if reply.final else (b"retry-after", b"1"))
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "http.response.body", "body": reply.body})
+    return headers
 
 
-async def _trickle(
-    send: Send,
-    future: asyncio.Future[Reply],
-    gone: asyncio.Future[None],
-    every: float,
-    own: tuple[bytes, bytes],
-) -> None:
-    await send({"type": "http.response.start", "status": 200, "headers": [*_JSON, own]})
-    while not future.done() and not gone.done():
-        await send({"type": "http.response.body", "body": b" ", "more_body": True})
-        await _first(future, gone, every)
-    if gone.done():
-        return
-    reply = future.result()
-    if reply.status < 400:
-        await send({"type": "http.response.body", "body": reply.body})
-    # else to return with the body unfinished makes the server cut the connection off
+def _named(place: Place) -> tuple[bytes, bytes]:
+    return b"x-lanewise-request", request_id(place).encode()
 
 
 _JSON: Final = [(b"content-type", b"application/json")]
