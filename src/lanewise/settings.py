@@ -99,6 +99,13 @@ class Settings:
             "ledger that a power cut or a kill can lose"
         },
     )
+    handover_seconds: float = field(
+        default=0.0,
+        metadata={
+            "help": "how long a gateway that is told to end serves on while /readyz says 503: longer than a "
+            "balancer takes to notice"
+        },
+    )
     sandbox_profile: str = field(
         default="fast",
         metadata={"help": "timing of the sandbox: instant, fast, typical or bad-day"},
@@ -295,6 +302,7 @@ _PARSERS: Final[dict[str, tuple[Callable[[Any], Any], str]]] = {
     "confirm_above_usd": (_usd, "US dollars such as 5 or 0.25"),
     "daily_cap_usd": (_usd, "US dollars such as 100"),
     "ledger_flush_ms": (_positive(float, zero=True), "a number of milliseconds, 0 or more"),
+    "handover_seconds": _SECONDS,
     "budgets": (
         _budgets,
         "`tickets=50,search=20:90`, or in lanewise.toml [budgets.tickets] with monthly_usd and warn_percent",

@@ -78,6 +78,7 @@ class Call:
     repeats: bool  # the client says that it made this call before
     future: asyncio.Future[Ticket]
     content: bytes = b""
+    traceparent: str = ""  # the span in which it is accepted
 
     @property
     def together(self) -> tuple[str, str, str, str]:
@@ -111,6 +112,11 @@ class Acceptor:
         self._bytes += len(call.body)
         self._queue.put(call)
         return call.future
+
+    @property
+    def unwritten(self) -> int:
+        """How many wait to be written down."""
+        return self._queue.qsize()
 
     async def close(self) -> None:
         """Write down what came in, then stop."""
@@ -239,7 +245,7 @@ class Acceptor:
             key=first.who.key,
             tenant=first.who.tenant,
             lanes=first.who.lanes,
-            claims=[Claim(call.name, call.content) for call in calls],
+            claims=[Claim(call.name, call.content, call.traceparent) for call in calls],
         )
         received = self.engine.accept(iter(requests), wanted, ways=ways)
         assert received.run is not None, "none of the requests is broken"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -27,14 +28,20 @@ from lanewise.gateway import polling
 from lanewise.gateway.accepting import Acceptor, Call, Full, Mismatch, Ticket
 from lanewise.gateway.dialect import Dialect, dialect_of, error_body
 from lanewise.gateway.limits import Grant
+from lanewise.gateway.linking import linking
 from lanewise.gateway.routes import Handler, Parts, Receive, Scope, Send
 from lanewise.gateway.waiting import NO_RETRY, Patience, Waiting, held, told
 from lanewise.gateway.who import Who
+from lanewise.gateway.wire import Headers
 from lanewise.gateway.wishes import Answering, Head, Wish, is_background, workflow_of
 from lanewise.intake import ENDPOINTS, Unfit
 from lanewise.policy.rules import Traits
 
 _NAME_LENGTH: Final = 256  # of an idempotency key
+_TRACEPARENT_LENGTH: Final = 55  # of W3C's version 00
+_CROWDED: Final = (
+    "too many clients wait here; try again in a second, or poll (Prefer: respond-async)"
+)
 log = logging.getLogger("lanewise.gateway")
 
 
@@ -48,6 +55,7 @@ class Background:
         self._parts, self._engine = parts, parts.engine
         self._patience = patience or Patience()
         self._waiting = Waiting(parts.engine.store)
+        self._linking = linking(parts)
         self._acceptor = Acceptor(parts.engine, self._waiting.awaited, provider)
 
     def wish(self, who: Who, path: str, headers: Mapping[bytes, bytes], head: Head) -> Wish | None:
@@ -84,6 +92,9 @@ class Background:
         `grant`: what was set aside for it; it counts as spent if the call is a new request.
         """
         grant = grant or Grant()
+        if wish.answering is Answering.WAIT and self._waiting.full:
+            grant.settle(0)
+            return refusal(dialect_of(path, versioned=False), Full(_CROWDED))
         dialect = dialect_of(path, versioned=b"anthropic-version" in headers)
         try:
             call = _call(who, path, headers, wish, body)
@@ -100,7 +111,12 @@ class Background:
                 name = polling.request_id(ticket.place)
                 if ticket.found and (answer := await self._waiting.known(ticket.place)) is not None:
                     return told(answer, name)
-                return held(self._waiting, ticket.place, name, self._patience)
+                waits = held(self._waiting, ticket.place, name, self._patience)
+                return (
+                    waits
+                    if self._linking is None
+                    else self._linking.around(ticket.place, name, waits)
+                )
             case Answering.POLL if not ticket.found:
                 return _asgi(polling.accepted(self._engine.store, ticket))
             case Answering.POLL:
@@ -109,6 +125,16 @@ class Background:
                 model = msgspec.json.decode(body, type=Head).model
                 now = self._engine.clock.now()
                 return _asgi(polling.accepted_response(ticket.place, model, now))
+
+    @property
+    def waiting_clients(self) -> int:
+        """How many wait on their connection."""
+        return self._waiting.clients
+
+    @property
+    def unwritten(self) -> int:
+        """How many calls wait to be written down."""
+        return self._acceptor.unwritten
 
     def routes(self) -> list[Route]:
         """Where requests that were accepted are asked for."""
@@ -131,10 +157,27 @@ def _call(who: Who, path: str, headers: Mapping[bytes, bytes], wish: Wish, body:
     future = asyncio.get_running_loop().create_future()
     text = None if name is None else name.decode("latin-1")
     repeats = headers.get(b"x-stainless-retry-count", b"0").strip() not in (b"0", b"")
-    return Call(who, wish, path, body, text, repeats, future)
+    traced = headers.get(b"traceparent", b"").decode("latin-1")[:_TRACEPARENT_LENGTH]
+    return Call(who, wish, path, body, text, repeats, future, traceparent=traced)
 
 
-def refusal(dialect: Dialect, error: Exception) -> Handler:
+@dataclass(frozen=True, slots=True)
+class Refusing:
+    """Answers with an error; nothing was accepted."""
+
+    status: int
+    code: str
+    headers: Headers
+    body: bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
+        headers = [*self.headers, (b"content-length", str(len(self.body)).encode())]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+def refusal(dialect: Dialect, error: Exception) -> Refusing:
     """An error in the words of the client's API, with nothing accepted."""
     status, code = _status_of(error)
     message = str(error).removeprefix("line 1: ").replace("--deadline", "x-lanewise-deadline")
@@ -144,13 +187,7 @@ def refusal(dialect: Dialect, error: Exception) -> Handler:
     headers = [(b"content-type", b"application/json")]
     headers.append((b"retry-after", b"1") if status == 429 else NO_RETRY)
     body = error_body(dialect, status, message, code=code)
-
-    async def respond(scope: Scope, receive: Receive, send: Send) -> None:
-        length = (b"content-length", str(len(body)).encode())
-        await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
-        await send({"type": "http.response.body", "body": body})
-
-    return respond
+    return Refusing(status, code or str(status), headers, body)
 
 
 def _status_of(error: Exception) -> tuple[int, str | None]:

@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from lanewise.domain.ids import fresh_id
 from lanewise.errors import BadInput
-from lanewise.gateway.desk import Shown, limit_of, page, required, told
+from lanewise.gateway.desk import Shown, limit_of, page, required, told, uploading
 from lanewise.gateway.ordering import Orders, content_of, require_endpoint
 from lanewise.gateway.who import Who
 from lanewise.gateway.wishes import DEADLINE, workflow_of
@@ -57,6 +57,7 @@ class MessageBatches:
 
     def __init__(self, orders: Orders) -> None:
         self._orders, self._desk = orders, orders.desk
+        self._uploading = uploading()
 
     def routes(self) -> list[Route]:
         """All of them."""
@@ -78,8 +79,9 @@ class MessageBatches:
             order = f"{ORDER}{fresh_id()}"
             path = self._desk.store.upload_path(order)
             try:
-                digest = await _receive(request, path)
-                return await asyncio.to_thread(self._create, who, request, order, digest)
+                with self._uploading.entered():
+                    digest = await _receive(request, path)
+                    return await asyncio.to_thread(self._create, who, request, order, digest)
             finally:
                 path.unlink(missing_ok=True)
 

@@ -22,6 +22,7 @@ from lanewise.gateway.booking import Call, Ledger, Pricing
 from lanewise.gateway.dialect import Dialect
 from lanewise.gateway.keys import Refusal
 from lanewise.gateway.limits import Grant
+from lanewise.gateway.others import ONE_MODEL
 from lanewise.gateway.passage import MODELS, Passage, Way
 from lanewise.gateway.routes import Handler, Hot, Parts, Receive, Scope, Send
 from lanewise.gateway.upstream import Upstream
@@ -48,7 +49,7 @@ class Passing:
 
     def __init__(self, parts: Parts, *, provider: str | None = None) -> None:
         """`provider`: "sandbox" for the built-in one instead of those that there are credentials for."""
-        self.identify = parts.identify
+        self.identify, self.watch = parts.identify, parts.watch
         self.background = Background(parts, provider=provider)
         self._engine, self._provider = parts.engine, provider
         self._admission = Admission(parts.engine, parts.keys)
@@ -71,7 +72,9 @@ class Passing:
                     closing.callback(self._ways[dialect].upstream.close)
             self._pricing = Pricing(engine.book, regions)
             flush_seconds = engine.settings.ledger_flush_ms / 1_000.0
-            self._ledger = Ledger(engine.store, engine.clock, self._pricing, flush_seconds)
+            self._ledger = Ledger(
+                engine.store, engine.clock, self._pricing, flush_seconds, self.watch.counts.booked
+            )
             closing.callback(self._admission.close)
             await closing.enter_async_context(self._ledger.running())
             closing.push_async_callback(self.background.close)
@@ -87,12 +90,36 @@ class Passing:
     def routes(self) -> list[Route]:
         """One model, whose name is part of the path."""
         one = _Asgi(self._handler(MODELS, booked=False))
-        return [Route(f"{MODELS}/{{model:path}}", one, methods=["GET"])]
+        return [Route(ONE_MODEL, one, methods=["GET"])]
 
     @property
     def served(self) -> tuple[Dialect, ...]:
         """The dialects that there is an upstream for."""
         return tuple(self._ways)
+
+    def under_way(self) -> dict[str, int]:
+        """Calls under way, by upstream."""
+        return {way.account.id: way.upstream.under_way for way in self._ways.values()}
+
+    @property
+    def held(self) -> int:
+        """Bytes of the bodies of calls under way."""
+        return self._held
+
+    @property
+    def unbooked(self) -> int:
+        """Calls that are not in the ledger yet."""
+        return 0 if self._ledger is None else self._ledger.held
+
+    @property
+    def waiting_clients(self) -> int:
+        """Clients that wait on their connection for the answer of a call that can wait."""
+        return self.background.waiting_clients
+
+    @property
+    def unwritten(self) -> int:
+        """Calls that wait to be written down."""
+        return self.background.unwritten
 
     def way(self, dialect: Dialect) -> Way:
         """Where a call goes; raises `Refused` where there is nowhere, or no room."""

@@ -28,6 +28,7 @@ from lanewise.store.nouns import Answer, Event
 from lanewise.store.protocol import Store
 
 LOOK_SECONDS: Final = 0.1
+MOST_WAITING: Final = 20_000  # clients of one process; each has a connection and some memory
 _ENDINGS: Final = frozenset({"batch.settled", "batch.rejected", "batch.cancelled"})
 _OF_RUNS: Final = frozenset({"run.finished", "run.cancelling", "request.cancelled"})
 _PAGE: Final = 1_000  # events
@@ -78,6 +79,13 @@ class Waiting:
         self._seen = 0  # the last event that was heard of
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="lanewise-answers")
         self._watching: asyncio.Task[None] | None = None
+        self._leaving = False
+        self.clients = 0  # that wait
+
+    @property
+    def full(self) -> bool:
+        """Whether there is no room for one more."""
+        return self.clients >= MOST_WAITING
 
     def awaited(self, place: Place) -> bool:
         """Whether somebody waits for the answer of this request; may be asked from another thread."""
@@ -89,6 +97,9 @@ class Waiting:
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         waiters = self._waiting.setdefault(place.run, {}).setdefault(place.sequence, [])
         waiters.append(future)
+        self.clients += 1
+        if self._leaving:
+            future.set_result(_LEAVING)
         self._fresh[place.run].add(place.sequence)
         if self._watching is None or self._watching.done():
             self._watching = asyncio.create_task(self._watch(), name="answers")
@@ -96,11 +107,13 @@ class Waiting:
             yield future
         finally:
             waiters.remove(future)
+            self.clients -= 1
             if not waiters:
                 self._forget(place)
 
     def let_go(self) -> None:
-        """Everybody who waits is told to call again; their requests go on, and are found by that call."""
+        """Everybody who waits, from now on too, is told to call again: that call finds their request."""
+        self._leaving = True
         for of_run in self._waiting.values():
             for futures in of_run.values():
                 for future in futures:

@@ -77,6 +77,7 @@ class Claim(NamedTuple):
 
     name: str | None  # its idempotency key
     content: bytes  # a digest of where it was sent and of its body
+    traceparent: str = ""  # the trace that it was asked in, for who hands out its answer
 
 
 @dataclass(frozen=True, slots=True)

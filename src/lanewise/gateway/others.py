@@ -1,0 +1,54 @@
+"""Watching what is no call to a model: files, batches, requests that are asked for, keys."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from starlette.types import ASGIApp
+
+from lanewise.gateway import access
+from lanewise.gateway.counting import OTHER, Ending
+from lanewise.gateway.passage import MODELS
+from lanewise.gateway.routes import Parts, Receive, Scope, Send
+from lanewise.gateway.who import Who
+
+ONE_MODEL: Final = f"{MODELS}/{{model:path}}"
+# asked for by machines at short intervals; and what is watched on its way through
+_UNWATCHED: Final = frozenset({"/healthz", "/readyz", "/metrics", ONE_MODEL})
+
+
+class Watched:
+    """An app whose requests are counted, and logged where that is on."""
+
+    def __init__(self, app: ASGIApp, parts: Parts) -> None:
+        self._app, self._parts = app, parts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        loop = asyncio.get_running_loop()
+        began, status = loop.time(), 0
+
+        async def noted(message: dict[str, Any]) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noted)  # type: ignore[arg-type]  # a mapping, to those who only read
+        finally:
+            path = getattr(scope.get("route"), "path", OTHER)
+            if path not in _UNWATCHED:
+                self._tell(scope, Ending(path, "", "", status, loop.time() - began))
+
+    def _tell(self, scope: Scope, ending: Ending) -> None:
+        self._parts.watch.counts.ended(ending)
+        if access.is_on():
+            who = self._parts.identify(dict(scope["headers"])) or Who(workflow="")
+            ms = round(ending.seconds * 1_000.0, 3)
+            access.write(
+                access.Line(
+                    method=scope["method"], path=ending.endpoint, status=ending.status or None, ms=ms,
+                    key=who.key, tenant=who.tenant, workflow=who.workflow,
+                )
+            )  # fmt: skip
