@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +49,8 @@ class Place:
         self.engine = Engine(load(environ, ledger_flush_ms=1.0), environ=environ)
         self._opened = open_parts(self.engine, "127.0.0.1")
         parts = self._opened.__enter__()
-        self.running = RunningGateway(parts if identify is None else Parts(self.engine, identify))
+        self.parts = parts if identify is None else Parts(self.engine, identify)
+        self.running = RunningGateway(self.parts)
         self.url = self.running.url
         self.http = httpx2.Client(base_url=self.url, timeout=20)
 
@@ -148,6 +153,30 @@ def upstream() -> Iterator[Callable[..., Upstream]]:
     yield make
     for each in made:
         each.close()
+
+
+@contextmanager
+def served(home: Path, *flags: str, **environ: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`lanewise serve` in front of the built-in sandbox, and its address."""
+    command = [sys.executable, "-m", "lanewise", "serve", "--port", "0", *flags]
+    if "OPENAI_BASE_URL" not in environ:
+        command += ["--provider", "sandbox"]
+    whole = os.environ | {"LANEWISE_HOME": str(home), "LANEWISE_LOG_LEVEL": "info"} | environ
+    process = subprocess.Popen(command, env=whole, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        assert line.startswith("serving on http://127.0.0.1:"), line + process.stderr.read()
+        yield process, line.split()[2]
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def serving() -> Callable[..., Any]:
+    """Processes of a gateway."""
+    return served
 
 
 def answer_of(document: Any, *headers: bytes, status: bytes = b"200 OK") -> bytes:
