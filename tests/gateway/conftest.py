@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ import pytest
 from lanewise.app import Engine
 from lanewise.gateway.routes import Parts
 from lanewise.gateway.serving import RunningGateway, open_parts
+from lanewise.gateway.tracing import Tracing
+from lanewise.gateway.watch import Watch
 from lanewise.gateway.who import Identify
 from lanewise.sandbox import Fault, SandboxConfig, start_in_thread
 from lanewise.settings import load
@@ -31,7 +34,12 @@ class Place:
     """A home, a gateway over it, and where its calls go."""
 
     def __init__(
-        self, folder: Path, url: str | None, identify: Identify | None = None, **config: Any
+        self,
+        folder: Path,
+        url: str | None,
+        identify: Identify | None = None,
+        tracing: Tracing | None = None,
+        **config: Any,
     ) -> None:
         self.sandbox = (
             start_in_thread(folder / "provider", config=SandboxConfig(profile="instant", **config))
@@ -50,6 +58,8 @@ class Place:
         self._opened = open_parts(self.engine, "127.0.0.1")
         parts = self._opened.__enter__()
         self.parts = parts if identify is None else Parts(self.engine, identify)
+        if tracing is not None:
+            self.parts = replace(parts, watch=Watch(tracing=tracing))
         self.running = RunningGateway(self.parts)
         self.url = self.running.url
         self.http = httpx2.Client(base_url=self.url, timeout=20)

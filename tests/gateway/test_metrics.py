@@ -1,4 +1,4 @@
-"""`/metrics`: what was called, what it cost and what is outstanding, in numbers that a stranger's reader reads."""
+"""`/metrics`: what was called, what it cost and what is outstanding; any reader of the format reads it."""
 
 from __future__ import annotations
 

@@ -108,15 +108,7 @@ class Background:
     async def _answering(self, wish: Wish, ticket: Ticket, body: bytes) -> Handler:
         match wish.answering:
             case Answering.WAIT:
-                name = polling.request_id(ticket.place)
-                if ticket.found and (answer := await self._waiting.known(ticket.place)) is not None:
-                    return told(answer, name)
-                waits = held(self._waiting, ticket.place, name, self._patience)
-                return (
-                    waits
-                    if self._linking is None
-                    else self._linking.around(ticket.place, name, waits)
-                )
+                return await self._on_the_connection(ticket)
             case Answering.POLL if not ticket.found:
                 return _asgi(polling.accepted(self._engine.store, ticket))
             case Answering.POLL:
@@ -125,6 +117,17 @@ class Background:
                 model = msgspec.json.decode(body, type=Head).model
                 now = self._engine.clock.now()
                 return _asgi(polling.accepted_response(ticket.place, model, now))
+
+    async def _on_the_connection(self, ticket: Ticket) -> Handler:
+        place, name = ticket.place, polling.request_id(ticket.place)
+        known = await self._waiting.known(place) if ticket.found else None
+        if known is not None:
+            respond = told(known, name)
+        else:
+            respond = held(self._waiting, place, name, self._patience)
+        if self._linking is None:
+            return respond
+        return self._linking.around(place, name, respond, awaited=known is None)
 
     @property
     def waiting_clients(self) -> int:

@@ -25,7 +25,7 @@ class Linking:
     store: Store
     clock: Clock
 
-    def around(self, place: Place, name: str, respond: Handler) -> Handler:
+    def around(self, place: Place, name: str, respond: Handler, *, awaited: bool) -> Handler:
         """A handler that answers as `respond` does, and tells of it when the answer was whole and final."""
 
         async def linked(scope: Scope, receive: Receive, send: Send) -> None:
@@ -40,7 +40,7 @@ class Linking:
 
             await respond(scope, receive, noted)
             if whole:
-                await asyncio.to_thread(self.tell, place, name, status, awaited=True)
+                await asyncio.to_thread(self.tell, place, name, status, awaited=awaited)
 
         return linked
 
