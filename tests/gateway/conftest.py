@@ -183,7 +183,7 @@ def served(home: Path, *flags: str, **environ: str) -> Iterator[tuple[subprocess
         process.communicate()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def serving() -> Callable[..., Any]:
     """Processes of a gateway."""
     return served

@@ -121,10 +121,8 @@ class Background:
     async def _on_the_connection(self, ticket: Ticket) -> Handler:
         place, name = ticket.place, polling.request_id(ticket.place)
         known = await self._waiting.known(place) if ticket.found else None
-        if known is not None:
-            respond = told(known, name)
-        else:
-            respond = held(self._waiting, place, name, self._patience)
+        waits = self._waiting, place, name, self._patience
+        respond = held(*waits) if known is None else told(known, name)
         if self._linking is None:
             return respond
         return self._linking.around(place, name, respond, awaited=known is None)

@@ -238,13 +238,14 @@ async def _receive(request: Request, path: Path) -> bytes:
 def _write_lines(path: Path) -> None:
     """Put the lines of its requests in the place of a body."""
     lines = path.with_suffix(".lines")
-    fd = open_private(lines, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    try:
-        with path.open("rb") as body, os.fdopen(fd, "wb", _CHUNK) as file:
-            file.writelines(_cut(body.fileno()))
-        lines.replace(path)
-    finally:
-        lines.unlink(missing_ok=True)
+    with explained("keeping a batch", path.parent):
+        fd = open_private(lines, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        try:
+            with path.open("rb") as body, os.fdopen(fd, "wb", _CHUNK) as file:
+                file.writelines(_cut(body.fileno()))
+            lines.replace(path)
+        finally:
+            lines.unlink(missing_ok=True)
 
 
 def _cut(body: int) -> Iterator[bytes]:
