@@ -13,7 +13,7 @@ import pytest
 from lanewise.app import keys
 from lanewise.app.keys import NewKey
 from lanewise.gateway import metrics
-from lanewise.gateway.counting import BUCKETS, MOST_MODELS, OTHER, Counts, Ending
+from lanewise.gateway.counting import BUCKETS, MOST_MODELS, OTHER, Counts
 from lanewise.gateway.metrics import METRICS, Home, text
 
 SAID: Any = [{"role": "user", "content": "Where is my order? canary-prompt"}]
@@ -138,10 +138,10 @@ def test_calls_under_way_and_their_bytes_are_told(
 def test_names_of_models_that_nobody_answers_for_take_no_memory() -> None:
     counts = Counts()
     for number in range(5_000):
-        counts.ended(Ending(PATH, "realtime", f"made-up-{number}", 404, 0.1))
+        counts.ended((PATH, "realtime", f"made-up-{number}", 404 // 100), 0.1, None)
     assert [labels[2] for labels, _ in counts.calls()] == [OTHER]
     for number in range(5_000):
-        counts.ended(Ending(PATH, "realtime", f"answered-{number}", 200, 0.1))
+        counts.ended((PATH, "realtime", f"answered-{number}", 200 // 100), 0.1, None)
     models = {labels[2] for labels, _ in counts.calls()}
     assert len(models) == MOST_MODELS + 1
     assert sum(n for _, n in counts.calls()) == 10_000
@@ -157,7 +157,7 @@ def test_a_status_that_is_none_and_a_path_that_is_not_served_have_a_class_of_the
     assert at(found, "lanewise_calls_total", **labels) == 3
     counts = Counts()
     for status in (0, 99, 700, 999):
-        counts.ended(Ending(PATH, "", "", status, 0.1))
+        counts.ended((PATH, "", "", status // 100), 0.1, None)
     assert [labels[3] for labels, _ in counts.calls()] == ["none"]
 
 
@@ -172,7 +172,7 @@ def test_labels_are_escaped_and_buckets_add_up() -> None:
     assert page.splitlines()[-1] == r'lanewise_refusals_total{code="a\"b\\c\nd"} 1'
     counts = Counts()
     for seconds in (0.004, 0.005, 0.3, 10_000.0):
-        counts.ended(Ending(PATH, "realtime", "m", 200, seconds))
+        counts.ended((PATH, "realtime", "m", 200 // 100), seconds, None)
     found = read(text({}, {"lanewise_call_seconds": counts.times(first=False)}))
     below = [
         at(found, "lanewise_call_seconds_bucket", endpoint=PATH, lane="realtime", le=str(bound))

@@ -6,7 +6,6 @@ from typing import Final, Protocol
 
 from lanewise.gateway.access import Line
 from lanewise.gateway.asked import Asked
-from lanewise.gateway.counting import Ending
 from lanewise.gateway.tracing import Attributes
 from lanewise.gateway.usage import Told
 from lanewise.gateway.who import Who
@@ -44,17 +43,17 @@ def workflow(call: Ended) -> str:
     return (said or ("" if call.who is None else call.who.workflow))[:_MOST_NAME]
 
 
-def line(call: Ended, ending: Ending) -> Line:
-    """For the log."""
+def line(call: Ended, path: str, seconds: float, first: float | None) -> Line:
+    """For the log; `first`: seconds to the first byte."""
     who, usage = call.who or Who(workflow=""), call.told.usage
     return Line(
         method=call.method,
-        path=ending.endpoint,
+        path=path,
         status=call.status or None,
-        ms=round(ending.seconds * 1_000.0, 3),
-        ms_to_first_byte=None if ending.first is None else round(ending.first * 1_000.0, 3),
-        lane=ending.lane,
-        model=ending.model[:_MOST_NAME],
+        ms=round(seconds * 1_000.0, 3),
+        ms_to_first_byte=None if first is None else round(first * 1_000.0, 3),
+        lane=call.lane,
+        model=call.asked.model[:_MOST_NAME],
         key=who.key,
         tenant=who.tenant,
         workflow=workflow(call),

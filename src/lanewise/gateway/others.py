@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
+from time import monotonic
 from typing import Any, Final
 
 from starlette.types import ASGIApp
 
 from lanewise.gateway import access
-from lanewise.gateway.counting import OTHER, Ending
+from lanewise.gateway.counting import OTHER
 from lanewise.gateway.passage import MODELS
 from lanewise.gateway.routes import Parts, Receive, Scope, Send
 from lanewise.gateway.who import Who
@@ -26,8 +26,7 @@ class Watched:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        loop = asyncio.get_running_loop()
-        began, status = loop.time(), 0
+        began, status = monotonic(), 0
 
         async def noted(message: dict[str, Any]) -> None:
             nonlocal status
@@ -39,16 +38,16 @@ class Watched:
         finally:
             path = getattr(scope.get("route"), "path", OTHER)
             if path not in _UNWATCHED:
-                self._tell(scope, Ending(path, "", "", status, loop.time() - began))
+                self._tell(scope, path, status, monotonic() - began)
 
-    def _tell(self, scope: Scope, ending: Ending) -> None:
-        self._parts.watch.counts.ended(ending)
+    def _tell(self, scope: Scope, path: str, status: int, seconds: float) -> None:
+        self._parts.watch.counts.ended((path, "", "", status // 100), seconds, None)
         if access.is_on():
             who = self._parts.identify(dict(scope["headers"])) or Who(workflow="")
-            ms = round(ending.seconds * 1_000.0, 3)
+            ms = round(seconds * 1_000.0, 3)
             access.write(
                 access.Line(
-                    method=scope["method"], path=ending.endpoint, status=ending.status or None, ms=ms,
+                    method=scope["method"], path=path, status=status or None, ms=ms,
                     key=who.key, tenant=who.tenant, workflow=who.workflow,
                 )
             )  # fmt: skip

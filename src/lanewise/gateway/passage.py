@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, Final, Protocol
 from urllib.parse import quote
 
@@ -16,7 +17,6 @@ from lanewise.gateway.admission import MODERATIONS, Asking
 from lanewise.gateway.asked import Asked, Refused, asked, read_body
 from lanewise.gateway.background import Background, Refusing
 from lanewise.gateway.booking import Call
-from lanewise.gateway.counting import Ending
 from lanewise.gateway.dialect import Dialect, dialect_of, error_body
 from lanewise.gateway.ending import WAITS, attributes, line, workflow
 from lanewise.gateway.headers import for_client, for_upstream
@@ -127,7 +127,9 @@ class Passage:
         self.told = Told()
         self.method: str = scope["method"]
         self.lane = ""  # that it is sent in; `WAITS` while that is to be decided
-        self.first: float | None = None  # of the loop's clock: when the answer's first byte came
+        self.first: float | None = (
+            None  # when the first byte of the answer came, on the monotonic clock
+        )
         self.said: Headers = []  # the headers of the answer
         self.gone = False  # whether the client went away before the end
         self._span: CallSpan | None = None
@@ -144,8 +146,7 @@ class Passage:
 
     async def run(self, path: str, *, booked: bool) -> None:
         """Pass it through, whatever becomes of it; book it and log it."""
-        loop = asyncio.get_running_loop()
-        began = loop.time()
+        began = monotonic()
         self._dialect = dialect_of(path, versioned=b"anthropic-version" in self.headers)
         if self._via.watch.tracing is not None:
             self._span = self._via.watch.tracing.begin(self.headers, path)
@@ -165,7 +166,7 @@ class Passage:
             self._let_go()
             if self._way is not None:
                 self._settle(self._way.account, path, booked=booked)
-            self._tell(path, began, loop.time())
+            self._tell(path, began, monotonic())
 
     async def _pass(self, path: str) -> Handler | None:
         """Returns what answers a call that can wait; None where it was passed through, or is over."""
@@ -297,7 +298,7 @@ class Passage:
         while more:
             part = reader.feed(await answer.read())
             if self.first is None:
-                self.first = asyncio.get_running_loop().time()
+                self.first = monotonic()
             if answer.ended:
                 self._last = True
                 more, part = False, part + reader.rest()
@@ -361,12 +362,12 @@ class Passage:
         seconds, first = ended - began, self.first
         if first is not None:
             first -= began
-        ending = Ending(path, self.lane, self.asked.model, self.status, seconds, first)
-        self._via.watch.counts.ended(ending)
+        key = (path, self.lane, self.asked.model, self.status // 100)
+        self._via.watch.counts.ended(key, seconds, first)
         if self._span is not None:
             self._span.passed(self.status, (seconds, first), self.told.usage, attributes(self))
         if access.is_on():
-            access.write(line(self, ending))
+            access.write(line(self, path, seconds, first))
 
 
 def _failed(error: Exception) -> Refused:

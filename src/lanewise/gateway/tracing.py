@@ -9,8 +9,10 @@ or an answer is in any of them.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from importlib.util import find_spec
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 
 from lanewise.domain.usage import Usage
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 logger: Final = logging.getLogger("lanewise.gateway")
 _ENDPOINT: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
 _SIGNALS: Final = ("TRACES", "METRICS")
-_FLUSH_MS: Final = 5_000  # at the end of a process, for what is not exported yet
+_FLUSH_SECONDS: Final = 5.0  # at the end of a process, for what is not exported yet
 _PARENT: Final = (b"traceparent", b"tracestate")
 Attributes = dict[str, str | int | float]
 OPERATIONS: Final = {
@@ -150,15 +152,24 @@ class Tracing:
             self._tokens.record(usage.output, of | {"gen_ai.token.type": "output"})
 
     def close(self) -> None:
-        """Export what is left; gives up after some seconds."""
-        for provider in (self._tracers, self._meters):
-            if (flush := getattr(provider, "force_flush", None)) is None:
-                continue  # it exports nothing
-            try:
-                flush(_FLUSH_MS)
-                provider.shutdown()  # type: ignore[union-attr]  # of the SDK's
-            except Exception:
-                logger.exception("exporting the last of OpenTelemetry's data failed")
+        """Export what is left; a collector that does not answer holds nobody up for long."""
+        threads = [
+            Thread(target=_shut_down, args=(provider,), name="lanewise-otel", daemon=True)
+            for provider in (self._tracers, self._meters)
+        ]
+        for thread in threads:
+            thread.start()
+        until = time.monotonic() + _FLUSH_SECONDS
+        for thread in threads:
+            thread.join(max(until - time.monotonic(), 0.0))
+
+
+def _shut_down(provider: object) -> None:
+    try:
+        if (shutdown := getattr(provider, "shutdown", None)) is not None:  # else it exports nothing
+            shutdown()
+    except Exception:
+        logger.exception("exporting the last of OpenTelemetry's data failed")
 
 
 class CallSpan:
