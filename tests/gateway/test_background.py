@@ -321,6 +321,15 @@ def test_those_who_wait_when_the_gateway_leaves_call_again_and_find_their_reques
     assert house.requests() == 1
 
 
+def test_whoever_comes_while_the_gateway_leaves_is_told_to_call_again_and_loses_nothing(
+    house: House,
+) -> None:
+    house.background.let_go()
+    told = house.post()
+    assert (told.status_code, told.headers["retry-after"]) == (503, "1")
+    assert house.requests() == 1
+
+
 # -- poll --------------------------------------------------------------------------------------------
 def test_a_call_that_prefers_it_is_acknowledged_and_polled(house: House) -> None:
     taken = house.post(headers={"prefer": "respond-async, wait=5"})

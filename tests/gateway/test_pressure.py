@@ -43,6 +43,15 @@ def refused_for_now(got: httpx2.Response, dialect: str = "openai") -> dict[str, 
     return error
 
 
+def wait_for(place: Any, done: Callable[[], bool]) -> None:
+    """Until the server has noticed that a client is gone; it has a turn for each look."""
+    for _ in range(10_000):
+        if done():
+            return
+        place.http.get("/healthz")
+    raise AssertionError("it was never noticed")
+
+
 # -- room ---------------------------------------------------------------------------------------------
 def test_more_calls_than_may_be_under_way_to_an_upstream_are_refused_until_one_ends(
     make_place: Callable[..., Any], upstream: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
@@ -59,7 +68,7 @@ def test_more_calls_than_may_be_under_way_to_an_upstream_are_refused_until_one_e
             more = other.iter_raw()
             next(more)
             refused_for_now(place.http.post("/v1/messages", json=CHAT), "anthropic")
-    assert server.gone.wait(10)
+    wait_for(place, lambda: not sum(place.running.gateway.passing.under_way().values()))
     with place.http.stream("POST", PATH, json=CHAT) as got:
         assert got.status_code == 200
 
@@ -135,18 +144,10 @@ def test_more_uploads_than_may_be_under_way_are_refused_until_one_ends(
         assert refused_for_now(got)["code"] == "too_many_uploads"
         # message batches are another queue
         assert place.http.post("/v1/messages/batches", json={"requests": []}).status_code == 400
-    wait_for_no_upload(place)
+    uploads = place.engine.settings.home / "uploads"
+    wait_for(place, lambda: not list(uploads.iterdir()))  # what was written of it is removed
     got = place.http.post("/v1/files", data={"purpose": "batch"}, files=file)
     assert got.status_code == 200, got.text
-
-
-def wait_for_no_upload(place: Any) -> None:
-    """Until the server has noticed that a client is gone: what it had written is removed."""
-    for _ in range(10_000):
-        if not list((place.engine.settings.home / "uploads").iterdir()):
-            return
-        place.http.get("/healthz")
-    raise AssertionError("the file of a client that went away is still there")
 
 
 # -- a full disk --------------------------------------------------------------------------------------

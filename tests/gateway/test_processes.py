@@ -142,6 +142,8 @@ def refused(url: str) -> bool:
         httpx2.get(f"{url}/healthz")
     except httpx2.ConnectError:
         return True
+    except httpx2.TransportError:  # it was connected at the moment in which the door shut
+        return False
     return False
 
 

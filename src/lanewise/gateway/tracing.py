@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from importlib.util import find_spec
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 
@@ -73,14 +72,14 @@ def tracing(environ: Mapping[str, str]) -> Tracing | None:
     signals = wanted(environ)
     if not signals:
         return None
-    if find_spec("opentelemetry.sdk") is None or find_spec("opentelemetry.exporter") is None:
+    try:
+        from lanewise.gateway.exporting import providers
+    except ImportError:
         logger.warning(
             "the environment asks for OpenTelemetry (OTEL_...), which is not installed: "
             "nothing is exported; pip install 'lanewise[otel]'"
         )
         return None
-    from lanewise.gateway.exporting import providers
-
     return Tracing(*providers(signals, environ))
 
 
