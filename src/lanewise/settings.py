@@ -5,6 +5,7 @@ Credentials come from the environment only, under the names the providers' own S
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import tomllib
@@ -14,8 +15,10 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Final
 
+from lanewise import upstreams
 from lanewise.errors import BadSettings
 from lanewise.secret import Secret
+from lanewise.upstreams import NamedUpstream
 
 DAY: Final = 86_400.0
 _BUDGET_KEYS: Final = frozenset({"monthly_usd", "warn_percent"})
@@ -91,6 +94,16 @@ class Settings:
             "help": "monthly budgets by workflow: `tickets=50,search=20:90` (US dollars, and the percentage "
             "that warns; 80 without)"
         },
+    )
+    upstreams: tuple[NamedUpstream, ...] = field(
+        default=(),
+        metadata={
+            "help": "servers to use instead of those in the environment; see docs/how-to/upstreams.md"
+        },
+    )
+    aliases: Mapping[str, str] = field(
+        default_factory=dict,
+        metadata={"help": "names that callers may use for models: `fast=gpt-4o-mini,deep=o3`"},
     )
     ledger_flush_ms: float = field(
         default=200.0,
@@ -217,6 +230,8 @@ def _typed(name: str, value: object, where: str) -> Any:
     parse, accepts = _PARSERS[name]
     try:
         return parse(value)
+    except upstreams.NotTaken as error:  # what was said may hold a credential
+        raise BadSettings(f"{where}: {error}") from None
     except (ValueError, TypeError) as error:
         raise BadSettings(f"{where} is {value!r}; it takes {accepts}") from error
 
@@ -277,6 +292,22 @@ def _budget(monthly_usd: Any, warn_percent: Any = 80) -> Budget:
     return Budget(_usd(monthly_usd), percent)
 
 
+def _upstreams(value: Any) -> tuple[NamedUpstream, ...]:
+    """From tables, or in the environment from the same as JSON."""
+    try:
+        tables = json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        raise upstreams.NotTaken("it is no JSON; it takes a list of objects") from None
+    return upstreams.named_upstreams(tables)
+
+
+def _aliases(value: Any) -> dict[str, str]:
+    if isinstance(value, str):
+        pairs = [item.partition("=")[::2] for item in value.split(",") if item.strip()]
+        value = {name.strip(): model.strip() for name, model in pairs}
+    return upstreams.aliases(value)
+
+
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise TypeError("not a text")
@@ -303,6 +334,11 @@ _PARSERS: Final[dict[str, tuple[Callable[[Any], Any], str]]] = {
     "daily_cap_usd": (_usd, "US dollars such as 100"),
     "ledger_flush_ms": (_positive(float, zero=True), "a number of milliseconds, 0 or more"),
     "handover_seconds": _SECONDS,
+    "upstreams": (_upstreams, "[[upstreams]] tables with name, api and base_url"),
+    "aliases": (
+        _aliases,
+        "`fast=gpt-4o-mini,deep=o3`, or in lanewise.toml [aliases] with a model for each name",
+    ),
     "budgets": (
         _budgets,
         "`tickets=50,search=20:90`, or in lanewise.toml [budgets.tickets] with monthly_usd and warn_percent",

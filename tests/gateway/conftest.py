@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -39,6 +39,7 @@ class Place:
         url: str | None,
         identify: Identify | None = None,
         tracing: Tracing | None = None,
+        environ: Mapping[str, str] | None = None,
         **config: Any,
     ) -> None:
         self.sandbox = (
@@ -47,7 +48,7 @@ class Place:
             else None
         )
         address = self.sandbox.url if self.sandbox else url
-        environ = {
+        environ = dict(environ or {}) | {
             "LANEWISE_HOME": str(folder / "home"),
             "OPENAI_API_KEY": KEY,
             "OPENAI_BASE_URL": f"{address}/v1",
@@ -113,7 +114,8 @@ class Upstream:
         self.proceed = threading.Event()
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
 
     def _serve(self) -> None:
         while True:
@@ -135,6 +137,8 @@ class Upstream:
                 self.gone.set()
 
     def close(self) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)  # else the thread may go on with another's socket
+        self._thread.join()
         self._socket.close()
 
 

@@ -16,7 +16,7 @@ import httpx2
 import pytest
 
 from lanewise.errors import StoreUnusable
-from lanewise.gateway import accepting, desk, passing, waiting
+from lanewise.gateway import accepting, desk, waiting, ways
 from lanewise.gateway.upstream import Upstream, UpstreamFailed
 from lanewise.store.disk import open_private
 
@@ -56,7 +56,7 @@ def wait_for(place: Any, done: Callable[[], bool]) -> None:
 def test_more_calls_than_may_be_under_way_to_an_upstream_are_refused_until_one_ends(
     make_place: Callable[..., Any], upstream: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(passing, "MOST_UNDER_WAY", 1)
+    monkeypatch.setattr(ways, "MOST_UNDER_WAY", 1)
     server = upstream(BEGUN, hang=True)
     place = make_place(server.url)
     with place.http.stream("POST", PATH, json=CHAT) as got:

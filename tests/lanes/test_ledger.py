@@ -171,7 +171,7 @@ def commit(world: Any, wanted: NewRun, requests: list[dict[str, Any]]) -> Any:
     received = accept.accept(
         world.engine.store,
         read([requests], ReadOptions()),
-        lambda provider: world.engine.accounts.payer(provider, chosen=None),
+        lambda provider, model: world.engine.accounts.payer(provider, model, chosen=None),
         Rules(),
         lambda digest: replace(wanted, digest=digest + wanted.digest),
     )

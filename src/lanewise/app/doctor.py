@@ -70,7 +70,14 @@ def _database(engine: Engine) -> Iterator[Finding]:
 
 
 def _credentials(engine: Engine) -> Iterator[Finding]:
-    for provider in ("openai", "anthropic"):
+    named = engine.accounts.named
+    for one in named:
+        if one.key_env and not engine.accounts.environ.get(one.key_env):
+            text = f"upstream {one.name!r}: no credential"
+            yield Finding(Health.FAIL, text, f"set {one.key_env}")
+        else:
+            yield Finding(Health.OK, f"upstream {one.name!r}: {one.api} at {one.base_url}")
+    for provider in sorted({"openai", "anthropic"} - {one.api for one in named}, reverse=True):
         found = credentials(provider, engine.accounts.environ)
         variable = f"{provider.upper()}_API_KEY"
         where = f" at {found.base_url}" if found.base_url else ""

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
-from lanewise.app.accounts import SANDBOX, Accounts
+from lanewise.app.accounts import SANDBOX, Accounts, Names
 from lanewise.app.budgets import BudgetStanding, budget_caps, budgets_of, caps_for
 from lanewise.app.estimating import SAMPLE, estimator
 from lanewise.app.forecasting import completion
@@ -84,7 +84,9 @@ class Engine:
         self._closing = ExitStack()
         self._sandbox: RunningSandbox | None = None
         self.environ = os.environ if environ is None else environ
-        self.accounts = Accounts(self.environ, self._sandbox_url)
+        self.accounts = Accounts(
+            self.environ, self._sandbox_url, settings.upstreams, settings.aliases
+        )
         self.policy = PolicyFile(*places(settings.home, self.environ))
         self._menus: Menus | None = None
         self.store: Store = SqliteStore.open(settings.home, now=self.clock.now())
@@ -125,8 +127,8 @@ class Engine:
             lambda: require_promises(self.store, router.asked, self.clock.now()),
         )
 
-        def payer(provider: str) -> Payer:
-            return self.accounts.payer(provider, chosen=request.provider)
+        def payer(provider: str, model: str) -> Payer:
+            return self.accounts.payer(provider, model, chosen=request.provider)
 
         def new_run(digest: str) -> NewRun:
             return NewRun(
@@ -170,13 +172,20 @@ class Engine:
             dedupe=request.dedupe,
             lanes=request.lanes,
         )
-        return Router(policy, self.menus(), caller, now, local_zone(self.environ))
+        names = Names(self.accounts, request.provider)
+        return Router(policy, self.menus(), caller, now, local_zone(self.environ), names)
 
     def menus(self) -> Menus:
         """What lanes may be chosen from, as is known now; made anew every minute."""
         now = self.clock.now()
         if self._menus is None or not 0.0 <= now - self._menus.at < _MENUS_SECONDS:
-            self._menus = Menus(self.book, completion(self.store, now), self.store.learned, now)
+            self._menus = Menus(
+                self.book,
+                completion(self.store, now),
+                self.store.learned,
+                now,
+                self.accounts.has_batches,
+            )
         return self._menus
 
     def _estimator(self, workflow: str) -> Estimator:

@@ -9,9 +9,11 @@ from typing import NamedTuple
 
 import msgspec
 
+from lanewise.app.accounts import Names
 from lanewise.app.policies import zone_named
 from lanewise.domain.deadlines import AT_ONCE, AtOnce, By, Deadline, kept
 from lanewise.domain.decisions import Decision
+from lanewise.domain.ids import AccountId
 from lanewise.domain.lanes import HELD, REALTIME, LaneName
 from lanewise.domain.packing import PackingKey
 from lanewise.errors import BadInput
@@ -62,9 +64,11 @@ class Router:
     caller: Caller
     now: float
     zone: tzinfo
+    names: Names
     asked: dict[PackingKey, dict[int, Asked]] = field(default_factory=lambda: defaultdict(dict))
     given: list[Way] | None = None  # gets every way, for a caller who is told it
     _rulings: dict[tuple[str, str], Ruling] = field(default_factory=dict)
+    _models: dict[tuple[str, str, str], str] = field(default_factory=dict)
     _dues: dict[tuple[str, str], Deadline] = field(default_factory=dict)
     _routes: dict[tuple[object, ...], Route] = field(default_factory=dict)
 
@@ -95,29 +99,37 @@ class Router:
         )
 
     def ruling(self, endpoint: str, model: str) -> Ruling:
-        """What policy says of such requests."""
+        """What policy says of such requests; `model`: as the caller named it."""
         found = self._rulings.get((endpoint, model))
         if found is None:
+            named, model = model, self.names.meant(model)
             traits = Traits(
                 self.caller.workflow, model, endpoint, self.caller.tags, self.caller.key
             )
-            found = self._rulings[endpoint, model] = self.policy.ruling(traits, self.now)
+            found = self._rulings[endpoint, named] = self.policy.ruling(traits, self.now)
         return found
 
     def renamed(self, request: Accepted) -> Accepted:
-        """The request as policy wants it asked: of another model, where a rule names one."""
+        """The request as it is to be asked: of what its model's name stands for, or a rule says instead,
+        by the name that the account has for it.
+        """
+        asked = (request.dialect, request.endpoint, request.model)
+        model = self._models.get(asked)
+        if model is None:
+            model = self._models[asked] = self._model(request)
+        if model == request.model:
+            return request
+        return msgspec.structs.replace(request, model=model, body=asking(request.body, model))
+
+    def _model(self, request: Accepted) -> str:
         ruling = self.ruling(request.endpoint, request.model)
         if ruling.provider is not None and ruling.provider != request.dialect:
             raise BadInput(
                 f"line {request.number}: rule {ruling.rule!r} chooses {ruling.provider}, and the request is "
                 f"in {request.dialect}'s form; a rule can choose another model of the same provider"
             )
-        if ruling.model is None or ruling.model == request.model:
-            return request
-        members = msgspec.json.decode(request.body, type=dict[str, msgspec.Raw])
-        members["model"] = msgspec.Raw(msgspec.json.encode(ruling.model))
-        body = msgspec.json.encode(members)
-        return msgspec.structs.replace(request, model=ruling.model, body=body)
+        wanted = ruling.model or self.names.meant(request.model)
+        return self.names.there(request.dialect, wanted)
 
     def way(self, request: Accepted, key: PackingKey, named: str) -> Way:
         """How a request goes that the caller named a model `named` in. Raises `BadInput` with its line."""
@@ -175,7 +187,7 @@ class Router:
         acts: bool,
         class_of: int,
     ) -> Route:
-        lanes = self._lanes(request, ruling)
+        lanes = self._lanes(request, key.account, ruling)
         of = Class(key.account, key.provider, key.endpoint, request.model, lanes, _held(ruling))
         choice = self.menus.chooser.choose(of, due, self.now)
         # a caller who is told each way finds a request by its place, which a copy has not
@@ -185,8 +197,8 @@ class Router:
             raise self._not_for(request)
         return Route(decision, class_of, once)
 
-    def _lanes(self, request: Accepted, ruling: Ruling) -> tuple[LaneName, ...]:
-        sold = self.menus.offers(request.dialect, request.endpoint)
+    def _lanes(self, request: Accepted, account: AccountId, ruling: Ruling) -> tuple[LaneName, ...]:
+        sold = self.menus.offers(account, request.dialect, request.endpoint)
         allowed = tuple(offer.lane for offer in ruling.allowed(sold))
         if not self.policy.hash and HELD in allowed:
             allowed = tuple(lane for lane in allowed if lane != HELD)
@@ -216,6 +228,17 @@ def _decision(
     return Decision(
         lane, choice.lane, order, ruling.rule, ruling.policy, why, held, ruling.cache == "auto"
     )
+
+
+def asking(body: bytes, model: str) -> bytes:
+    """A body that names another model; nothing else of it is touched but white space.
+
+    >>> asking(b'{"model": "fast", "n": 1.50}', "gpt-4o-mini")
+    b'{"model":"gpt-4o-mini","n":1.50}'
+    """
+    members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    members["model"] = msgspec.Raw(msgspec.json.encode(model))
+    return msgspec.json.encode(members)
 
 
 def _held(ruling: Ruling) -> str:

@@ -36,6 +36,9 @@ class Refused(Exception):
         return cls(refusal.status, refusal.message, code=refusal.code, headers=refusal.headers())
 
 
+_NONE: Final = msgspec.Raw(b"null")
+
+
 class _Options(msgspec.Struct, gc=False):
     include_usage: bool | None = None
 
@@ -44,6 +47,13 @@ class Asked(wishes.Head, gc=False):
     """What decides which way a call goes; the rest of its body is not looked at."""
 
     stream_options: _Options | None = None
+    previous_response_id: str | None = None
+    conversation: msgspec.Raw = _NONE
+
+    @property
+    def tied(self) -> bool:
+        """Whether it goes on from what a provider keeps."""
+        return self.previous_response_id is not None or self.conversation != _NONE
 
 
 _decode: Final = msgspec.json.Decoder(Asked).decode

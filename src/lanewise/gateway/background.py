@@ -73,7 +73,8 @@ class Background:
         policy = self._engine.policy.current(now)
         if not policy.rules:
             return ""
-        traits = Traits(workflow_of(who, headers), head.model, path, (), who.key)
+        model = self._engine.accounts.meant(head.model)
+        traits = Traits(workflow_of(who, headers), model, path, (), who.key)
         ruling = policy.ruling(traits, now)
         return ruling.deadline if ruling.rule and ruling.deadline != "none" else ""
 

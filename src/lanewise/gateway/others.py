@@ -5,12 +5,10 @@ from __future__ import annotations
 from time import monotonic
 from typing import Any, Final
 
-from starlette.types import ASGIApp
-
 from lanewise.gateway import access
 from lanewise.gateway.counting import OTHER
 from lanewise.gateway.passage import MODELS
-from lanewise.gateway.routes import Parts, Receive, Scope, Send
+from lanewise.gateway.routes import Handler, Parts, Receive, Scope, Send
 from lanewise.gateway.who import Who
 
 ONE_MODEL: Final = f"{MODELS}/{{model:path}}"
@@ -21,8 +19,9 @@ _UNWATCHED: Final = frozenset({"/healthz", "/readyz", "/metrics", ONE_MODEL})
 class Watched:
     """An app whose requests are counted, and logged where that is on."""
 
-    def __init__(self, app: ASGIApp, parts: Parts) -> None:
-        self._app, self._parts = app, parts
+    def __init__(self, app: Handler, parts: Parts, path: str | None = None) -> None:
+        """`path`: what its requests are counted under; None: the route that they take."""
+        self._app, self._parts, self._path = app, parts, path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -34,9 +33,10 @@ class Watched:
             await send(message)
 
         try:
-            await self._app(scope, receive, noted)  # type: ignore[arg-type]  # a mapping, to those who only read
+            await self._app(scope, receive, noted)
         finally:
-            path = getattr(scope.get("route"), "path", OTHER)
+            route = scope.get("route")
+            path = self._path or (OTHER if route is None else str(route.path))
             if path not in _UNWATCHED:
                 self._tell(scope, path, status, monotonic() - began)
 

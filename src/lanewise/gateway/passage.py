@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from collections.abc import Awaitable, Sequence
 from time import monotonic
 from typing import Any, Final, Protocol
 from urllib.parse import quote
 
+from lanewise.app.routing import asking as asking_of
 from lanewise.domain.lanes import FLEX, REALTIME
 from lanewise.domain.usage import Usage
 from lanewise.errors import BadInput, StoreUnusable
@@ -24,9 +25,10 @@ from lanewise.gateway.keys import UNKNOWN_KEY, Refusal, barred
 from lanewise.gateway.limits import Grant
 from lanewise.gateway.routes import Handler, Receive, Scope, Send
 from lanewise.gateway.tracing import CallSpan
-from lanewise.gateway.upstream import Answer, Upstream, UpstreamFailed
+from lanewise.gateway.upstream import Answer, UpstreamFailed
 from lanewise.gateway.usage import ASK_FOR_USAGE, StreamReader, Told, WholeReader
 from lanewise.gateway.watch import Watch
+from lanewise.gateway.ways import Tries, Way
 from lanewise.gateway.who import Identify, Who
 from lanewise.gateway.wire import Head, Headers
 from lanewise.gateway.wishes import Wish
@@ -36,14 +38,6 @@ logger: Final = logging.getLogger("lanewise.gateway")
 MODELS: Final = "/v1/models"
 _TALLIED: Final = frozenset({"/v1/chat/completions", "/v1/completions"})
 _FREE: Final = Usage()  # moderations say no usage, and cost nothing
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """Where calls in one dialect go, and who pays for them."""
-
-    account: Account
-    upstream: Upstream
 
 
 class Via(Protocol):
@@ -64,8 +58,12 @@ class Via(Protocol):
         """Takes it where it can wait."""
         ...
 
-    def way(self, dialect: Dialect) -> Way:
-        """Where it goes; raises `Refused` where there is nowhere, or no room."""
+    def meant(self, model: str) -> str:
+        """The model that a name stands for."""
+        ...
+
+    def order(self, dialect: Dialect, model: str) -> Sequence[Way]:
+        """Where it goes, best first; raises `Refused` where there is nowhere, or no room."""
         ...
 
     async def admit(self, who: Who, asking: Asking, account: Account) -> Grant | Refusal:
@@ -102,14 +100,15 @@ class Passage:
         "_send",
         "_size",
         "_span",
+        "_tries",
         "_via",
-        "_way",
         "asked",
         "first",
         "gone",
         "headers",
         "lane",
         "method",
+        "named",
         "said",
         "sent",
         "status",
@@ -121,28 +120,29 @@ class Passage:
         self._via, self._scope, self._receive, self._send = via, scope, receive, send
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.asked = Asked()
+        self.named = ""  # the model, as the caller names it
         self.who: Who | None = None
         self.status = 0
         self.sent = False  # whether it may be charged
         self.told = Told()
         self.method: str = scope["method"]
         self.lane = ""  # that it is sent in; `WAITS` while that is to be decided
-        self.first: float | None = (
-            None  # when the first byte of the answer came, on the monotonic clock
-        )
+        self.first: float | None = None  # monotonic: when the first byte of the answer came
         self.said: Headers = []  # the headers of the answer
         self.gone = False  # whether the client went away before the end
         self._span: CallSpan | None = None
         self._grant = Grant()
-        self._way: Way | None = None
+        self._tries: Tries | None = None
         self._size = 0  # of the body, as far as it is here
         self._begun = self._last = False
 
     @property
     def upstream(self) -> tuple[str, str]:
         """Provider, and the account there; no account where it was sent to none."""
-        way = self._way
-        return (self._dialect.value, "") if way is None else (way.account.provider, way.account.id)
+        if self._tries is None:
+            return self._dialect.value, ""
+        account = self._tries.way.account
+        return account.provider, account.id
 
     async def run(self, path: str, *, booked: bool) -> None:
         """Pass it through, whatever becomes of it; book it and log it."""
@@ -164,8 +164,8 @@ class Passage:
                 await self._refuse(_failed(error))
         finally:
             self._let_go()
-            if self._way is not None:
-                self._settle(self._way.account, path, booked=booked)
+            if self._tries is not None:
+                self._settle(self._tries.way.account, path, booked=booked)
             self._tell(path, began, monotonic())
 
     async def _pass(self, path: str) -> Handler | None:
@@ -180,10 +180,13 @@ class Passage:
         wish = None
         if posted:
             self.asked = asked(body)
+            self.named = self.asked.model
             wish = self._wish(who, path)
             self._require_allowed(who, path, wish)
-        way = self._via.way(self._dialect)
-        grant = await self._via.admit(who, Asking(path, self.asked.model, body), way.account)
+        if (meant := self._via.meant(self.asked.model)) != self.asked.model:
+            self.asked.model = meant
+        order = self._via.order(self._dialect, meant)
+        grant = await self._via.admit(who, Asking(path, meant, body), order[0].account)
         if isinstance(grant, Refusal):
             raise Refused.by(grant)
         self._grant = grant
@@ -192,8 +195,8 @@ class Passage:
             if self._span is not None:
                 headers = headers | {b"traceparent": self._span.traceparent.encode()}
             return await take(who, path, headers, wish, body, grant=grant)
-        self._way = way
-        await self._watched(way, path, body)
+        self._tries = Tries(order, meant, asyncio.get_running_loop().time, self.asked.tied)
+        await self._watched(self._tries, path, body)
         return None
 
     def _hold(self, size: int) -> None:
@@ -225,13 +228,13 @@ class Passage:
         await self._send(message)
 
     # -- through ----------------------------------------------------------------------------------
-    async def _watched(self, way: Way, path: str, body: bytes) -> None:
+    async def _watched(self, tries: Tries, path: str, body: bytes) -> None:
         """Make the call, and give it up when the client goes away: nobody pays for unread tokens."""
         task = asyncio.current_task()
         assert task is not None
         watch = asyncio.get_running_loop().create_task(self._watch(task))
         try:
-            await self._call(way, path, body)
+            await self._call(tries, path, body)
         except UpstreamFailed as failed:
             if not self._begun:  # else the connection is cut, which is all that can still be said
                 self.sent = failed.sent
@@ -251,17 +254,25 @@ class Passage:
             self.gone = True
             task.cancel()
 
-    async def _call(self, way: Way, path: str, body: bytes) -> None:
+    async def _call(self, tries: Tries, path: str, body: bytes) -> None:
         ours = self._asks_for_usage(path)
         if ours:
             body = body.rstrip()[:-1] + b"," + ASK_FOR_USAGE
-        target = self._target(path, way)
-        headers = for_upstream(self._scope["headers"])
+        method, headers = self._scope["method"].encode(), for_upstream(self._scope["headers"])
         if self._span is not None:
             headers = self._span.carried(headers)
-        answer = await way.upstream.send(self._scope["method"].encode(), target, headers, body)
+
+        def ask(way: Way) -> Awaitable[Answer]:
+            there = way.member.name_there(tries.model)
+            asking = body if there == self.named else asking_of(body, there)
+            return way.upstream.send(method, self._target(path, way), headers, asking)
+
+        answer = await tries.send(ask)
         try:
             await self._forward(answer, ours=ours)
+        except UpstreamFailed:
+            tries.broke_off()
+            raise
         finally:
             answer.close()
 

@@ -7,12 +7,14 @@ is asked to, and the client is not shown the event that says so.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 from starlette.routing import Route
 
+from lanewise.app.accounts import Member
 from lanewise.domain.usage import Usage
 from lanewise.errors import ProviderUnusable
 from lanewise.gateway.admission import MODERATIONS, Admission, Asking
@@ -22,16 +24,17 @@ from lanewise.gateway.booking import Call, Ledger, Pricing
 from lanewise.gateway.dialect import Dialect
 from lanewise.gateway.keys import Refusal
 from lanewise.gateway.limits import Grant
+from lanewise.gateway.models import Models
 from lanewise.gateway.others import ONE_MODEL
-from lanewise.gateway.passage import MODELS, Passage, Way
+from lanewise.gateway.passage import MODELS, Passage
 from lanewise.gateway.routes import Handler, Hot, Parts, Receive, Scope, Send
 from lanewise.gateway.upstream import Upstream
 from lanewise.gateway.usage import Told
+from lanewise.gateway.ways import Way, Ways
 from lanewise.gateway.who import Who
 from lanewise.providers import registry
 from lanewise.providers.protocol import Account
 
-MOST_UNDER_WAY: Final = 2_000  # calls to one upstream
 MOST_HELD: Final = 512 * 1024 * 1024  # bytes of the bodies of calls under way
 _CALLS: Final = (
     "/v1/chat/completions",
@@ -53,10 +56,14 @@ class Passing:
         self.background = Background(parts, provider=provider)
         self._engine, self._provider = parts.engine, provider
         self._admission = Admission(parts.engine, parts.keys)
-        self._ways: dict[Dialect, Way] = {}
         self._why_not: dict[Dialect, str] = {}
+        self._members = {dialect: self._members_of(dialect) for dialect in Dialect}
+        self._ways: dict[Dialect, Ways] = {}
+        self._time: Callable[[], float] = float  # the loop's clock, while it runs
         self._ledger: Ledger | None = None
         self._pricing: Pricing | None = None
+        through = self._handler(MODELS, booked=False)
+        self._models = Models(parts, self._ways.get, through)
         self._held = 0  # bytes of the bodies of calls under way
 
     @asynccontextmanager
@@ -65,11 +72,14 @@ class Passing:
         engine = self._engine
         regions = {}
         async with AsyncExitStack() as closing:
-            for dialect in Dialect:
-                if (account := self._account(dialect)) is not None:
-                    regions[account.id] = await _region(account)
-                    self._ways[dialect] = Way(account, _upstream(account))
-                    closing.callback(self._ways[dialect].upstream.close)
+            self._time = asyncio.get_running_loop().time
+            for dialect, members in self._members.items():
+                ways = [self._way(member) for member in members]
+                for way in ways:
+                    regions[way.account.id] = await _region(way.account)
+                    closing.callback(way.upstream.close)
+                if ways:
+                    self._ways[dialect] = Ways(ways)
             self._pricing = Pricing(engine.book, regions)
             flush_seconds = engine.settings.ledger_flush_ms / 1_000.0
             self._ledger = Ledger(
@@ -84,12 +94,12 @@ class Passing:
         """The calls, by exact path."""
         hot = {("POST", path): self._handler(path, booked=True) for path in _CALLS}
         hot["POST", _COUNT] = self._handler(_COUNT, booked=False)
-        hot["GET", MODELS] = self._handler(MODELS, booked=False)
+        hot["GET", MODELS] = self._models
         return hot
 
     def routes(self) -> list[Route]:
         """One model, whose name is part of the path."""
-        one = _Asgi(self._handler(MODELS, booked=False))
+        one = _Asgi(self._models)
         return [Route(ONE_MODEL, one, methods=["GET"])]
 
     @property
@@ -99,7 +109,11 @@ class Passing:
 
     def under_way(self) -> dict[str, int]:
         """Calls under way, by upstream."""
-        return {way.account.id: way.upstream.under_way for way in self._ways.values()}
+        return {
+            way.account.id: way.upstream.under_way
+            for ways in self._ways.values()
+            for way in ways.all
+        }
 
     @property
     def held(self) -> int:
@@ -121,14 +135,16 @@ class Passing:
         """Calls that wait to be written down."""
         return self.background.unwritten
 
-    def way(self, dialect: Dialect) -> Way:
-        """Where a call goes; raises `Refused` where there is nowhere, or no room."""
-        way = self._ways.get(dialect)
-        if way is None:
+    def meant(self, model: str) -> str:
+        """The model that a name stands for."""
+        return self._engine.accounts.meant(model)
+
+    def order(self, dialect: Dialect, model: str) -> Sequence[Way]:
+        """Where a call goes, best first; raises `Refused` where there is nowhere, or no room."""
+        ways = self._ways.get(dialect)
+        if ways is None:
             raise Refused(403, f"this gateway has no upstream here: {self._why_not[dialect]}")
-        if way.upstream.under_way >= MOST_UNDER_WAY:
-            raise Refused(429, f"{MOST_UNDER_WAY} calls are under way; try again in a second")
-        return way
+        return ways.order(model, self._time())
 
     async def admit(self, who: Who, asking: Asking, account: Account) -> Grant | Refusal:
         """Set aside what a call may cost, where its key has limits: by the prices of real time."""
@@ -171,13 +187,16 @@ class Passing:
 
         return handle
 
-    def _account(self, dialect: Dialect) -> Account | None:
-        accounts = self._engine.accounts
+    def _members_of(self, dialect: Dialect) -> Sequence[Member]:
         try:
-            return accounts.connectable(accounts.payer(dialect.value, chosen=self._provider).row)
+            return self._engine.accounts.members(dialect.value, chosen=self._provider)
         except ProviderUnusable as error:
             self._why_not[dialect] = str(error)
-            return None
+            return ()
+
+    def _way(self, member: Member) -> Way:
+        account = self._engine.accounts.reached(member)
+        return Way(member, account, _upstream(account))
 
 
 class _Asgi:

@@ -83,7 +83,7 @@ class Gateway:
             lifespan=self._lifespan,
             exception_handlers={HTTPException: _refuse, Exception: _fail},
         )
-        self._others = Watched(self._app, parts)
+        self._others = Watched(self._app, parts)  # type: ignore[arg-type]  # as below
 
     @property
     def handover_seconds(self) -> float:

@@ -2,8 +2,8 @@
 
 A general client costs several times what the rest of the gateway does (docs/reference/gateway-benchmark.md);
 this one does what passing through needs: a pool, TLS, time-outs, back-pressure, and giving up a call by
-closing its connection. A request is sent again only where nothing of it was sent: a call that may have
-reached the provider may have been paid for.
+closing its connection. A connection that does not come about is tried once more; a request that was sent is
+never sent again here: a call that may have reached the provider may have been paid for.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ _IDLE_SECONDS: Final = 60.0  # below what providers and their proxies keep a con
 _MOST_IDLE: Final = 256  # connections kept without work
 _HIGH_WATER: Final = 256 * 1024  # bytes read ahead of a client that reads slowly
 _LOOK_SECONDS: Final = 1.0
+_AGAIN_SECONDS: Final = 0.05  # before a connection that did not come about is tried once more
 _UNREACHED: Final = "the upstream could not be reached"
 _JOINED: Final = 64 * 1024  # bytes of a body that is sent in one piece with its head
 
@@ -130,15 +131,28 @@ class Upstream:
         self._connecting += 1
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                _, connection = await loop.create_connection(
-                    lambda: Connection(self, loop), self._host, self._port, ssl=self._tls
-                )
+                return await self._connected(loop)
         except TimeoutError:
             raise UpstreamFailed(_UNREACHED, 504, sent=False) from None
         except OSError as error:
             raise UpstreamFailed(f"{_UNREACHED} ({type(error).__name__})", sent=False) from None
         finally:
             self._connecting -= 1
+
+    async def _connected(self, loop: asyncio.AbstractEventLoop) -> Connection:
+        """A new connection; tried once more, for nothing of a call is sent yet."""
+        try:
+            return await self._dial(loop)
+        except ssl.SSLError:
+            raise
+        except OSError:
+            await asyncio.sleep(_AGAIN_SECONDS)
+            return await self._dial(loop)
+
+    async def _dial(self, loop: asyncio.AbstractEventLoop) -> Connection:
+        _, connection = await loop.create_connection(
+            lambda: Connection(self, loop), self._host, self._port, ssl=self._tls
+        )
         return connection
 
     def _look(self) -> None:

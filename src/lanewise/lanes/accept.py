@@ -35,10 +35,10 @@ class Payer:
 
 
 class Payers(Protocol):
-    """Finds the account for a dialect; raises with a cure where there is none."""
+    """Finds the account for a dialect and model; raises with a cure where there is none."""
 
-    def __call__(self, provider: str) -> Payer:
-        """The account for `provider`."""
+    def __call__(self, provider: str, model: str) -> Payer:
+        """The account that pays for `model` in the dialect of `provider`."""
         ...
 
 
@@ -140,7 +140,7 @@ class _Sorter:
             self.originals.add(mark, place)
 
     def _new(self, dialect: str, endpoint: str, model: str) -> tuple[PackingKey, Frame, Limits]:
-        payer = self.payers(dialect)
+        payer = self.payers(dialect, model)
         self.accounts[payer.row.id] = payer.row
         one_model = registry.one_model_a_batch(dialect)
         key = PackingKey(dialect, payer.row.id, endpoint, model if one_model else "", payer.headers)

@@ -67,6 +67,7 @@ class Menus:
     completion: Completion
     learned: Callable[[AccountId], Mapping[tuple[str, str], int]]  # (model, name) -> value
     at: float
+    has_batches: Callable[[AccountId], bool] = lambda _: True
     chooser: Chooser[Class] = field(init=False)  # lane choice over these options
 
     def __post_init__(self) -> None:
@@ -83,7 +84,11 @@ class Menus:
 
     def options(self, of: Class) -> Sequence[Option]:
         """The lanes of a class that are sold for its endpoint and have a price."""
-        sold = [offer for offer in self.offers(of.provider, of.endpoint) if offer.lane in of.lanes]
+        sold = [
+            offer
+            for offer in self.offers(of.account, of.provider, of.endpoint)
+            if offer.lane in of.lanes
+        ]
         priced = [(offer, self._nano(of, offer.lane)) for offer in sold]
         known = [(offer, nano) for offer, nano in priced if nano is not None]
         if not known:
@@ -95,16 +100,16 @@ class Menus:
         found = [self._option(of, offer, nano) for offer, nano in known]
         return [option for option in found if option.refuses < 1.0] or found
 
-    def offers(self, provider: str, endpoint: str) -> tuple[Offer, ...]:
-        """The lanes that a provider sells for an endpoint."""
-        sold = registry.lanes(provider, endpoint)
+    def offers(self, account: AccountId, provider: str, endpoint: str) -> tuple[Offer, ...]:
+        """The lanes that an account has for an endpoint: the provider's, or a server's of one's own."""
+        sold = registry.lanes(provider, endpoint) if self.has_batches(account) else (REALTIME,)
         return tuple(
             offer for offer in offers(provider) if offer.lane in sold or offer.lane == HELD
         )
 
     def option(self, of: Class, lane: LaneName, requests: int = 1) -> Option:
         """One lane of a class, as of a batch of so many requests; for what is there already."""
-        offer = next(o for o in self.offers(of.provider, of.endpoint) if o.lane == lane)
+        offer = next(o for o in self.offers(of.account, of.provider, of.endpoint) if o.lane == lane)
         nano = self._nano(of, lane)
         if nano is None:
             nano = round(_NOMINAL_NANO * _USUAL_SHARE[lane])
