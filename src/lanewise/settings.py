@@ -121,6 +121,13 @@ class Settings:
             "`hooks.internal,10.0.5.0/24`; plain http only on loopback"
         },
     )
+    handover_seconds: float = field(
+        default=0.0,
+        metadata={
+            "help": "how long a gateway that is told to end serves on while /readyz says 503: longer than a "
+            "balancer takes to notice"
+        },
+    )
     sandbox_profile: str = field(
         default="fast",
         metadata={"help": "timing of the sandbox: instant, fast, typical or bad-day"},
@@ -347,6 +354,7 @@ _PARSERS: Final[dict[str, tuple[Callable[[Any], Any], str]]] = {
     "confirm_above_usd": (_usd, "US dollars such as 5 or 0.25"),
     "daily_cap_usd": (_usd, "US dollars such as 100"),
     "ledger_flush_ms": (_positive(float, zero=True), "a number of milliseconds, 0 or more"),
+    "handover_seconds": _SECONDS,
     "upstreams": (_upstreams, "[[upstreams]] tables with name, api and base_url"),
     "aliases": (
         _aliases,

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +20,8 @@ import pytest
 from lanewise.app import Engine
 from lanewise.gateway.routes import Parts
 from lanewise.gateway.serving import RunningGateway, open_parts
+from lanewise.gateway.tracing import Tracing
+from lanewise.gateway.watch import Watch
 from lanewise.gateway.who import Identify
 from lanewise.sandbox import Fault, SandboxConfig, start_in_thread
 from lanewise.settings import load
@@ -31,6 +38,7 @@ class Place:
         folder: Path,
         url: str | None,
         identify: Identify | None = None,
+        tracing: Tracing | None = None,
         environ: Mapping[str, str] | None = None,
         **config: Any,
     ) -> None:
@@ -50,7 +58,10 @@ class Place:
         self.engine = Engine(load(environ, ledger_flush_ms=1.0), environ=environ)
         self._opened = open_parts(self.engine, "127.0.0.1")
         parts = self._opened.__enter__()
-        self.running = RunningGateway(parts if identify is None else Parts(self.engine, identify))
+        self.parts = parts if identify is None else Parts(self.engine, identify)
+        if tracing is not None:
+            self.parts = replace(parts, watch=Watch(tracing=tracing))
+        self.running = RunningGateway(self.parts)
         self.url = self.running.url
         self.http = httpx2.Client(base_url=self.url, timeout=20)
 
@@ -158,6 +169,30 @@ def upstream() -> Iterator[Callable[..., Upstream]]:
     yield make
     for each in made:
         each.close()
+
+
+@contextmanager
+def served(home: Path, *flags: str, **environ: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`lanewise serve` in front of the built-in sandbox, and its address."""
+    command = [sys.executable, "-m", "lanewise", "serve", "--port", "0", *flags]
+    if "OPENAI_BASE_URL" not in environ:
+        command += ["--provider", "sandbox"]
+    whole = os.environ | {"LANEWISE_HOME": str(home), "LANEWISE_LOG_LEVEL": "info"} | environ
+    process = subprocess.Popen(command, env=whole, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        assert line.startswith("serving on http://127.0.0.1:"), line + process.stderr.read()
+        yield process, line.split()[2]
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture(scope="session")
+def serving() -> Callable[..., Any]:
+    """Processes of a gateway."""
+    return served
 
 
 def answer_of(document: Any, *headers: bytes, status: bytes = b"200 OK") -> bytes:

@@ -412,6 +412,15 @@ def test_what_is_sent_before_the_answer_is_not_served_and_ends_the_connection(
     assert b"connection: close" in answer
 
 
+def test_whoever_comes_while_the_gateway_leaves_is_told_to_call_again_and_loses_nothing(
+    house: House,
+) -> None:
+    house.background.let_go()
+    told = house.post()
+    assert (told.status_code, told.headers["retry-after"]) == (503, "1")
+    assert house.requests() == 1
+
+
 # -- poll --------------------------------------------------------------------------------------------
 def test_a_call_that_prefers_it_is_acknowledged_and_polled(house: House) -> None:
     taken = house.post(headers={"prefer": "respond-async, wait=5"})

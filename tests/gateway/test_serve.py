@@ -7,8 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,34 +22,8 @@ from lanewise.settings import load
 CHAT = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Where is my order?"}]}
 
 
-@contextmanager
-def serving(home: Path, *flags: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """`lanewise serve` in front of the built-in sandbox, and its address."""
-    command = [
-        sys.executable,
-        "-m",
-        "lanewise",
-        "serve",
-        "--port",
-        "0",
-        "--provider",
-        "sandbox",
-        *flags,
-    ]
-    environ = os.environ | {"LANEWISE_HOME": str(home), "LANEWISE_LOG_LEVEL": "info"}
-    process = subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True)
-    try:
-        assert process.stderr is not None
-        line = process.stderr.readline()
-        assert line.startswith("serving on http://127.0.0.1:"), line + process.stderr.read()
-        yield process, line.split()[2]
-    finally:
-        process.kill()
-        process.communicate()
-
-
 def test_a_signal_ends_it_after_the_ledger_is_written_and_the_log_names_no_content(
-    tmp_path: Path,
+    tmp_path: Path, serving: Any
 ) -> None:
     with serving(tmp_path / "home") as (process, url):
         got = httpx2.post(
@@ -69,7 +41,7 @@ def test_a_signal_ends_it_after_the_ledger_is_written_and_the_log_names_no_conte
         assert engine.store.money().n == 1
 
 
-def test_what_was_submitted_is_worked_on_while_it_serves(tmp_path: Path) -> None:
+def test_what_was_submitted_is_worked_on_while_it_serves(tmp_path: Path, serving: Any) -> None:
     home = tmp_path / "home"
     file = tmp_path / "requests.jsonl"
     line = {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": CHAT}

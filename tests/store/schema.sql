@@ -97,7 +97,7 @@ CREATE TABLE claims (
     tenant TEXT NOT NULL,
     name TEXT,
     content BLOB NOT NULL,
-    at REAL NOT NULL,
+    at REAL NOT NULL, traceparent TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (run_id, sequence)
 ) WITHOUT ROWID;
 

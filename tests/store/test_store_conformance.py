@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from lanewise.domain.batches import Packed, Receipt
+from lanewise.domain.deadlines import AT_ONCE
 from lanewise.domain.ids import AccountId, AttemptId, RunId, WorkerId
+from lanewise.domain.lanes import BATCH, REALTIME
 from lanewise.domain.ordinals import Ordinals
 from lanewise.domain.packing import Limits
 from lanewise.domain.results import Verdict
@@ -22,12 +24,14 @@ from lanewise.store.nouns import (
     Claimed,
     ConflictingReceipt,
     Lesson,
+    NewRun,
     Observed,
     Outcome,
     Stray,
     Waiting,
 )
 from lanewise.store.orders import Order, Upload, Wrong
+from lanewise.store.outstanding import Outstanding, Spent
 
 ACCOUNT = AccountId("openai-test")
 A, R, M = Verdict.ANSWERED, Verdict.REFUSED, Verdict.MISSING
@@ -620,7 +624,7 @@ def test_accounts_with_nothing_to_do_are_not_listed(desk: Any) -> None:
     assert desk.store.accounts_of(run.id) == desk.store.accounts_with_work()
 
 
-def append_to(draft: Any, count: int, body: bytes | None = None) -> None:
+def append_to(draft: Any, count: int, body: bytes | None = None, **more: Any) -> None:
     import hashlib
 
     from lanewise.domain.packing import Frame, PackingKey
@@ -631,7 +635,7 @@ def append_to(draft: Any, count: int, body: bytes | None = None) -> None:
         content = body or b'{"n":%d}' % number
         draft.append(
             key, frame, Limits(4, 100_000, 100_000), content, hashlib.sha256(content).digest(),
-            number=number + 1, caller_id=f"r{number}", units=1,
+            number=number + 1, caller_id=f"r{number}", units=1, **more,
         )  # fmt: skip
 
 
@@ -761,3 +765,55 @@ def test_what_was_handed_in_and_never_became_a_file_is_swept_after_a_while(desk:
     assert desk.store.sweep_files(written + 60.0) == 0
     assert desk.store.sweep_files(written + 1e6) == 3
     assert [path.name for path in desk.store.upload_path("f1").parent.iterdir()] == ["f1"]
+
+
+def test_the_trace_that_a_request_was_asked_in_is_kept_with_it(desk: Any) -> None:
+    traced = [Claim(None, b"c" * 16, "00-trace-span-01"), Claim(None, b"d" * 16)]
+    run = desk.accept(2, tenant="t", claims=traced)
+    assert desk.store.origin(run.id, 0) == ("00-trace-span-01", 1.0)
+    assert desk.store.origin(run.id, 1) == ("", 1.0)
+    assert desk.store.origin(run.id, 2) is None
+
+
+# -- numbers for those who look often --------------------------------------------------------------
+def test_what_is_outstanding_is_counted_until_it_has_its_result(desk: Any) -> None:
+    nothing = Outstanding({}, {}, {}, None, None)
+    assert desk.store.outstanding() == nothing
+    desk.accept(3)
+    assert desk.store.outstanding() == Outstanding({BATCH: 3}, {}, {}, 1.0, None)
+    [batch] = desk.pack()
+    assert desk.store.outstanding() == Outstanding(
+        {}, {BATCH: 3}, {("packed", BATCH): 1}, None, None
+    )
+    desk.settle(batch, [A, A, A])
+    assert desk.store.outstanding() == nothing
+
+
+def test_the_earliest_deadline_is_of_what_waits_and_of_batches_but_not_of_what_is_at_once(
+    desk: Any,
+) -> None:
+    for deadline in (AT_ONCE, 500.0, 90.0):
+        draft = desk.store.draft()
+        append_to(draft, 1, deadline=deadline)
+        draft.commit(
+            NewRun("w", f"{deadline}", "test", now=1.0), [AccountRow(ACCOUNT, "openai", "")]
+        )
+        found = desk.store.outstanding().deadline
+        assert found == (None if deadline == AT_ONCE else deadline)
+
+
+def test_what_was_spent_is_summed_by_lane_from_a_row_on(desk: Any) -> None:
+    assert desk.store.spent(0) == ({}, 0)
+    row = LedgerRow(
+        run=RunId("calls"), workflow="w", provider="openai", account=ACCOUNT, model="m", lane=REALTIME,
+        kind="answer", n=2, usage=Usage(), cost_nano=5, baseline_nano=9, waste_nano=0, price_basis="b",
+        price_status="list",
+    )  # fmt: skip
+    unpriced = replace(row, cost_nano=None, baseline_nano=None, price_status="unknown", n=1)
+    wasted = replace(row, kind="waste", baseline_nano=0, waste_nano=5)
+    desk.store.book_calls([row, unpriced, wasted], 1.0)
+    found, last = desk.store.spent(0)
+    assert found == {REALTIME: Spent(3, 10, 9, 5)}
+    assert desk.store.spent(last) == ({}, last)
+    desk.store.book_calls([row], 2.0)
+    assert desk.store.spent(last)[0] == {REALTIME: Spent(2, 5, 9, 0)}

@@ -112,4 +112,5 @@ class _JsonLines(logging.Formatter):
             "message": record.getMessage(),
         }
         line |= {name: getattr(record, name) for name in self._EXTRA if hasattr(record, name)}
+        line |= getattr(record, "call", {})
         return json.dumps(line)

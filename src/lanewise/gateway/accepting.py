@@ -89,6 +89,7 @@ class Call:
     repeats: bool  # the client says that it made this call before
     future: asyncio.Future[Ticket]
     content: bytes = b""
+    traceparent: str = ""  # the span in which it is accepted
 
     @property
     def together(self) -> tuple[str, str, str, str]:
@@ -122,6 +123,11 @@ class Acceptor:
         self._bytes += len(call.body)
         self._queue.put(call)
         return call.future
+
+    @property
+    def unwritten(self) -> int:
+        """How many wait to be written down."""
+        return self._queue.qsize()
 
     async def close(self) -> None:
         """Write down what came in, then stop."""
@@ -260,7 +266,7 @@ class Acceptor:
 
 def _claim(call: Call) -> Claim:
     kind: Kind = "response" if call.wish.answering is Answering.RESPONSE else "request"
-    return Claim(call.name, call.content, call.wish.webhook, kind)
+    return Claim(call.name, call.content, call.wish.webhook, kind, call.traceparent)
 
 
 def _place(found: Claimed) -> Place:

@@ -82,7 +82,7 @@ def _served(
     """The action of each method for those with an admin key; the store is asked in another thread."""
 
     async def serve(request: Request) -> Response:
-        if not await run_in_threadpool(_is_admin, parts, request):
+        if not await run_in_threadpool(is_admin, parts, request):
             return _failed(401, "this takes an admin key: Authorization: Bearer lw-...")
         try:
             body = await _body(request)
@@ -107,7 +107,7 @@ def _tried(parts: Parts, action: Action, request: Request, body: bytes) -> Respo
         return _failed(400, str(error))
 
 
-def _is_admin(parts: Parts, request: Request) -> bool:
+def is_admin(parts: Parts, request: Request) -> bool:
     """Whether a usable admin key came along; asked of the store anew, since it is asked rarely."""
     now = parts.engine.clock.now()
     found = keys.digest(presented(dict(request.scope["headers"])))

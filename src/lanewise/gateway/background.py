@@ -10,6 +10,8 @@ import asyncio
 import logging
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -26,18 +28,24 @@ from lanewise.errors import (
     TooSoon,
 )
 from lanewise.gateway import polling
-from lanewise.gateway.accepting import Acceptor, Call, Full, Mismatch, Ticket
+from lanewise.gateway.accepting import Acceptor, Call, Full, Mismatch, Place, Ticket, request_id
 from lanewise.gateway.dialect import Dialect, dialect_of, error_body
 from lanewise.gateway.keys import LOOK_SECONDS
 from lanewise.gateway.limits import Grant
+from lanewise.gateway.linking import linking
 from lanewise.gateway.routes import Handler, Parts, Receive, Scope, Send
 from lanewise.gateway.waiting import NO_RETRY, Patience, Waiting, held, told
 from lanewise.gateway.who import Who
+from lanewise.gateway.wire import Headers
 from lanewise.gateway.wishes import Answering, Head, Wish, is_background, workflow_of
 from lanewise.intake import ENDPOINTS, Unfit
 from lanewise.policy.rules import NO_POLICY, Traits
 
 _NAME_LENGTH: Final = 256  # of an idempotency key
+_TRACEPARENT_LENGTH: Final = 55  # of W3C's version 00
+_CROWDED: Final = (
+    "too many clients wait here; try again in a second, or poll (Prefer: respond-async)"
+)
 log = logging.getLogger("lanewise.gateway")
 
 
@@ -50,7 +58,9 @@ class Background:
         """`provider`: "sandbox" for the built-in one instead of those that there are credentials for."""
         self._parts, self._engine = parts, parts.engine
         self._policy, self._looked = NO_POLICY, -math.inf  # looked at as often as keys are
-        self._waiting = Waiting(parts.engine.store, patience or Patience())
+        self._linking = linking(parts)
+        handed_out = None if self._linking is None else self._handed_out
+        self._waiting = Waiting(parts.engine.store, patience or Patience(), handed_out)
         self._acceptor = Acceptor(parts.engine, self._waiting.awaited, provider)
 
     def wish(self, who: Who, path: str, headers: Mapping[bytes, bytes], head: Head) -> Wish | None:
@@ -90,6 +100,9 @@ class Background:
         `grant`: what was set aside for it; it counts as spent if the call is a new request.
         """
         grant = grant or Grant()
+        if wish.answering is Answering.WAIT and self._waiting.full:
+            grant.settle(0)
+            return refusal(dialect_of(path, versioned=False), Full(_CROWDED))
         dialect = dialect_of(path, versioned=b"anthropic-version" in headers)
         try:
             call = _call(who, path, headers, wish, body)
@@ -103,9 +116,7 @@ class Background:
     async def _answering(self, wish: Wish, ticket: Ticket, body: bytes) -> Handler:
         match wish.answering:
             case Answering.WAIT:
-                if ticket.found and (answer := await self._waiting.known(ticket.place)) is not None:
-                    return told(answer, ticket.place)
-                return held(self._waiting, ticket.place)
+                return await self._on_the_connection(ticket)
             case Answering.POLL if not ticket.found:
                 return _asgi(polling.accepted(self._engine.store, ticket))
             case Answering.POLL:
@@ -114,6 +125,36 @@ class Background:
                 model = msgspec.json.decode(body, type=Head).model
                 now = self._engine.clock.now()
                 return _asgi(polling.accepted_response(ticket.place, model, now))
+
+    async def _on_the_connection(self, ticket: Ticket) -> Handler:
+        place = ticket.place
+        known = await self._waiting.known(place) if ticket.found else None
+        if known is None:
+            return held(self._waiting, place)
+        respond = told(known, place)
+        if self._linking is None:
+            return respond
+        return self._linking.around(place, request_id(place), respond)
+
+    def _handed_out(self, place: Place, status: int) -> None:
+        """Somebody who waited got a final answer: it is told beside the loop."""
+        assert self._linking is not None, "else nobody asks for it"
+        tell = partial(self._linking.tell, place, request_id(place), status, awaited=True)
+        asyncio.get_running_loop().run_in_executor(None, tell)
+
+    def let_go(self) -> None:
+        """Whoever waits, from now on too, is told to call again: that call finds their request."""
+        self._waiting.leave()
+
+    @property
+    def waiting_clients(self) -> int:
+        """How many wait on their connection."""
+        return self._waiting.clients
+
+    @property
+    def unwritten(self) -> int:
+        """How many calls wait to be written down."""
+        return self._acceptor.unwritten
 
     def routes(self) -> list[Route]:
         """Where requests that were accepted are asked for."""
@@ -132,10 +173,27 @@ def _call(who: Who, path: str, headers: Mapping[bytes, bytes], wish: Wish, body:
     future = asyncio.get_running_loop().create_future()
     text = None if name is None else name.decode("latin-1")
     repeats = headers.get(b"x-stainless-retry-count", b"0").strip() not in (b"0", b"")
-    return Call(who, wish, path, body, text, repeats, future)
+    traced = headers.get(b"traceparent", b"").decode("latin-1")[:_TRACEPARENT_LENGTH]
+    return Call(who, wish, path, body, text, repeats, future, traceparent=traced)
 
 
-def refusal(dialect: Dialect, error: Exception) -> Handler:
+@dataclass(frozen=True, slots=True)
+class Refusing:
+    """Answers with an error; nothing was accepted."""
+
+    status: int
+    code: str
+    headers: Headers
+    body: bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
+        headers = [*self.headers, (b"content-length", str(len(self.body)).encode())]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+def refusal(dialect: Dialect, error: Exception) -> Refusing:
     """An error in the words of the client's API, with nothing accepted."""
     status, code = _status_of(error)
     message = str(error).removeprefix("line 1: ").replace("--deadline", "x-lanewise-deadline")
@@ -145,13 +203,7 @@ def refusal(dialect: Dialect, error: Exception) -> Handler:
     headers = [(b"content-type", b"application/json")]
     headers.append((b"retry-after", b"1") if status == 429 else NO_RETRY)
     body = error_body(dialect, status, message, code=code)
-
-    async def respond(scope: Scope, receive: Receive, send: Send) -> None:
-        length = (b"content-length", str(len(body)).encode())
-        await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
-        await send({"type": "http.response.body", "body": body})
-
-    return respond
+    return Refusing(status, code or str(status), headers, body)
 
 
 def _status_of(error: Exception) -> tuple[int, str | None]:

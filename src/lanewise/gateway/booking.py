@@ -10,7 +10,7 @@ import asyncio
 import logging
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -171,12 +171,26 @@ def run_of(tenant: str) -> RunId:
 class Ledger:
     """Gathers calls and has them written every `flush_seconds`."""
 
-    def __init__(self, store: Store, clock: Clock, pricing: Pricing, flush_seconds: float) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        pricing: Pricing,
+        flush_seconds: float,
+        booked: Callable[[Sequence[LedgerRow]], None] = lambda _: None,
+    ) -> None:
+        """`booked` is told what was written, by the thread that wrote it."""
+        self._booked = booked
         self._store, self._clock, self._pricing = store, clock, pricing
         self._flush_seconds = flush_seconds
         self._held: deque[Call] = deque(maxlen=_MOST_HELD)
         self._some = asyncio.Event()
         self._writing = threading.Lock()
+
+    @property
+    def held(self) -> int:
+        """How many calls are not written yet."""
+        return len(self._held)
 
     def add(self, call: Call) -> None:
         """Have a call booked."""
@@ -219,8 +233,10 @@ class Ledger:
             calls = [self._held.popleft() for _ in range(len(self._held))]
             if not calls:
                 return
+            rows = list(self._pricing.rows(calls))
             try:
-                self._store.book_calls(list(self._pricing.rows(calls)), self._clock.now())
+                self._store.book_calls(rows, self._clock.now())
             except StoreUnusable:
                 self._held.extendleft(reversed(calls))
                 raise
+            self._booked(rows)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final, TypeAlias, TypeVar
 
 import msgspec
@@ -22,7 +23,36 @@ from lanewise.store.protocol import Store
 Shown: TypeAlias = dict[str, Any]
 T = TypeVar("T")
 _MOST_LISTED: Final = 100
+MOST_UPLOADS: Final = 32  # at a time, of each kind
 log = logging.getLogger("lanewise.gateway")
+
+
+class Crowded(LanewiseError):
+    """As many do this already as there is room for."""
+
+
+class Room:
+    """How many may do something at a time."""
+
+    def __init__(self, most: int, message: str) -> None:
+        """`message`: for those who find it full."""
+        self._left, self._message = most, message
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Be one of them. Raises `Crowded`."""
+        if not self._left:
+            raise Crowded(self._message)
+        self._left -= 1
+        try:
+            yield
+        finally:
+            self._left += 1
+
+
+def uploading() -> Room:
+    """For those who send files: each has a file open, and a buffer."""
+    return Room(MOST_UPLOADS, f"{MOST_UPLOADS} uploads are under way; try again in a second")
 
 
 class Desk:
@@ -48,6 +78,8 @@ class Desk:
             return refused(request, 404, str(error))
         except BadInput as error:
             return refused(request, 400, str(error))
+        except Crowded as error:
+            return turned_away(request, Refusal(429, "too_many_uploads", str(error), 1))
         except LanewiseError as error:
             log.warning("%s %s failed: %s", request.method, request.url.path, error)
             return refused(request, 503, "the gateway cannot do this at the moment")

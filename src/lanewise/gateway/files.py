@@ -22,7 +22,7 @@ from starlette.routing import Route
 
 from lanewise.domain.ids import fresh_id
 from lanewise.errors import BadInput
-from lanewise.gateway.desk import Desk, Shown, limit_of, page, required, told
+from lanewise.gateway.desk import Desk, Shown, limit_of, page, required, told, uploading
 from lanewise.gateway.outputs import output
 from lanewise.gateway.routes import Parts
 from lanewise.gateway.who import Who
@@ -53,7 +53,7 @@ class Files:
     """Handlers. What batches put out are files as well; they belong to the batch."""
 
     def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+        self._desk, self._uploading = desk, uploading()
 
     async def create(self, request: Request) -> Response:
         """Take a file in."""
@@ -62,8 +62,9 @@ class Files:
             upload = f"file-lw{fresh_id()}"
             path = self._desk.store.upload_path(upload)
             try:
-                form = await _receive(request, path)
-                kept = await asyncio.to_thread(self._keep, who, upload, path, form)
+                with self._uploading.entered():
+                    form = await _receive(request, path)
+                    kept = await asyncio.to_thread(self._keep, who, upload, path, form)
             except BaseException:
                 path.unlink(missing_ok=True)
                 raise

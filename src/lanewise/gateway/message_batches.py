@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from lanewise.domain.ids import fresh_id
 from lanewise.errors import BadInput
-from lanewise.gateway.desk import Shown, limit_of, page, required, told
+from lanewise.gateway.desk import Shown, limit_of, page, required, told, uploading
 from lanewise.gateway.ordering import Orders, content_of, require_endpoint
 from lanewise.gateway.webhooks import require_webhook, webhook_of
 from lanewise.gateway.who import Who
@@ -58,6 +58,7 @@ class MessageBatches:
 
     def __init__(self, orders: Orders) -> None:
         self._orders, self._desk = orders, orders.desk
+        self._uploading = uploading()
 
     def routes(self) -> list[Route]:
         """All of them."""
@@ -79,8 +80,9 @@ class MessageBatches:
             order = f"{ORDER}{fresh_id()}"
             path = self._desk.store.upload_path(order)
             try:
-                digest = await _receive(request, path)
-                return await asyncio.to_thread(self._create, who, request, order, digest)
+                with self._uploading.entered():
+                    digest = await _receive(request, path)
+                    return await asyncio.to_thread(self._create, who, request, order, digest)
             finally:
                 path.unlink(missing_ok=True)
 
@@ -238,13 +240,14 @@ async def _receive(request: Request, path: Path) -> bytes:
 def _write_lines(path: Path) -> None:
     """Put the lines of its requests in the place of a body."""
     lines = path.with_suffix(".lines")
-    fd = open_private(lines, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    try:
-        with path.open("rb") as body, os.fdopen(fd, "wb", _CHUNK) as file:
-            file.writelines(_cut(body.fileno()))
-        lines.replace(path)
-    finally:
-        lines.unlink(missing_ok=True)
+    with explained("keeping a batch", path.parent):
+        fd = open_private(lines, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        try:
+            with path.open("rb") as body, os.fdopen(fd, "wb", _CHUNK) as file:
+                file.writelines(_cut(body.fileno()))
+            lines.replace(path)
+        finally:
+            lines.unlink(missing_ok=True)
 
 
 def _cut(body: int) -> Iterator[bytes]:

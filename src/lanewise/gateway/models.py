@@ -19,6 +19,7 @@ from lanewise.gateway.desk import Desk, Shown, refused, told
 from lanewise.gateway.dialect import Dialect, dialect_of
 from lanewise.gateway.headers import for_upstream
 from lanewise.gateway.keys import barred
+from lanewise.gateway.others import Watched
 from lanewise.gateway.routes import Handler, Parts, Receive, Scope, Send
 from lanewise.gateway.upstream import UpstreamFailed
 from lanewise.gateway.ways import Way, Ways
@@ -47,6 +48,7 @@ class Models:
         """`through`: passes a call to the one server there is."""
         self._parts, self._desk, self._ways, self._through = parts, Desk(parts), ways, through
         self._aliases = parts.engine.settings.aliases
+        self._listing = Watched(self._list, parts, PATH)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass the call through."""
@@ -56,7 +58,12 @@ class Models:
         if ways is None or who is None or self._is_plain(ways, who):
             await self._through(scope, receive, send)
             return
+        await self._listing(scope, receive, send)
+
+    async def _list(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope)  # type: ignore[arg-type]  # a mapping, to those who only read
+        ways = self._ways(dialect_of(PATH, versioned="anthropic-version" in request.headers))
+        assert ways is not None, "asked about before"
         response = await self._desk.serve(request, lambda who: self._answer(request, ways, who))
         await response(scope, receive, send)  # type: ignore[arg-type]
 

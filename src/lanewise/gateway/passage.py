@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Sequence
+from time import monotonic
 from typing import Any, Final, Protocol
 from urllib.parse import quote
 
@@ -12,21 +13,25 @@ from lanewise.app.routing import asking as asking_of
 from lanewise.domain.lanes import FLEX, REALTIME
 from lanewise.domain.usage import Usage
 from lanewise.errors import BadInput, StoreUnusable
+from lanewise.gateway import access
 from lanewise.gateway.admission import MODERATIONS, Asking
 from lanewise.gateway.asked import Asked, Refused, asked, read_body
-from lanewise.gateway.background import Background
+from lanewise.gateway.background import Background, Refusing
 from lanewise.gateway.booking import Call
 from lanewise.gateway.dialect import Dialect, dialect_of, error_body
+from lanewise.gateway.ending import WAITS, attributes, line, workflow
 from lanewise.gateway.headers import for_client, for_upstream
 from lanewise.gateway.keys import UNKNOWN_KEY, Refusal, barred
 from lanewise.gateway.limits import Grant
 from lanewise.gateway.listening import ARRIVED, WHEN_LOST
 from lanewise.gateway.routes import Handler, Receive, Scope, Send
+from lanewise.gateway.tracing import CallSpan
 from lanewise.gateway.upstream import Answer, UpstreamFailed
 from lanewise.gateway.usage import ASK_FOR_USAGE, StreamReader, Told, WholeReader
+from lanewise.gateway.watch import Watch
 from lanewise.gateway.ways import Tries, Way
 from lanewise.gateway.who import Identify, Who
-from lanewise.gateway.wire import Head
+from lanewise.gateway.wire import Head, Headers
 from lanewise.gateway.wishes import Wish
 from lanewise.providers.protocol import Account
 
@@ -42,6 +47,11 @@ class Via(Protocol):
     @property
     def identify(self) -> Identify:
         """Finds out who asks."""
+        ...
+
+    @property
+    def watch(self) -> Watch:
+        """Who counts, traces and logs it."""
         ...
 
     @property
@@ -84,18 +94,23 @@ class Passage:
     __slots__ = (
         "_begun",
         "_dialect",
-        "_gone",
         "_grant",
         "_last",
         "_receive",
         "_scope",
         "_send",
         "_size",
+        "_span",
         "_tries",
         "_via",
         "asked",
+        "first",
+        "gone",
         "headers",
+        "lane",
+        "method",
         "named",
+        "said",
         "sent",
         "status",
         "told",
@@ -111,20 +126,36 @@ class Passage:
         self.status = 0
         self.sent = False  # whether it may be charged
         self.told = Told()
+        self.method: str = scope["method"]
+        self.lane = ""  # that it is sent in; `WAITS` while that is to be decided
+        self.first: float | None = None  # monotonic: when the first byte of the answer came
+        self.said: Headers = []  # the headers of the answer
+        self.gone = False  # whether the client went away before the end
+        self._span: CallSpan | None = None
         self._grant = Grant()
         self._tries: Tries | None = None
         self._size = 0  # of the body, as far as it is here
-        self._begun = self._last = self._gone = False
+        self._begun = self._last = False
+
+    @property
+    def upstream(self) -> tuple[str, str]:
+        """Provider, and the account there; no account where it was sent to none."""
+        if self._tries is None:
+            return self._dialect.value, ""
+        account = self._tries.way.account
+        return account.provider, account.id
 
     async def run(self, path: str, *, booked: bool) -> None:
         """Pass it through, whatever becomes of it; book it and log it."""
-        loop = asyncio.get_running_loop()
-        began = loop.time()
+        began = monotonic()
         self._dialect = dialect_of(path, versioned=b"anthropic-version" in self.headers)
+        if self._via.watch.tracing is not None:
+            self._span = self._via.watch.tracing.begin(self.headers, path)
         try:
             respond = await self._pass(path)
             if respond is not None:  # its body is written down, and no more kept here
                 self._let_go()
+                self._accepted(respond)
                 await respond(self._scope, self._receive, self._noted)
         except Refused as refused:
             await self._refuse(refused)
@@ -136,8 +167,7 @@ class Passage:
             self._let_go()
             if self._tries is not None:
                 self._settle(self._tries.way.account, path, booked=booked)
-            if logger.isEnabledFor(logging.INFO):
-                self._log(path, loop.time() - began)
+            self._tell(path, began, monotonic())
 
     async def _pass(self, path: str) -> Handler | None:
         """Returns what answers a call that can wait; None where it was passed through, or is over."""
@@ -162,8 +192,10 @@ class Passage:
             raise Refused.by(grant)
         self._grant = grant
         if wish is not None:
-            take = self._via.background.handle
-            return await take(who, path, self.headers, wish, body, grant=grant)
+            take, headers = self._via.background.handle, self.headers
+            if self._span is not None:
+                headers = headers | {b"traceparent": self._span.traceparent.encode()}
+            return await take(who, path, headers, wish, body, grant=grant)
         self._tries = Tries(order, meant, asyncio.get_running_loop().time, self.asked.tied)
         await self._watched(self._tries, path, body)
         return None
@@ -191,13 +223,14 @@ class Passage:
     def _require_allowed(self, who: Who, path: str, wish: Wish | None) -> None:
         """What a key is for. Which lane takes what can wait is decided later, among those of the key."""
         lane = FLEX if self.asked.service_tier == "flex" else REALTIME
+        self.lane = lane if wish is None else WAITS
         found = barred(who, path, self.asked.model, lane if wish is None else None)
         if found is not None:
             raise Refused.by(found)
 
     async def _noted(self, message: dict[str, Any]) -> None:
         if message["type"] == "http.response.start":
-            self.status, self._begun = message["status"], True
+            self.status, self._begun, self.said = message["status"], True, message["headers"]
         await self._send(message)
 
     # -- through ----------------------------------------------------------------------------------
@@ -207,12 +240,12 @@ class Passage:
         assert task is not None
         watch = self._scope["extensions"].get(WHEN_LOST)
         if watch is None:
-            self._gone = True
+            self.gone = True
             return
 
         def lost() -> None:
             if not self._last:
-                self._gone = True
+                self.gone = True
                 task.cancel()
 
         watch(lost)
@@ -224,7 +257,7 @@ class Passage:
                 await self._refuse(Refused(failed.status, str(failed)))
         except asyncio.CancelledError:
             self.sent = self.sent or not self._begun
-            if not self._gone:  # the server ends, and has waited long enough
+            if not self.gone:  # the server ends, and has waited long enough
                 raise
             task.uncancel()
         finally:
@@ -235,6 +268,8 @@ class Passage:
         if ours:
             body = body.rstrip()[:-1] + b"," + ASK_FOR_USAGE
         method, headers = self._scope["method"].encode(), for_upstream(self._scope["headers"])
+        if self._span is not None:
+            headers = self._span.carried(headers)
 
         def ask(way: Way) -> Awaitable[Answer]:
             there = way.member.name_there(tries.model)
@@ -271,7 +306,7 @@ class Passage:
         reader = self._reader(head, ours=ours)
         self.status, self.sent = head.status, head.status < 300
         self._begun = True
-        shown = for_client(head.headers)
+        self.said = shown = for_client(head.headers)
         await self._send({"type": "http.response.start", "status": head.status, "headers": shown})
         try:
             await self._forward_body(answer, reader)
@@ -282,6 +317,8 @@ class Passage:
         more = True
         while more:
             part = reader.feed(await answer.read())
+            if self.first is None:
+                self.first = monotonic()
             if answer.ended:
                 self._last = True
                 more, part = False, part + reader.rest()
@@ -298,6 +335,7 @@ class Passage:
     async def _refuse(self, refused: Refused) -> None:
         body = error_body(self._dialect, refused.status, str(refused), code=refused.code)
         self.status = refused.status
+        self._via.watch.counts.refused(refused.code or str(refused.status))
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", b"%d" % len(body)),
@@ -325,25 +363,31 @@ class Passage:
         assert who is not None, "only calls of somebody are sent"
         if path == MODERATIONS and told.usage is None and self._last:
             told = told._replace(usage=_FREE)
-        workflow = self.headers.get(b"x-lanewise-workflow", b"").decode("latin-1") or who.workflow
         whole = self._last and self.status < 300
         return Call(
-            who.tenant, workflow[:200], account.provider, account.id, self.asked.model[:200], told, whole,
+            who.tenant, workflow(self), account.provider, account.id, self.asked.model[:200], told, whole,
             self._via.now(),
         )  # fmt: skip
 
-    def _log(self, path: str, seconds: float) -> None:
-        who = self.who
-        logger.info(
-            "%s %s %s %.1f ms key=%r model=%r%s",
-            self._scope["method"],
-            path,
-            self.status or "-",
-            seconds * 1_000.0,
-            "" if who is None else who.key,
-            self.asked.model[:200],
-            " (the client went away)" if self._gone else "",
-        )
+    def _accepted(self, respond: Handler) -> None:
+        """It is written down, or was refused: what becomes of it is no part of this call's span."""
+        code = respond.code if isinstance(respond, Refusing) else None
+        if code is not None:
+            self._via.watch.counts.refused(code)
+        if self._span is not None:
+            self._span.accepted(attributes(self), code)
+
+    def _tell(self, path: str, began: float, ended: float) -> None:
+        """Have it counted; traced and logged where that is on."""
+        seconds, first = ended - began, self.first
+        if first is not None:
+            first -= began
+        key = (path, self.lane, self.asked.model, self.status // 100)
+        self._via.watch.counts.ended(key, seconds, first)
+        if self._span is not None:
+            self._span.passed(self.status, (seconds, first), self.told.usage, attributes(self))
+        if access.is_on():
+            access.write(line(self, path, seconds, first))
 
 
 def _failed(error: Exception) -> Refused:

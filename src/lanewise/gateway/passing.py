@@ -25,6 +25,7 @@ from lanewise.gateway.dialect import Dialect
 from lanewise.gateway.keys import Refusal
 from lanewise.gateway.limits import Grant
 from lanewise.gateway.models import Models
+from lanewise.gateway.others import ONE_MODEL
 from lanewise.gateway.passage import MODELS, Passage
 from lanewise.gateway.routes import Handler, Hot, Parts, Receive, Scope, Send
 from lanewise.gateway.upstream import Upstream
@@ -51,7 +52,7 @@ class Passing:
 
     def __init__(self, parts: Parts, *, provider: str | None = None) -> None:
         """`provider`: "sandbox" for the built-in one instead of those that there are credentials for."""
-        self.identify = parts.identify
+        self.identify, self.watch = parts.identify, parts.watch
         self.background = Background(parts, provider=provider)
         self._engine, self._provider = parts.engine, provider
         self._admission = Admission(parts.engine, parts.keys)
@@ -81,7 +82,9 @@ class Passing:
                     self._ways[dialect] = Ways(ways)
             self._pricing = Pricing(engine.book, regions)
             flush_seconds = engine.settings.ledger_flush_ms / 1_000.0
-            self._ledger = Ledger(engine.store, engine.clock, self._pricing, flush_seconds)
+            self._ledger = Ledger(
+                engine.store, engine.clock, self._pricing, flush_seconds, self.watch.counts.booked
+            )
             closing.callback(self._admission.close)
             await closing.enter_async_context(self._ledger.running())
             closing.push_async_callback(self.background.close)
@@ -97,12 +100,40 @@ class Passing:
     def routes(self) -> list[Route]:
         """One model, whose name is part of the path."""
         one = _Asgi(self._models)
-        return [Route(f"{MODELS}/{{model:path}}", one, methods=["GET"])]
+        return [Route(ONE_MODEL, one, methods=["GET"])]
 
     @property
     def served(self) -> tuple[Dialect, ...]:
         """The dialects that there is an upstream for."""
         return tuple(self._ways)
+
+    def under_way(self) -> dict[str, int]:
+        """Calls under way, by upstream."""
+        return {
+            way.account.id: way.upstream.under_way
+            for ways in self._ways.values()
+            for way in ways.all
+        }
+
+    @property
+    def held(self) -> int:
+        """Bytes of the bodies of calls under way."""
+        return self._held
+
+    @property
+    def unbooked(self) -> int:
+        """Calls that are not in the ledger yet."""
+        return 0 if self._ledger is None else self._ledger.held
+
+    @property
+    def waiting_clients(self) -> int:
+        """Clients that wait on their connection for the answer of a call that can wait."""
+        return self.background.waiting_clients
+
+    @property
+    def unwritten(self) -> int:
+        """Calls that wait to be written down."""
+        return self.background.unwritten
 
     def meant(self, model: str) -> str:
         """The model that a name stands for."""

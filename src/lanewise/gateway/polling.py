@@ -17,8 +17,9 @@ from lanewise.domain.decisions import Decision
 from lanewise.domain.ids import RESPONSE, RunId, response_name
 from lanewise.gateway.accepting import Place, Ticket, request_id
 from lanewise.gateway.dialect import dialect_of, error_body
+from lanewise.gateway.linking import linking
 from lanewise.gateway.routes import Parts
-from lanewise.gateway.waiting import reply_of
+from lanewise.gateway.waiting import Reply, reply_of
 from lanewise.policy.announcing import REQUESTS
 from lanewise.store.nouns import Answer, RequestTrace
 from lanewise.store.protocol import Store
@@ -44,13 +45,15 @@ def place_of(text: str) -> Place | None:
 def accepted(store: Store, ticket: Ticket) -> Response:
     """202 with where to ask for the answer."""
     shown = _ticketed(ticket) or _shown(ticket.place, _trace(store, ticket.place))
-    location = f"{REQUESTS}/{request_id(ticket.place)}"
-    return _json(202, shown, {"location": location, "preference-applied": "respond-async"})
+    name = request_id(ticket.place)
+    headers = {"location": f"{REQUESTS}/{name}", "preference-applied": "respond-async"}
+    return _json(202, shown, headers | {"x-lanewise-request": name})
 
 
 def accepted_response(place: Place, model: str, now: float) -> Response:
     """A background response that is not answered yet, as OpenAI shows one."""
-    return _json(200, _response(place, "queued", model, now))
+    headers = {"x-lanewise-request": request_id(place)}
+    return _json(200, _response(place, "queued", model, now), headers)
 
 
 def routes(parts: Parts) -> list[Route]:
@@ -73,6 +76,7 @@ class Looks:
             parts.engine.clock,
             parts.identify,
         )
+        self._linking = linking(parts)
 
     async def request(self, request: Request) -> Response:
         """A request and, when it has one, its answer."""
@@ -126,13 +130,19 @@ class Looks:
     def _answer(self, place: Place) -> Answer | None:
         return next(iter(self._store.answers_at(place.run, {place.sequence})), None)
 
+    def _told(self, place: Place, answer: Answer) -> Reply:
+        reply = reply_of(answer)
+        if self._linking is not None:
+            self._linking.tell(place, request_id(place), reply.status)
+        return reply
+
     def _look(self, place: Place) -> Response:
         shown = _shown(place, _trace(self._store, place))
         answer = self._answer(place)
         if answer is None:
             return _json(202, shown, {"retry-after": "5"})
         assert answer.verdict is not None, "only final results are found"
-        reply = reply_of(answer)
+        reply = self._told(place, answer)
         words = {"ANSWERED": "answered", "REFUSED": "refused"}
         shown["status"] = words.get(answer.verdict.name, "unanswered")
         shown["response"] = {"status_code": reply.status, "body": msgspec.Raw(reply.body)}
@@ -144,7 +154,7 @@ class Looks:
             status = "queued" if trace.waiting or not trace.tries else "in_progress"
             model = model_of(self._store.line(trace.segment, trace.ordinal))
             return _json(200, _response(place, status, model, trace.run.created_at))
-        reply = reply_of(answer)
+        reply = self._told(place, answer)
         members = _members(reply.body)
         if reply.status < 400:
             changed = {"id": _named(place), "background": True}

@@ -7,11 +7,12 @@ A module of the gateway that serves something offers `hot(parts) -> Hot` or `rou
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from lanewise.app import Engine
 from lanewise.gateway.keys import KeyRing
+from lanewise.gateway.watch import Watch
 from lanewise.gateway.who import Identify
 
 Scope: TypeAlias = Mapping[str, Any]
@@ -28,3 +29,4 @@ class Parts:
     engine: Engine
     identify: Identify
     keys: KeyRing | None = None  # None: nobody has limits
+    watch: Watch = field(default_factory=Watch)

@@ -23,21 +23,25 @@ from starlette.types import ASGIApp
 
 from lanewise.app import Engine, keys
 from lanewise.errors import BadSettings, LanewiseError
-from lanewise.gateway import admin, files
+from lanewise.gateway import admin, files, metrics
 from lanewise.gateway.batches import Batches
 from lanewise.gateway.dialect import dialect_of, error_body
 from lanewise.gateway.keys import KeyRing
 from lanewise.gateway.listening import Guarded
 from lanewise.gateway.message_batches import MessageBatches
 from lanewise.gateway.ordering import Orders
+from lanewise.gateway.others import Watched
 from lanewise.gateway.passing import Passing
 from lanewise.gateway.routes import Parts, Receive, Scope, Send
+from lanewise.gateway.tracing import tracing
+from lanewise.gateway.watch import Watch
 from lanewise.gateway.who import OPEN, Who
 
 logger: Final = logging.getLogger("lanewise.gateway")
 _DRAIN_SECONDS: Final = 30  # calls under way at the end are heard out for so long
 _LEAVE_SECONDS: Final = 40.0  # a worker's own patience, and a little
 _AGAIN_SECONDS: Final = 5.0
+_LOOK_SECONDS: Final = 0.1
 _ENDING: Final = (signal.SIGINT, signal.SIGTERM)
 _KEEP_ALIVE_SECONDS: Final = (
     75  # longer than clients keep a connection: they close it, and lose no call
@@ -62,6 +66,7 @@ class Gateway:
         self.passing = Passing(parts, provider=provider)
         self._orders = Orders(parts, provider=provider)
         self._hot = self.passing.hot()
+        self.leaving = False  # whether it takes no more calls soon, and others are to be asked
         self.routes = [
             *admin.routes(parts),
             *self.passing.background.routes(),
@@ -69,6 +74,7 @@ class Gateway:
             *Batches(self._orders).routes(),
             *MessageBatches(self._orders).routes(),
             *self.passing.routes(),
+            *metrics.routes(parts, self.passing),
             Route("/healthz", _healthy, methods=["GET"]),
             Route("/readyz", self._ready, methods=["GET"]),
         ]
@@ -77,14 +83,19 @@ class Gateway:
             lifespan=self._lifespan,
             exception_handlers={HTTPException: _refuse, Exception: _fail},
         )
+        self._others = Watched(self._app, parts)  # type: ignore[arg-type]  # as below
+
+    @property
+    def handover_seconds(self) -> float:
+        """How long it serves on when it is told to end."""
+        return self._parts.engine.settings.handover_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] == "http":
             handler = self._hot.get((scope["method"], scope["path"]))
-            if handler is not None:
-                await handler(scope, receive, send)
-                return
+            await (handler or self._others)(scope, receive, send)
+            return
         await self._app(scope, receive, send)  # type: ignore[arg-type]  # a mapping, to those who only read
 
     @asynccontextmanager
@@ -104,7 +115,9 @@ class Gateway:
             await self._orders.close()
 
     async def _ready(self, _: Request) -> Response:
-        """Whether the home can be read, and there is an upstream."""
+        """Whether the home can be read, there is an upstream, and calls are taken for some time yet."""
+        if self.leaving:
+            return PlainTextResponse("this gateway is about to end\n", 503)
         try:
             await asyncio.to_thread(self._parts.engine.store.paused)
         except LanewiseError:
@@ -179,11 +192,30 @@ def open_parts(engine: Engine, host: str) -> Iterator[Parts]:
             who = ring(headers)
             return anybody(headers) if who is OPEN else who
 
-        yield Parts(engine, identify, ring)
+        traced = tracing(engine.environ)
+        try:
+            yield Parts(engine, identify, ring, Watch(tracing=traced))
+        finally:
+            if traced is not None:
+                traced.close()
 
 
 class _Server(uvicorn.Server):
     """Ends when a signal says so; uvicorn's own would then raise it again, and the worker could not leave."""
+
+    def __init__(self, config: uvicorn.Config, gateway: Gateway, handover_seconds: float) -> None:
+        super().__init__(config)
+        self._gateway, self._handover_seconds = gateway, handover_seconds
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Say so, hand over, and hear out what is under way; those who wait are told to call again."""
+        self._gateway.leaving = True
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._handover_seconds
+        while loop.time() < until and not self.force_exit:  # noqa: ASYNC110 - uvicorn sets a flag
+            await asyncio.sleep(_LOOK_SECONDS)
+        self._gateway.passing.background.let_go()
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -216,7 +248,7 @@ def server(gateway: Gateway) -> uvicorn.Server:
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_DRAIN_SECONDS,
     )
-    return _Server(config)
+    return _Server(config, gateway, gateway.handover_seconds)
 
 
 def serve(

@@ -64,12 +64,13 @@ class Upstream:
         )
         self._idle: deque[Connection] = deque()
         self._busy: set[Connection] = set()
+        self._connecting = 0
         self._watch: asyncio.TimerHandle | None = None
 
     @property
     def under_way(self) -> int:
         """Calls that have not come to their end."""
-        return len(self._busy)
+        return len(self._busy) + self._connecting
 
     async def send(self, method: bytes, target: bytes, headers: Headers, body: bytes) -> Answer:
         """Send a request; returns its answer when status and headers are here.
@@ -127,6 +128,7 @@ class Upstream:
         loop = asyncio.get_running_loop()
         if self._watch is None:
             self._watch = loop.call_later(_LOOK_SECONDS, self._look)
+        self._connecting += 1
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 return await self._connected(loop)
@@ -134,6 +136,8 @@ class Upstream:
             raise UpstreamFailed(_UNREACHED, 504, sent=False) from None
         except OSError as error:
             raise UpstreamFailed(f"{_UNREACHED} ({type(error).__name__})", sent=False) from None
+        finally:
+            self._connecting -= 1
 
     async def _connected(self, loop: asyncio.AbstractEventLoop) -> Connection:
         """A new connection; tried once more, for nothing of a call is sent yet."""

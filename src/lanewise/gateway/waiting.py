@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
@@ -29,6 +29,7 @@ from lanewise.store.nouns import Answer, Event
 from lanewise.store.protocol import Store
 
 LOOK_SECONDS: Final = 0.1
+MOST_WAITING: Final = 20_000  # clients of one process; each has a connection and some memory
 _ENDINGS: Final = frozenset({"batch.settled", "batch.rejected", "batch.cancelled"})
 _OF_RUNS: Final = frozenset({"run.finished", "run.cancelling", "request.cancelled"})
 _PAGE: Final = 1_000  # events
@@ -81,8 +82,14 @@ class Patience:
 class Waiting:
     """Everybody in this process who waits for an answer."""
 
-    def __init__(self, store: Store, patience: Patience) -> None:
-        self._store, self._patience = store, patience
+    def __init__(
+        self,
+        store: Store,
+        patience: Patience,
+        handed_out: Callable[[Place, int], None] | None = None,
+    ) -> None:
+        """`handed_out` hears of each final answer, with its status."""
+        self._store, self._patience, self._handed_out = store, patience, handed_out
         self._waiting: dict[RunId, dict[int, list[Held]]] = {}
         self._fresh: dict[RunId, set[int]] = defaultdict(set)  # not looked for yet
         self._seen = 0  # the last event that was heard of
@@ -92,6 +99,12 @@ class Waiting:
         self._quiet: deque[Held] = deque()  # told nothing yet, the first due first
         self._begun: deque[Held] = deque()  # told that all is well, likewise
         self._timer: asyncio.TimerHandle | None = None
+        self.clients = 0  # that wait
+
+    @property
+    def full(self) -> bool:
+        """Whether there is no room for one more."""
+        return self.clients >= MOST_WAITING
 
     def awaited(self, place: Place) -> bool:
         """Whether somebody waits for the answer of this request; may be asked from another thread."""
@@ -102,6 +115,7 @@ class Waiting:
         if not held.adopt(self, place):
             return
         self._waiting.setdefault(place.run, {}).setdefault(place.sequence, []).append(held)
+        self.clients += 1
         if self._leaving:
             self.let_go()
             return
@@ -135,6 +149,7 @@ class Waiting:
         place = held.place
         of_run = self._waiting[place.run]
         of_run[place.sequence].remove(held)
+        self.clients -= 1
         if not of_run[place.sequence]:
             del of_run[place.sequence]
         if not of_run:
@@ -173,6 +188,8 @@ class Waiting:
                 reply = reply_of(answer)
                 for held in list(waiters):
                     _end(held, reply)
+                    if self._handed_out is not None:
+                        self._handed_out(place, reply.status)
             if not count % _AT_A_TIME:
                 await asyncio.sleep(0)  # other calls have their turn
 

@@ -83,6 +83,7 @@ class Claim(NamedTuple):
     content: bytes  # a digest of where it was sent and of its body
     webhook: str | None = None  # which of the tenant's is told of its end, besides those for all
     kind: Kind = "request"
+    traceparent: str = ""  # the trace that it was asked in, for who hands out its answer
 
 
 @dataclass(frozen=True, slots=True)

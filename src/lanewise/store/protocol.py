@@ -50,6 +50,7 @@ from lanewise.store.nouns import (
     WorkerRow,
 )
 from lanewise.store.orders import Order, OrderState, Upload, Wrong
+from lanewise.store.outstanding import Outstanding, Spent
 from lanewise.store.records import Records
 from lanewise.store.webhooks import WebhookStore
 
@@ -649,6 +650,10 @@ class Store(WebhookStore, Protocol):
         """The tenant's requests of this content within a day, newest first."""
         ...
 
+    def origin(self, run: RunId, sequence: int) -> tuple[str, float] | None:
+        """The trace that a request was asked in, and when; None after a day, or if it has no claim."""
+        ...
+
     def newest_event(self) -> int:
         """The number of the last event; 0 where nothing ever happened."""
         ...
@@ -721,6 +726,15 @@ class Store(WebhookStore, Protocol):
 
     def drop_order(self, order: str) -> None:
         """Forget an order; the run that it became stays."""
+        ...
+
+    # -- numbers for those who look often ---------------------------------------------------------
+    def outstanding(self) -> Outstanding:
+        """What waits, and what is in batches that have not come to their end."""
+        ...
+
+    def spent(self, after: int) -> tuple[dict[str, Spent], int]:
+        """What ledger rows behind a number come to, by lane, and the number of the last of them."""
         ...
 
     # -- keeping ----------------------------------------------------------------------------------

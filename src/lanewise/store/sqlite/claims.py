@@ -30,7 +30,7 @@ class Claiming(Awaiting):
         self._db.execute(claims["add_tenant"], (run, new.tenant))
         self._db.execute(claims["drop_claims"], (new.now - CLAIM_SECONDS,))
         rows = [
-            (run, sequence, new.tenant, claim.name, claim.content, new.now)
+            (run, sequence, new.tenant, claim.name, claim.content, new.now, claim.traceparent)
             for sequence, claim in enumerate(new.claims)
         ]
         try:
@@ -60,6 +60,11 @@ class ClaimOperations(AnswerOperations, RaceOperations):
         """The tenant's requests of this content within a day, newest first."""
         values = (tenant, content, now - CLAIM_SECONDS, _ALIKE)
         return [_claimed(row) for row in self._db.all(queries("claims")["by_content"], values)]
+
+    def origin(self, run: RunId, sequence: int) -> tuple[str, float] | None:
+        """The trace that a request was asked in, and when; None after a day, or if it has no claim."""
+        row = self._db.first(queries("claims")["origin"], (run, sequence))
+        return None if row is None else (row["traceparent"], row["at"])
 
     def newest_event(self) -> int:
         """The number of the last event; 0 where nothing ever happened."""

@@ -13,6 +13,7 @@ from lanewise.store.sqlite.keys import KeyOperations
 from lanewise.store.sqlite.leases import LeaseOperations
 from lanewise.store.sqlite.looking import LookingOperations
 from lanewise.store.sqlite.orders import OrderOperations
+from lanewise.store.sqlite.outstanding import OutstandingOperations
 from lanewise.store.sqlite.recovery import RecoveryOperations
 from lanewise.store.sqlite.runs import RunOperations
 from lanewise.store.sqlite.sending import SendingOperations
@@ -32,6 +33,7 @@ class SqliteStore(
     ClaimOperations,
     OrderOperations,
     WebhookOperations,
+    OutstandingOperations,
     KeepingOperations,
 ):
     """Implements `lanewise.store.protocol.Store` over one home directory."""

@@ -7,7 +7,8 @@ INSERT INTO tenants_of_runs (run_id, tenant) VALUES (?, ?)
 SELECT tenant FROM tenants_of_runs WHERE run_id = ?
 
 -- name: add_claim
-INSERT INTO claims (run_id, sequence, tenant, name, content, at) VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO claims (run_id, sequence, tenant, name, content, at, traceparent)
+VALUES (?, ?, ?, ?, ?, ?, ?)
 
 -- name: drop_claims
 DELETE FROM claims WHERE at < ?
@@ -17,6 +18,9 @@ SELECT * FROM claims WHERE tenant = ? AND name = ? AND at >= ?
 
 -- name: by_content
 SELECT * FROM claims WHERE tenant = ? AND content = ? AND at >= ? ORDER BY at DESC, run_id, sequence DESC LIMIT ?
+
+-- name: origin
+SELECT traceparent, at FROM claims WHERE run_id = ? AND sequence = ?
 
 -- name: newest_event
 SELECT coalesce(max(id), 0) FROM events
