@@ -34,6 +34,15 @@ def until(look: Callable[[], Any]) -> Any:
     return found
 
 
+def raises(kind: type[Exception], call: Callable[[], Any]) -> Any:
+    """The error of a kind that a call raises; another one, or none, breaks the promise."""
+    try:
+        call()
+    except kind as error:
+        return error
+    raise AssertionError(f"there was no {kind.__name__}")
+
+
 def check(promise: str, body: Callable[[], None]) -> None:
     said = "kept"
     try:

@@ -50,8 +50,7 @@ class HeldClock:
     async def sleep(self, seconds: float) -> None:
         until = self.at + seconds
         await asyncio.sleep(min(seconds, 1.0) / 100.0)
-        while not self.going.is_set():
-            await asyncio.sleep(0.01)
+        await asyncio.to_thread(self.going.wait)
         self.at = max(self.at, until)
 
 
@@ -118,7 +117,9 @@ class Stage:
         """When somebody waits: do what a gateway does that ends."""
         waiting = self._background._waiting._waiting
         for _ in range(int(_PATIENCE_SECONDS / 0.02)):
-            futures = [each for run in list(waiting.values()) for few in run.values() for each in few]
+            futures = [
+                each for run in list(waiting.values()) for few in run.values() for each in few
+            ]
             if futures:
                 futures[0].get_loop().call_soon_threadsafe(self._background.let_go)
                 return
@@ -236,7 +237,7 @@ class Runner:
         self.stage, self.home = stage, home
 
     def program(self, name: str) -> str:
-        """The path of a client, or of what runs it: "python" (with the official SDKs), "node", "litellm"..."""
+        """The path of a client, or of what runs it ("python" has the official SDKs)."""
         if name == "python":
             return sys.executable
         found = shutil.which(name) if name == "curl" else VENV / "bin" / name
@@ -267,9 +268,27 @@ class Runner:
             check=False, stdin=subprocess.DEVNULL, timeout=120,
         )  # fmt: skip
 
+    def half(self, *command: str, **more: str) -> tuple[str, str]:
+        """What a client shows of a stream before its last event is sent, and all that it shows in the end."""
+        self.stage.front.going.clear()
+        process = subprocess.Popen(
+            command, cwd=self.home, env=self.environ(**more), stdout=subprocess.PIPE, text=True,
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        with process:
+            assert process.stdout is not None
+            before = process.stdout.read(1)
+            self.stage.front.going.set()
+            whole = before + process.stdout.read()
+        assert process.returncode == 0
+        return before, whole
+
     def checks(self, program: str, script: str) -> dict[str, str]:
         """What a script of checks reports: each promise with "kept", or what went wrong."""
-        done = self.run(self.program(program), str(HERE / script))
+        runs = self.program(program)
+        if program == "litellm":  # a library: its Python runs the script
+            runs = str(VENV / "bin" / "python")
+        done = self.run(runs, str(HERE / script))
         said = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
         assert done.returncode == 0, done.stdout + done.stderr
         return {each["promise"]: each["said"] for each in said}

@@ -35,6 +35,8 @@ ANTHROPIC = (
     "a message batch is cancelled",
 )
 SCRIPTS = {
+    ("python", "openai_sdk.py"): OPENAI,
+    ("python", "anthropic_sdk.py"): ANTHROPIC,
     ("node", "openai_sdk.mjs"): (*OPENAI, "an aborted call is the SDK's own error"),
     ("node", "anthropic_sdk.mjs"): ANTHROPIC,
 }
