@@ -89,6 +89,12 @@ await check("a call that can wait is answered on its connection", async () => {
   equal(await billed(), before + 1);
 });
 
+await check("an answer too long for the SDK is waited for where a time limit was chosen", async () => {
+  const long = { ...ASKED, max_tokens: 60_000 };
+  await rejects(async () => client.messages.create(long, LATER), /Streaming is required/);
+  ok((await client.messages.create(long, { ...LATER, timeout: 600_000 })).content[0].text);
+});
+
 await check("white space before a late answer is no matter", async () => {
   await stage("impatient");
   await stage("hold");
@@ -111,7 +117,8 @@ await check("what fails after the headers is told to the call that is made again
   await stage("hold");
   const bad = { ...ASKED, temperature: 99 };
   const named = { headers: { ...LATER.headers, "idempotency-key": "node-bad-message" } };
-  await rejects(noticing(() => stage("release")).messages.create(bad, named));
+  const cut = noticing(() => stage("release")).messages.create(bad, named);
+  await rejects(cut, { name: "TypeError", message: "terminated" }); // which the SDK does not try again
   await rejects(client.messages.create(bad, named), Anthropic.BadRequestError);
 });
 

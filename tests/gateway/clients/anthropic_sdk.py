@@ -95,6 +95,12 @@ def waits() -> None:
     assert billed() == before + 1
 
 
+def waits_for_much() -> None:
+    asked: dict[str, Any] = {"max_tokens": 60_000, "extra_headers": LATER}
+    assert "Streaming is required" in str(raises(ValueError, lambda: ask(**asked)))
+    assert ask(**asked, timeout=600).content[0].text
+
+
 def waits_long() -> None:
     stage("impatient")
     stage("hold")
@@ -157,6 +163,7 @@ check("models are listed", lists_models)
 check("errors are the SDK's own", fails)
 check("the SDK's own retries get over a provider's rate limit and its faults", retries)
 check("a call that can wait is answered on its connection", waits)
+check("an answer too long for the SDK is waited for where a time limit was chosen", waits_for_much)
 check("white space before a late answer is no matter", waits_long)
 check("a call cut off by a restart is taken up again by the SDK and paid once", is_taken_up_again)
 check("what fails after the headers is told to the call that is made again", fails_late)

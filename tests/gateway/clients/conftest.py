@@ -237,19 +237,21 @@ class Runner:
         self.stage, self.home = stage, home
 
     def program(self, name: str) -> str:
-        """The path of a client, or of what runs it ("python" has the official SDKs)."""
+        """The path of a client or, of a library, the path of the Python that has it."""
         if name == "python":
             return sys.executable
-        found = shutil.which(name) if name == "curl" else VENV / "bin" / name
-        modules = HERE / "node_modules" / "openai"
-        if found and Path(found).exists() and (name != "node" or modules.exists()):
-            return str(found)
-        missing = (
-            "curl is not installed" if name == "curl" else f"no {name} here: run `make clients`"
-        )
+        found = shutil.which({"litellm": "python"}.get(name, name), path=self.path())
+        needed = {"node": HERE / "node_modules/openai", "litellm": VENV}.get(name, HERE)
+        if found and needed.exists():
+            return found
+        missing = f"there is no {name} here: `make clients` installs all but curl"
         if os.environ.get("CI"):
             pytest.fail(missing)
         pytest.skip(missing)
+
+    def path(self) -> str:
+        """Where programs are looked for."""
+        return f"{VENV / 'bin'}:{os.environ['PATH']}"
 
     def environ(self, **more: str) -> dict[str, str]:
         """What a client finds in its environment, and nothing of this machine's settings."""
@@ -285,10 +287,7 @@ class Runner:
 
     def checks(self, program: str, script: str) -> dict[str, str]:
         """What a script of checks reports: each promise with "kept", or what went wrong."""
-        runs = self.program(program)
-        if program == "litellm":  # a library: its Python runs the script
-            runs = str(VENV / "bin" / "python")
-        done = self.run(runs, str(HERE / script))
+        done = self.run(self.program(program), str(HERE / script))
         said = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
         assert done.returncode == 0, done.stdout + done.stderr
         return {each["promise"]: each["said"] for each in said}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import Any
 
 import litellm
@@ -52,6 +53,22 @@ def waits(of: str) -> None:
     assert billed() == before + 1
 
 
+def is_taken_up_again(of: str) -> None:
+    before = billed()
+    stage("hold")
+    found: list[Any] = []
+    named = LATER | {"idempotency-key": f"litellm-{of}"}
+    thread = threading.Thread(
+        target=lambda: found.append(ask(of, extra_headers=named, num_retries=2))
+    )
+    thread.start()
+    stage("let_go")
+    stage("release")
+    thread.join()
+    assert found[0].choices[0].message.content
+    assert billed() == before + 1
+
+
 def lists_models(of: str) -> None:
     # of the environment's addresses, only Anthropic's is looked at here
     address = os.environ[f"{of.upper()}_BASE_URL"]
@@ -79,6 +96,10 @@ for name in MODELS:
     )
     check(f"errors are litellm's own ({name})", lambda of=name: fails(of))
     check(f"a call that can wait is answered on its connection ({name})", lambda of=name: waits(of))
+    check(
+        f"a call cut off by a restart is taken up again and paid once ({name})",
+        lambda of=name: is_taken_up_again(of),
+    )
     check(f"models are listed ({name})", lambda of=name: lists_models(of))
 check("embeddings are made", embeds)
 check("a response is answered", responds)

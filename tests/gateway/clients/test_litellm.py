@@ -11,6 +11,7 @@ OF_EITHER = (
     "the first event of a stream is there before the last is sent",
     "errors are litellm's own",
     "a call that can wait is answered on its connection",
+    "a call cut off by a restart is taken up again and paid once",
     "models are listed",
 )
 PROMISES = (

@@ -28,7 +28,7 @@ def llm(runner: Any) -> str:
     """The program, with models of its own at the gateway and the key kept in its own way."""
     program = str(runner.program("llm"))
     folder = runner.home / "llm"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     url = runner.stage.environ["OPENAI_BASE_URL"]
     text = MODELS.format(model=MODEL, url=url)
     (folder / "extra-openai-models.yaml").write_text(text, encoding="utf-8")

@@ -31,6 +31,7 @@ OPENAI = (
 ANTHROPIC = (
     *OF_EITHER,
     "tokens are counted",
+    "an answer too long for the SDK is waited for where a time limit was chosen",
     "a message batch is made and its results are read",
     "a message batch is cancelled",
 )
