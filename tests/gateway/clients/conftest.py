@@ -123,7 +123,7 @@ class Stage:
             if futures:
                 futures[0].get_loop().call_soon_threadsafe(self._background.let_go)
                 return
-            self.front.pausing.wait(0.02)
+            threading.Event().wait(0.02)
         raise AssertionError("nobody waits")
 
     def close(self) -> None:
@@ -149,7 +149,6 @@ class Front(ThreadingHTTPServer):
         self.stage = stage
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         self.going, self.gone = threading.Event(), threading.Event()
-        self.pausing = threading.Event()  # never set
         self.verbs: dict[str, Callable[[], Any]] = {
             "go": self.going.set,
             "gone": self._gone,
@@ -235,14 +234,17 @@ class Runner:
 
     def __init__(self, stage: Stage, home: Path) -> None:
         self.stage, self.home = stage, home
+        self._reports: dict[str, dict[str, str]] = {}
 
     def program(self, name: str) -> str:
         """The path of a client or, of a library, the path of the Python that has it."""
         if name == "python":
             return sys.executable
-        found = shutil.which({"litellm": "python"}.get(name, name), path=self.path())
-        needed = {"node": HERE / "node_modules/openai", "litellm": VENV}.get(name, HERE)
-        if found and needed.exists():
+        own = (
+            None if name == "curl" else str(VENV / "bin")
+        )  # none but those of the versions named there
+        found = shutil.which({"litellm": "python"}.get(name, name), path=own)
+        if found and (name != "node" or (HERE / "node_modules/openai").exists()):
             return found
         missing = f"there is no {name} here: `make clients` installs all but curl"
         if os.environ.get("CI"):
@@ -285,28 +287,17 @@ class Runner:
         assert process.returncode == 0
         return before, whole
 
-    def checks(self, program: str, script: str) -> dict[str, str]:
-        """What a script of checks reports: each promise with "kept", or what went wrong."""
-        done = self.run(self.program(program), str(HERE / script))
-        said = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-        assert done.returncode == 0, done.stdout + done.stderr
-        return {each["promise"]: each["said"] for each in said}
+    def report(self, program: str, script: str) -> dict[str, str]:
+        """What a script of checks, run once, says: each promise with "kept", or what went wrong."""
+        if script not in self._reports:
+            done = self.run(self.program(program), str(HERE / script))
+            said = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+            assert done.returncode == 0, done.stdout + done.stderr
+            self._reports[script] = {each["promise"]: each["said"] for each in said}
+        return self._reports[script]
 
 
 @pytest.fixture(scope="session")
 def runner(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Runner:
     """Runs clients."""
     return Runner(stage, tmp_path_factory.mktemp("user"))
-
-
-@pytest.fixture(scope="session")
-def reports(runner: Runner) -> Callable[[str, str], dict[str, str]]:
-    """The report of a script of checks, which is run once."""
-    known: dict[tuple[str, str], dict[str, str]] = {}
-
-    def report(program: str, script: str) -> dict[str, str]:
-        if (program, script) not in known:
-            known[program, script] = runner.checks(program, script)
-        return known[program, script]
-
-    return report

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -22,7 +22,5 @@ PROMISES = (
 
 
 @pytest.mark.parametrize("promise", PROMISES)
-def test_litellm_works_unmodified(
-    reports: Callable[[str, str], dict[str, str]], promise: str
-) -> None:
-    assert reports("litellm", "litellm_library.py").get(promise) == "kept"
+def test_litellm_works_unmodified(runner: Any, promise: str) -> None:
+    assert runner.report("litellm", "litellm_library.py").get(promise) == "kept"
