@@ -6,6 +6,7 @@ const MODEL = "claude-haiku-4-5";
 const messages = [{ role: "user", content: "Where is my order?" }];
 const ASKED = { model: MODEL, max_tokens: 60, messages };
 const LATER = { headers: { "x-lanewise-deadline": "8h", "x-lanewise-workflow": "tickets" } };
+const requests = ["a", "b"].map((custom_id) => ({ custom_id, params: ASKED }));
 const client = new Anthropic();
 const stopping = new Anthropic({ baseURL: process.env.STOPPING_URL });
 
@@ -56,6 +57,15 @@ await check("the SDK's stream helper sums it up", async () => {
 
 await check("tokens are counted", async () => {
   ok((await client.messages.countTokens({ model: MODEL, messages })).input_tokens > 0);
+});
+
+await check("the beta side of the SDK works as well", async () => {
+  const asked = { ...ASKED, betas: ["token-efficient-tools-2025-02-19"] };
+  ok((await client.beta.messages.create(asked)).content[0].text);
+  ok((await client.beta.messages.create(asked, LATER)).content[0].text);
+  ok((await client.beta.messages.countTokens({ model: MODEL, messages })).input_tokens > 0);
+  const made = await client.beta.messages.batches.create({ requests });
+  equal((await client.beta.messages.batches.retrieve(made.id)).id, made.id);
 });
 
 await check("models are listed", async () => {
@@ -121,8 +131,6 @@ await check("what fails after the headers is told to the call that is made again
   await rejects(cut, { name: "TypeError", message: "terminated" }); // which the SDK does not try again
   await rejects(client.messages.create(bad, named), Anthropic.BadRequestError);
 });
-
-const requests = ["a", "b"].map((custom_id) => ({ custom_id, params: ASKED }));
 
 await check("a message batch is made and its results are read", async () => {
   const made = await client.messages.batches.create({ requests });

@@ -64,6 +64,16 @@ def counts() -> None:
     assert client.messages.count_tokens(model=MODEL, messages=SAID).input_tokens > 0
 
 
+def is_beta() -> None:
+    asked = ASKED | {"betas": ["token-efficient-tools-2025-02-19"]}
+    beta: Any = client.beta.messages
+    assert beta.create(**asked).content[0].text
+    assert beta.create(**asked, extra_headers=LATER).content[0].text
+    assert beta.count_tokens(model=MODEL, messages=SAID).input_tokens > 0
+    made = beta.batches.create(requests=[{"custom_id": "a", "params": ASKED}])
+    assert beta.batches.retrieve(made.id).id == made.id
+
+
 def lists_models() -> None:
     assert MODEL in {model.id for model in client.models.list()}
     assert client.models.retrieve(MODEL).id == MODEL
@@ -159,6 +169,7 @@ check("the first event of a stream is there before the last is sent", streams)
 check("an aborted stream ends the call at the provider", aborts)
 check("the SDK's stream helper sums it up", sums_up)
 check("tokens are counted", counts)
+check("the beta side of the SDK works as well", is_beta)
 check("models are listed", lists_models)
 check("errors are the SDK's own", fails)
 check("the SDK's own retries get over a provider's rate limit and its faults", retries)

@@ -28,6 +28,7 @@ export async function until(look) {
   for (;;) {
     const found = await look();
     if (found) return found;
+    await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
 

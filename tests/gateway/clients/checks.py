@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -30,7 +31,7 @@ def fault(kind: str, **rule: Any) -> None:
 def until(look: Callable[[], Any]) -> Any:
     """Look until it is there; whoever runs the script has an end to their patience."""
     while not (found := look()):
-        pass
+        threading.Event().wait(0.05)
     return found
 
 

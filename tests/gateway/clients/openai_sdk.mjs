@@ -80,6 +80,12 @@ await check("embeddings are made", async () => {
   equal(vectors.data[0].embedding.length, 1536);
 });
 
+await check("texts are completed and moderated", async () => {
+  const asked = { model: "gpt-3.5-turbo-instruct", prompt: "Once upon", stream: true };
+  ok((await all(await client.completions.create(asked))).map((part) => part.choices[0]?.text).join(""));
+  equal((await client.moderations.create({ input: "Hello" })).results.length, 1);
+});
+
 await check("models are listed", async () => {
   ok((await all(client.models.list())).some((model) => model.id === MODEL));
   equal((await client.models.retrieve(MODEL)).id, MODEL);

@@ -81,6 +81,14 @@ def embeds() -> None:
     assert [len(each.embedding) for each in vectors.data] == [1536, 1536]
 
 
+def completes() -> None:
+    parts = client.completions.create(
+        model="gpt-3.5-turbo-instruct", prompt="Once upon", stream=True
+    )
+    assert "".join(part.choices[0].text for part in parts if part.choices)
+    assert len(client.moderations.create(input="Hello").results) == 1
+
+
 def lists_models() -> None:
     assert MODEL in {model.id for model in client.models.list()}
     assert client.models.retrieve(MODEL).id == MODEL
@@ -223,6 +231,7 @@ check("an aborted stream ends the call at the provider", aborts)
 check("a response is answered and streamed", responds)
 check("the SDK's stream helper sums it up", sums_up)
 check("embeddings are made", embeds)
+check("texts are completed and moderated", completes)
 check("models are listed", lists_models)
 check("errors are the SDK's own", fails)
 check("the SDK's own retries get over a provider's rate limit and its faults", retries)

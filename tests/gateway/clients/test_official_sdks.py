@@ -23,6 +23,7 @@ OPENAI = (
     *OF_EITHER,
     "a response is answered and streamed",
     "embeddings are made",
+    "texts are completed and moderated",
     "a call that timed out is taken up again by the SDK and paid once",
     "a background response is polled",
     "a file becomes a batch and its answers a file",
@@ -31,6 +32,7 @@ OPENAI = (
 ANTHROPIC = (
     *OF_EITHER,
     "tokens are counted",
+    "the beta side of the SDK works as well",
     "an answer too long for the SDK is waited for where a time limit was chosen",
     "a message batch is made and its results are read",
     "a message batch is cancelled",
