@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,15 @@ def anthropic(runner: Any, curl: str) -> list[str]:
     """A call in Anthropic's dialect."""
     key = runner.stage.environ["ANTHROPIC_API_KEY"]
     return [curl, "-sS", "-H", f"x-api-key: {key}", "-H", VERSION]
+
+
+@pytest.fixture
+def held(runner: Any) -> Iterator[Any]:
+    """The stage: no batch ends, and answers on the connection begin at once."""
+    runner.stage.impatient()
+    runner.stage.hold()
+    yield runner.stage
+    runner.stage.release()
 
 
 def body(document: Any) -> list[str]:
@@ -117,6 +128,24 @@ def test_a_call_that_can_wait_is_answered_on_its_connection_or_at_an_address(
     while shown["status"] in ("waiting", "sent"):
         shown = called(runner, *openai, where)
     assert shown["response"]["body"]["choices"]
+
+
+def test_a_call_whose_connection_was_cut_is_made_again_by_curl_and_is_the_same_request(
+    held: Any, openai: list[str]
+) -> None:
+    before = held.sandbox.books()["requests"]
+    command = [
+        *openai, "-N", "--fail", "--retry", "5", "--retry-all-errors", "-H", "x-lanewise-deadline: 8h",
+        "-H", "idempotency-key: curl-1", f"{held.running.url}/v1/chat/completions", *body(CHAT),
+    ]  # fmt: skip
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.read(1) == " "  # it has begun: only a cut can tell now
+        held.let_go()
+        held.release()
+        shown = process.stdout.read()
+    assert json.loads(shown)["choices"][0]["message"]["content"]
+    assert held.sandbox.books()["requests"] == before + 1
 
 
 def test_a_file_that_curl_asks_leave_for_is_taken_and_ordered(
