@@ -184,6 +184,8 @@ class _Half(BaseHTTPRequestHandler):
         events = got.content.split(b"\n\n")
         half = len(events) // 2
         assert half, "only streams come this way"
+        self.server.going.clear()  # what a failed test before this one left
+        self.server.gone.clear()
         self.send_response(got.status_code)
         self.send_header("content-type", got.headers["content-type"])
         self.send_header("transfer-encoding", "chunked")
@@ -274,7 +276,6 @@ class Runner:
 
     def half(self, *command: str, **more: str) -> tuple[str, str]:
         """What a client shows of a stream before its last event is sent, and all that it shows in the end."""
-        self.stage.front.going.clear()
         process = subprocess.Popen(
             command, cwd=self.home, env=self.environ(**more), stdout=subprocess.PIPE, text=True,
             stdin=subprocess.DEVNULL,
