@@ -3,8 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# other people's clients of the gateway, apart from what lanewise is developed with
+CLIENTS := .venv-clients
+CLIENT_TESTS := tests/gateway/clients
+CLIENTS_STAMP := $(CLIENTS)/.installed
 
-.PHONY: setup demo test lint unit bench clean
+.PHONY: setup clients demo test lint unit bench clean
 
 setup: $(STAMP)
 
@@ -13,6 +17,14 @@ $(STAMP): pyproject.toml
 	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
 	$(BIN)/pip install --quiet --editable . --group dev
 	touch $(STAMP)
+
+clients: $(CLIENTS_STAMP)
+
+$(CLIENTS_STAMP): $(CLIENT_TESTS)/requirements.txt $(CLIENT_TESTS)/package-lock.json
+	$(PYTHON) -m venv $(CLIENTS)
+	$(CLIENTS)/bin/pip install --quiet --requirement $(CLIENT_TESTS)/requirements.txt
+	cd $(CLIENT_TESTS) && $(CURDIR)/$(CLIENTS)/bin/npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	touch $(CLIENTS_STAMP)
 
 demo: setup
 	$(BIN)/python examples/index_stdlib.py
@@ -25,7 +37,7 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-unit: setup
+unit: setup clients
 	$(BIN)/pytest
 
 test: lint unit
@@ -34,4 +46,4 @@ bench: setup
 	@ls benchmarks/*.py
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist
+	rm -rf $(VENV) $(CLIENTS) $(CLIENT_TESTS)/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist

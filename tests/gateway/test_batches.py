@@ -204,7 +204,7 @@ def test_a_batch_that_is_cancelled_keeps_what_is_answered_and_ends(
 ) -> None:
     client = shop.client()
     made = order(client, line("x"))
-    client.batches.cancel(made.id)
+    assert client.batches.cancel(made.id).status == "cancelling"
     batch = finish(made.id)
     assert batch.status == "cancelled"
     with pytest.raises(openai.BadRequestError, match="has ended"):

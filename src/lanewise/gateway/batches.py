@@ -131,12 +131,18 @@ class Batches:
         run = self._desk.store.run_named(order.id)
         shown = _order_shown(order)
         if run is None:
-            shown["status"] = order.state if order.state != "accepted" else "validating"
+            shown["status"] = _before_run(order)
             return shown
         shown["status"] = _STATES.get(run.state) or (
             "cancelled" if order.cancel_at else "completed"
         )
         return shown | _run_shown(order, run)
+
+
+def _before_run(order: Order) -> str:
+    if order.state in ("failed", "cancelled"):
+        return order.state
+    return "validating" if order.cancel_at is None else "cancelling"
 
 
 def _order_shown(order: Order) -> Shown:
