@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from lanewise.app.accounts import SANDBOX, Accounts
-from lanewise.app.budgets import BudgetStanding, budget_caps, budgets_of, caps_for
+from lanewise.app.budgets import BudgetStanding, budget_caps, budgets_of, caps_for, key_cap
 from lanewise.app.estimating import SAMPLE, estimator
 from lanewise.app.forecasting import completion
 from lanewise.app.guard import Guard
@@ -37,6 +37,7 @@ from lanewise.providers import registry
 from lanewise.providers.calling import CallProvider
 from lanewise.providers.protocol import BatchProvider
 from lanewise.settings import Settings
+from lanewise.store.books import Cap
 from lanewise.store.nouns import AccountRow, Claim, NewRun, Run
 from lanewise.store.protocol import Store
 from lanewise.store.sqlite import SqliteStore
@@ -64,6 +65,7 @@ class RunRequest:
     deadline: str | None = None  # in the caller's words; None: as policy says
     dedupe: bool = False  # ask requests of the same content once, and give every asker the answer
     key: str = ""  # the name of the caller's key, for policy
+    monthly_nano: int | None = None  # the monthly budget of that key, nano-USD; None: it has none
     tenant: str | None = None  # who asked over HTTP
     lanes: tuple[LaneName, ...] = ()  # those that the caller's key is for; none: all
     claims: Sequence[Claim] = ()  # one for each request, where a tenant asked
@@ -123,6 +125,7 @@ class Engine:
             approve,
             None if budget is None else budget.limit_nano,
             lambda: require_promises(self.store, router.asked, self.clock.now()),
+            request.monthly_nano,
         )
 
         def payer(provider: str) -> Payer:
@@ -137,12 +140,10 @@ class Engine:
                 name=request.name,
                 again=request.again,
                 tags=request.tags,
-                caps=(
-                    *caps_for(self.settings, request.workflow, self.clock.now()),
-                    *router.caps(),
-                ),
+                caps=(*self._caps(request), *router.caps()),
                 asked=router.asked_deadline,
                 tenant=request.tenant,
+                key="" if request.monthly_nano is None else request.key,
                 claims=request.claims,
             )
 
@@ -157,6 +158,13 @@ class Engine:
             gate=guard,
             router=router,
         )
+
+    def _caps(self, request: RunRequest) -> Iterator[Cap]:
+        """What a run has to fit into, whatever policy says."""
+        now = self.clock.now()
+        yield from caps_for(self.settings, request.workflow, now)
+        if request.monthly_nano is not None:
+            yield key_cap(request.key, request.monthly_nano, now)
 
     def router(self, request: RunRequest) -> Router:
         """Decides for every request of a run that comes in now."""

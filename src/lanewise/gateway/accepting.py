@@ -237,6 +237,7 @@ class Acceptor:
             again=True,  # equal calls are as many requests
             deadline=first.wish.deadline,
             key=first.who.key,
+            monthly_nano=first.who.monthly_nano,
             tenant=first.who.tenant,
             lanes=first.who.lanes,
             claims=[Claim(call.name, call.content) for call in calls],

@@ -26,7 +26,6 @@ from lanewise.errors import (
 from lanewise.gateway import polling
 from lanewise.gateway.accepting import Acceptor, Call, Full, Mismatch, Ticket
 from lanewise.gateway.dialect import Dialect, dialect_of, error_body
-from lanewise.gateway.limits import Grant
 from lanewise.gateway.routes import Handler, Parts, Receive, Scope, Send
 from lanewise.gateway.waiting import NO_RETRY, Patience, Waiting, held, told
 from lanewise.gateway.who import Who
@@ -76,22 +75,14 @@ class Background:
         headers: Mapping[bytes, bytes],
         wish: Wish,
         body: bytes,
-        *,
-        grant: Grant | None = None,
     ) -> Handler:
-        """Write the call down, and say how its answer is given; a refusal where it cannot be taken.
-
-        `grant`: what was set aside for it; it counts as spent if the call is a new request.
-        """
-        grant = grant or Grant()
+        """Write the call down, and say how its answer is given; a refusal where it cannot be taken."""
         dialect = dialect_of(path, versioned=b"anthropic-version" in headers)
         try:
             call = _call(who, path, headers, wish, body)
             ticket = await self._acceptor.accept(call)
-            grant.settle(0 if ticket.found else None)
             return await self._answering(wish, ticket, body)
         except (LanewiseError, Unfit) as error:
-            grant.settle(0)
             return refusal(dialect, error)
 
     async def _answering(self, wish: Wish, ticket: Ticket, body: bytes) -> Handler:

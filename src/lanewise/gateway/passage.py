@@ -153,13 +153,14 @@ class Passage:
             wish = self._wish(who, path)
             self._require_allowed(who, path, wish)
         way = self._via.way(self._dialect)
-        grant = await self._via.admit(who, Asking(path, self.asked.model, body), way.account)
+        asking = Asking(path, self.asked.model, body, waits=wish is not None)
+        grant = await self._via.admit(who, asking, way.account)
         if isinstance(grant, Refusal):
             raise Refused.by(grant)
         self._grant = grant
         if wish is not None:
             take = self._via.background.handle
-            return await take(who, path, self.headers, wish, body, grant=grant)
+            return await take(who, path, self.headers, wish, body)
         self._way = way
         await self._watched(way, path, body)
         return None

@@ -90,13 +90,14 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """No more than `limit_nano` since an instant, for one workflow or (None) for all."""
+    """No more than `limit_nano` since an instant, for one workflow, one key or (neither) for all."""
 
     name: str
     workflow: str | None
     since: float
     limit_nano: int
     cure: str  # how to raise it
+    key: str | None = None  # since is the beginning of a month, which is what a key's budget is for
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from lanewise.domain.lanes import LaneName
 from lanewise.errors import BadInput
+
+
+def month_of(now: float) -> str:
+    """The calendar month (UTC), in which a budget is spent.
+
+    >>> month_of(1_796_000_000.0)
+    '2026-11'
+    """
+    return datetime.fromtimestamp(now, UTC).strftime("%Y-%m")
 
 
 class NameTaken(BadInput):

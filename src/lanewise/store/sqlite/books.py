@@ -16,6 +16,7 @@ from lanewise.errors import OverBudget
 from lanewise.pricing.dollars import dollars
 from lanewise.pricing.kept import KeptPrice, rates_from
 from lanewise.store.books import Cap, Entry, LedgerRow, Money, Observation, Standing
+from lanewise.store.keys import month_of
 from lanewise.store.nouns import BatchRow, NewRun
 from lanewise.store.records import Records
 from lanewise.store.segments import model_of
@@ -120,12 +121,11 @@ class BookOperations(Operations):
         return [self._stands(cap) for cap in caps]
 
     def _stands(self, cap: Cap) -> Standing:
-        spent = self._db.one(self._books["spent"], (cap.since, cap.workflow))[0]
-        reserved = sum(
-            -(-row["reserved_nano"] * (row["requests"] - row["done"]) // row["requests"])
-            for row in self._db.all(self._books["reserved"], (cap.workflow,))
-        )
-        return Standing(cap, spent, reserved)
+        if cap.key is not None:
+            spent = self._db.one(self._of_keys["drawn_of_key"], (cap.key, month_of(cap.since)))[0]
+        else:
+            spent = self._db.one(self._books["spent"], (cap.since, cap.workflow))[0]
+        return Standing(cap, spent, self._reserved(cap.workflow, cap.key))
 
     def _require_room(self, new: NewRun) -> None:
         """Refuse a run that may cost more than a cap leaves; called in the transaction that accepts it."""
