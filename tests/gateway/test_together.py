@@ -126,9 +126,9 @@ def until(done: Callable[[], Any]) -> Any:
     raise AssertionError("it did not come true")
 
 
-def order_of(office: Office, key: str, model: str = MODEL) -> Any:
+def order_of(office: Office, key: str, model: str = MODEL, **more: Any) -> Any:
     client = office.openai(key)
-    asked = {"model": model, "messages": SAID}
+    asked = {"model": model, "messages": SAID, **more}
     line = {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": asked}
     file = client.files.create(file=io.BytesIO(json.dumps(line).encode()), purpose="batch")
     return client.batches.create(
@@ -255,7 +255,7 @@ def test_a_key_is_held_to_what_it_is_for_in_every_lane(make_office: Callable[...
         office.openai("other").models.list()
 
 
-def test_a_budget_is_spent_by_what_calls_cost_and_by_the_most_that_waiting_ones_may(
+def test_a_budget_is_spent_by_what_calls_cost_and_a_batch_beyond_it_fails_with_the_figures(
     make_office: Callable[..., Office],
 ) -> None:
     office = make_office(poor=NewKey(name="poor", monthly_usd="0.002"))
@@ -264,16 +264,16 @@ def test_a_budget_is_spent_by_what_calls_cost_and_by_the_most_that_waiting_ones_
         client.chat.completions.create(model=MODEL, messages=SAID)
     with pytest.raises(openai.RateLimitError, match="monthly budget"):
         client.chat.completions.create(model=MODEL, messages=SAID, max_tokens=16_000)
-
-    def wait_for(count: int) -> None:
-        for _ in range(count):
-            client.chat.completions.create(model=MODEL, messages=SAID, extra_headers=LATER)
-
-    wait_for(1)
-    with pytest.raises(openai.RateLimitError, match="monthly budget"):
-        wait_for(3)
-    with pytest.raises(openai.BadRequestError, match="to which a batch is not held"):
-        order_of(office, "poor")
+    for _ in range(5):
+        client.chat.completions.create(model=MODEL, messages=SAID, extra_headers=LATER)
+    with pytest.raises(openai.APIStatusError, match="monthly budget") as refused:
+        client.chat.completions.create(
+            model=MODEL, messages=SAID, max_tokens=16_000, extra_headers=LATER
+        )
+    assert refused.value.status_code == 402
+    batch = order_of(office, "poor", max_tokens=16_000)
+    failed = until(lambda: (b := client.batches.retrieve(batch.id)).status == "failed" and b)
+    assert "could cost $0.0096" in failed.errors.data[0].message
 
 
 def test_an_admin_key_makes_keys_and_nobody_else_does(make_office: Callable[..., Office]) -> None:
