@@ -18,7 +18,10 @@ import pytest
 
 from lanewise.app import Engine, keys
 from lanewise.app.keys import NewKey
+from lanewise.gateway.accepting import MOST_TOGETHER, Acceptor, Call, Ticket
 from lanewise.gateway.serving import RunningGateway, open_parts
+from lanewise.gateway.who import Who
+from lanewise.gateway.wishes import Answering, Wish
 from lanewise.sandbox import Fault, RunningSandbox, SandboxConfig, start_in_thread
 from lanewise.settings import load
 
@@ -183,6 +186,32 @@ def test_calls_beyond_the_budget_are_refused_with_the_figures_while_others_wait(
     assert "the monthly budget of this key of $0.2" in said["message"]
     assert "$0.0199" in said["message"]  # what is left
     assert sum(run.requests for run in till.engine.store.runs()) == 3
+
+
+async def test_a_key_that_has_spent_its_budget_holds_up_nobody_however_much_it_asks(
+    make_till: Callable[[], Till],
+) -> None:
+    till = make_till()
+    till.key("0.2")
+    accepted = till.engine.accept
+    tries: list[int] = []
+
+    def counted(*args: Any, **options: Any) -> Any:
+        tries.append(1)
+        return accepted(*args, **options)
+
+    till.engine.accept = counted  # type: ignore[method-assign]
+    acceptor = Acceptor(till.engine, lambda place: False)
+    who, wish = Who("poor", "poor", monthly_nano=200_000_000), Wish("24h", "w", Answering.POLL)
+    futures = [asyncio.get_running_loop().create_future() for _ in range(MOST_TOGETHER)]
+    for number, future in enumerate(futures):
+        body = json.dumps({**CHAT, "user": str(number)}).encode()
+        acceptor.accept(Call(who, wish, "/v1/chat/completions", body, None, False, future))
+    found = await asyncio.gather(*futures, return_exceptions=True)
+    await acceptor.close()
+    assert [isinstance(one, Ticket) for one in found] == [True] * 3 + [False] * (len(found) - 3)
+    assert all("could cost $0.06" in str(one) for one in found[3:])
+    assert len(tries) < 10
 
 
 def test_a_call_in_real_time_sees_what_is_reserved_for_those_that_wait(till: Till) -> None:

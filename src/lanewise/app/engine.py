@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -120,7 +120,7 @@ class Engine:
         router = self.router(request)
         router.given = ways
         guard = Guard(
-            self._estimator(request.workflow),
+            self._estimator(self.history(request.workflow)),
             max_nano,
             approve,
             None if budget is None else budget.limit_nano,
@@ -159,6 +159,15 @@ class Engine:
             router=router,
         )
 
+    def most(self, requests: Iterable[Accepted], request: RunRequest) -> Iterator[int]:
+        """What each may cost at the most, nano-USD, as `accept` would reserve it for that one alone."""
+        router, history = self.router(request), self.history(request.workflow)
+        for asked in requests:
+            found = self._estimator(history)
+            found.add(router.renamed(asked))
+            estimate = found.finish()
+            yield estimate.high_nano if request.monthly_nano is None else estimate.dearest_nano
+
     def _caps(self, request: RunRequest) -> Iterator[Cap]:
         """What a run has to fit into, whatever policy says."""
         now = self.clock.now()
@@ -187,13 +196,13 @@ class Engine:
             self._menus = Menus(self.book, completion(self.store, now), self.store.learned, now)
         return self._menus
 
-    def _estimator(self, workflow: str) -> Estimator:
-        """It knows what earlier answers of the workflow teach."""
+    def _estimator(self, history: History) -> Estimator:
+        """It knows what earlier answers teach."""
         return estimator(
             self.book,
             datetime.fromtimestamp(self.clock.now(), UTC),
             rules=self._rules_for_any(),
-            history=self.history(workflow),
+            history=history,
             sample=SAMPLE,
         )
 
