@@ -14,6 +14,7 @@ from lanewise.gateway.routes import Receive
 
 MOST_BODY: Final = 32 * 1024 * 1024  # bytes of a call; Anthropic's own limit
 BODY_SECONDS: Final = 120.0  # in which a client has to send its request
+COMPRESSED: Final = "a compressed body is not taken; send it as it is"
 
 
 class Refused(Exception):
@@ -64,7 +65,7 @@ async def read_body(
 ) -> bytes | None:
     """The request's body, whose bytes `hold` counts as they come; None where the client went away."""
     if headers.get(b"content-encoding", b"identity") != b"identity":
-        raise Refused(415, "a compressed body is not taken; send it as it is")
+        raise Refused(415, COMPRESSED)
     said = headers.get(b"content-length", b"")
     if said.isdigit() and int(said) > MOST_BODY:
         raise _too_large()

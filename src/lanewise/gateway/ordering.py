@@ -132,7 +132,7 @@ def require_endpoint(who: Who, endpoint: str) -> None:
 
 def _lines(path: str, order: Order) -> Iterator[Accepted | Broken]:
     """The lines of a file; those that are not of the order's endpoint, or not for its key, are wrong."""
-    for line in read([path], ReadOptions()):
+    for line in read([path], ReadOptions(unpack=False)):
         why = _unfit(line, order) if isinstance(line, Accepted) else ""
         yield Broken(line.number, line.source, why) if why else line
 
