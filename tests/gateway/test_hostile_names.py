@@ -237,7 +237,7 @@ def test_a_name_of_a_file_is_text_wherever_it_would_lead(bench: Bench) -> None:
         "../../../x",
         "/etc/passwd",
         "a\\..\\b",
-        "x" * 5_000,
+        "x" * 500,
         "нет\u202e.jsonl",
         "lanewise.db",
     ):
