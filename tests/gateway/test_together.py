@@ -189,40 +189,92 @@ def test_a_batch_of_either_api_is_answered(office: Office) -> None:
     assert [found.custom_id for found in other.messages.batches.results(made.id)] == ["b"]
 
 
-def test_what_is_another_tenants_is_not_there_on_any_route(office: Office) -> None:
-    ann, bob = office.http("ann"), office.http("bob")
+# every route of the app has to be in one of these or name what it is about: a new one fails the test
+CALLS = {"/v1/models/{model:path}", "/healthz", "/readyz", "/admin/openapi.json", *(
+    f"/v1/{name}" for name in ("chat/completions", "responses", "embeddings", "completions", "models",
+                               "moderations", "messages", "messages/count_tokens")
+)}  # nothing of any tenant  # fmt: skip
+LISTS = {"/v1/files", "/v1/batches", "/v1/messages/batches", "/admin/keys"}
+ADMIN = "/admin/"  # of no tenant at all
+
+
+def possessions(office: Office, key: str) -> set[str]:
+    """Ids of everything that a tenant can have, each of which is there."""
+    http = office.http(key)
     asked = {"model": MODEL, "messages": SAID}
-    headers = LATER | {"prefer": "respond-async"}
-    place = ann.post("/v1/chat/completions", json=asked, headers=headers).headers["location"]
-    response = office.openai("ann").responses.create(
+    headers = LATER | {"prefer": "respond-async", "idempotency-key": "one"}
+    place = http.post("/v1/chat/completions", json=asked, headers=headers).headers["location"]
+    response = office.openai(key).responses.create(
         model=MODEL, input="Hello", background=True, extra_headers=LATER
     ).id  # fmt: skip
-    batch = order_of(office, "ann")
+    batch, failing = order_of(office, key), order_of(office, key, max_tokens="many")
     params = {"model": "claude-haiku-4-5", "max_tokens": 60, "messages": SAID}
-    messages = ann.post(
-        "/v1/messages/batches", json={"requests": [{"custom_id": "b", "params": params}]}
-    ).json()["id"]
-    output = until(lambda: ann.get(f"/v1/batches/{batch.id}").json().get("output_file_id"))
-    until(lambda: ann.get(place).status_code == 200)
-    known = {batch.input_file_id, output, batch.id, messages, response, place.rpartition("/")[2]}
-    tried = 0
+    wanted = {"requests": [{"custom_id": "b", "params": params}]}
+    messages = http.post("/v1/messages/batches", json=wanted).json()["id"]
+    output = until(lambda: http.get(f"/v1/batches/{batch.id}").json().get("output_file_id"))
+    errors = until(lambda: http.get(f"/v1/batches/{failing.id}").json().get("error_file_id"))
+    until(lambda: http.get(place).status_code == 200)
+    request = place.rpartition("/")[2]
+    return {batch.input_file_id, output, errors, batch.id, messages, response, request}
+
+
+def served(office: Office) -> Iterator[tuple[str, str]]:
+    """Every method and path of the app."""
     for route in office.running.gateway.routes:
-        if "{name}" not in route.path or route.path.startswith("/admin"):
+        for method in sorted((route.methods or set()) - {"HEAD"}):
+            yield method, route.path
+    yield from office.running.gateway.passing.hot()
+
+
+def test_what_is_another_tenants_is_not_there_on_any_route(office: Office) -> None:
+    ann, bob = office.http("ann"), office.http("bob")
+    known = possessions(office, "ann")
+    named = [(method, path) for method, path in served(office) if path.count("{name}") == 1]
+    others = {path for _, path in served(office)} - {path for _, path in named}
+    assert others == LISTS | CALLS, "a new route needs a case here"
+    for method, path in named:
+        if path.startswith(ADMIN):
+            assert bob.request(method, path.replace("{name}", "ann")).status_code == 401
             continue
-        for method in (route.methods or set()) - {"HEAD"}:
-            for name in known:
-                got = bob.request(method, route.path.replace("{name}", name))
-                assert got.status_code == 404, (method, route.path, name, got.text)
-                tried += 1
-    assert tried >= 13 * len(known)
-    for listing in ("/v1/files", "/v1/batches", "/v1/messages/batches"):
+        for name in known:
+            got = bob.request(method, path.replace("{name}", name))
+            assert got.status_code == 404, (method, path, name, got.text)
+    for listing in LISTS - {f"{ADMIN}keys"}:
         assert bob.get(listing).json()["data"] == []
         assert ann.get(listing).json()["data"] != []
-    made = bob.post(
-        "/v1/batches",
-        json={"input_file_id": batch.input_file_id, "endpoint": "/v1/chat/completions"},
+        for name in known:
+            for cursor in ("after", "after_id"):
+                assert bob.get(f"{listing}?{cursor}={name}").json()["data"] == []
+    assert bob.get(f"{ADMIN}keys").status_code == bob.post(f"{ADMIN}keys").status_code == 401
+    for name in known:  # and nothing of it was ended or removed by trying
+        asked = [path for method, path in named if method == "GET" and not path.startswith(ADMIN)]
+        assert 200 in [ann.get(path.replace("{name}", name)).status_code for path in asked], name
+
+
+def test_nothing_of_another_tenant_is_used_by_a_call_that_names_it(office: Office) -> None:
+    bob, known = office.http("bob"), possessions(office, "ann")
+    ids = {name.partition("_")[0].partition("-")[0]: name for name in sorted(known)}
+    for name in known:
+        made = bob.post(
+            "/v1/batches", json={"input_file_id": name, "endpoint": "/v1/chat/completions"}
+        )
+        assert made.status_code == 404, name
+    asked = {"model": MODEL, "messages": SAID}
+    headers = LATER | {"prefer": "respond-async", "idempotency-key": "one"}
+    for again in ({}, {"x-stainless-retry-count": "1"}):  # ann's key and body, word for word
+        mine = bob.post("/v1/chat/completions", json=asked, headers=headers | again)
+        assert mine.status_code == 202
+        assert mine.headers["location"].rpartition("/")[2] not in known
+    bare = {name: said for name, said in headers.items() if name != "idempotency-key"}
+    mine = bob.post(
+        "/v1/chat/completions", json=asked, headers=bare | {"x-stainless-retry-count": "3"}
     )
-    assert made.status_code == 404
+    assert mine.headers["location"].rpartition("/")[2] not in known
+    other = {"model": MODEL, "input": "Hi", "previous_response_id": ids["resp"]}
+    for more in ({}, LATER):
+        got = bob.post("/v1/responses", json=other, headers=more)
+        assert got.status_code == 404, got.text
+        assert ids["resp"].removeprefix("resp_lw_") not in got.text.replace(ids["resp"], "")
 
 
 def test_a_key_is_held_to_what_it_is_for_in_every_lane(make_office: Callable[..., Office]) -> None:

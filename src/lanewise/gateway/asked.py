@@ -14,6 +14,10 @@ from lanewise.gateway.routes import Receive
 
 MOST_BODY: Final = 32 * 1024 * 1024  # bytes of a call; Anthropic's own limit
 BODY_SECONDS: Final = 120.0  # in which a client has to send its request
+RESPONSE: Final = "resp_lw_"  # how the ids of responses begin that are kept here
+_NO_PREVIOUS: Final = (
+    "there is no such response at the provider: send the `output` of what waited here"
+)
 COMPRESSED: Final = "a compressed body is not taken; send it as it is"
 
 
@@ -45,19 +49,23 @@ class Asked(wishes.Head, gc=False):
     """What decides which way a call goes; the rest of its body is not looked at."""
 
     stream_options: _Options | None = None
+    previous_response_id: str | None = None
 
 
 _decode: Final = msgspec.json.Decoder(Asked).decode
 
 
 def asked(body: bytes) -> Asked:
-    """What a body asks; raises `Refused` for what is no call."""
+    """What a body asks; raises `Refused` for what is no call, or goes on from a response kept here."""
     try:
-        return _decode(body)
+        found = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Refused(
             400, "the body is not a JSON object with a text as its `model`", code="invalid_json"
         ) from None
+    if found.previous_response_id and found.previous_response_id.startswith(RESPONSE):
+        raise Refused(404, _NO_PREVIOUS, code="previous_response_not_found")
+    return found
 
 
 async def read_body(

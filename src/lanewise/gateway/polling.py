@@ -16,6 +16,7 @@ from lanewise.domain.deadlines import AT_ONCE
 from lanewise.domain.decisions import Decision
 from lanewise.domain.ids import RunId
 from lanewise.gateway.accepting import Place, Ticket
+from lanewise.gateway.asked import RESPONSE
 from lanewise.gateway.dialect import dialect_of, error_body
 from lanewise.gateway.routes import Parts
 from lanewise.gateway.waiting import reply_of
@@ -25,7 +26,6 @@ from lanewise.store.segments import model_of
 
 REQUESTS: Final = "/v1/lanewise/requests"
 _REQUEST: Final = re.compile(r"req_([a-z2-7]{16})_(0|[1-9]\d{0,8})")
-_RESPONSE: Final = "resp_lw_"
 _encode: Final = msgspec.json.Encoder().encode
 _members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
@@ -180,11 +180,11 @@ def _failure(raw: msgspec.Raw | None) -> dict[str, str]:
 
 def _ours(request: Request) -> str:
     name: str = request.path_params["name"]
-    return f"req_{name.removeprefix(_RESPONSE)}" if name.startswith(_RESPONSE) else ""
+    return f"req_{name.removeprefix(RESPONSE)}" if name.startswith(RESPONSE) else ""
 
 
 def _named(place: Place) -> str:
-    return f"{_RESPONSE}{place.run}_{place.sequence}"
+    return f"{RESPONSE}{place.run}_{place.sequence}"
 
 
 def _response(place: Place, status: str, model: str, created: float) -> dict[str, Any]:
