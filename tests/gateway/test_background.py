@@ -6,7 +6,6 @@ import asyncio
 import json
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -52,7 +51,8 @@ class FastClock:
 class House:
     """A gateway with its background lane only, before the sandbox; its worker works when it is told to."""
 
-    def __init__(self, folder: Path, patience: Patience) -> None:
+    def __init__(self, folder: Path, changes: Any, patience: Patience) -> None:
+        self.until = changes.until
         self.clock = FastClock()
         config = SandboxConfig(batch_seconds=30.0, validation_seconds=5.0)
         self.sandbox = start_in_thread(folder / "p", config=config, now=self.clock.now)
@@ -69,6 +69,8 @@ class House:
         self._worker: threading.Thread | None = None
         parts = Parts(self.engine, lambda headers: KEYS.get(headers.get(b"authorization", b"")))
         self.background = Background(parts, patience=patience)
+        for name in ("_news", "_forget"):
+            changes.after(self.background._waiting, name)
         config_ = uvicorn.Config(_app(parts, self.background), log_level="critical", lifespan="on")
         self._server = uvicorn.Server(config_)
         self._socket = socket.create_server(("127.0.0.1", 0))
@@ -98,7 +100,7 @@ class House:
 
     def waits(self, count: int) -> None:
         """Until so many requests are written down."""
-        until(lambda: self.requests() >= count)
+        self.until(lambda: self.requests() >= count)
 
     def close(self) -> None:
         self._stop.set()
@@ -150,20 +152,12 @@ def json_head(body: bytes) -> Head:
     return msgspec.json.decode(body, type=Head)
 
 
-def until(holds: Callable[[], bool], seconds: float = 10.0) -> None:
-    """Wait for other threads; fails when it takes too long."""
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.01)
-
-
 @pytest.fixture
-def make_house(tmp_path: Path) -> Iterator[Callable[..., House]]:
+def make_house(tmp_path: Path, changes: Any) -> Iterator[Callable[..., House]]:
     houses: list[House] = []
 
     def make(**patience: float) -> House:
-        houses.append(House(tmp_path / f"h{len(houses)}", Patience(**patience)))
+        houses.append(House(tmp_path / f"h{len(houses)}", changes, Patience(**patience)))
         return houses[-1]
 
     yield make
@@ -299,7 +293,7 @@ def test_a_client_that_goes_away_leaves_nobody_waiting_and_its_request_where_it_
 ) -> None:
     with pytest.raises(httpx2.ReadTimeout):
         httpx2.post(f"{house.url}/v1/chat/completions", json=CHAT, headers=LATER, timeout=0.5)
-    until(lambda: not house.background._waiting._waiting)
+    house.until(lambda: not house.background._waiting._waiting)
     assert house.requests() == 1
 
 
@@ -313,7 +307,7 @@ def test_those_who_wait_when_the_gateway_leaves_call_again_and_find_their_reques
     )
     thread.start()
     house.waits(1)
-    until(lambda: bool(house.background._waiting._waiting))
+    house.until(lambda: bool(house.background._waiting._waiting))
     house.background.let_go()
     house.work()
     thread.join(15)
@@ -333,7 +327,7 @@ def test_a_call_that_prefers_it_is_acknowledged_and_polled(house: House) -> None
     where = house.url + taken.headers["location"]
     assert httpx2.get(where).status_code == 202
     house.work()
-    until(lambda: httpx2.get(where).status_code == 200)
+    house.until(lambda: httpx2.get(where).status_code == 200)
     done = httpx2.get(where).json()
     assert done["status"] == "answered"
     assert done["response"]["status_code"] == 200
@@ -349,7 +343,7 @@ def test_a_background_response_is_polled_with_the_official_client(house: House) 
     assert (made.status, made.model) == ("queued", "gpt-4o-mini")
     assert client.responses.retrieve(made.id).status == "queued"
     house.work()
-    until(lambda: client.responses.retrieve(made.id).status == "completed")
+    house.until(lambda: client.responses.retrieve(made.id).status == "completed")
     done = client.responses.retrieve(made.id)
     assert done.id == made.id
     assert done.output_text

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,6 +17,7 @@ import pytest
 
 from lanewise.app import Engine, keys
 from lanewise.app.keys import NewKey
+from lanewise.gateway.keys import LOOK_SECONDS
 from lanewise.gateway.serving import RunningGateway, open_parts, working
 from lanewise.sandbox import SandboxConfig, start_in_thread
 from lanewise.settings import load
@@ -45,8 +45,9 @@ class FastClock:
 class Office:
     """`lanewise serve` in this process, with keys, before the sandbox."""
 
-    def __init__(self, folder: Path, **wanted: NewKey) -> None:
-        clock = FastClock()
+    def __init__(self, folder: Path, changes: Any, **wanted: NewKey) -> None:
+        self.until = changes.until
+        self.clock = clock = FastClock()
         config = SandboxConfig(batch_seconds=30.0, validation_seconds=5.0)
         self.sandbox = start_in_thread(folder / "provider", config=config, now=clock.now)
         environ = {
@@ -98,12 +99,12 @@ class Office:
 
 
 @pytest.fixture
-def make_office(tmp_path: Path) -> Iterator[Callable[..., Office]]:
+def make_office(tmp_path: Path, changes: Any) -> Iterator[Callable[..., Office]]:
     """Offices, closed at the end."""
     made: list[Office] = []
 
     def make(**wanted: NewKey) -> Office:
-        made.append(Office(tmp_path, **wanted))
+        made.append(Office(tmp_path, changes, **wanted))
         return made[-1]
 
     yield make
@@ -115,15 +116,6 @@ def make_office(tmp_path: Path) -> Iterator[Callable[..., Office]]:
 def office(make_office: Callable[..., Office]) -> Office:
     """One with two tenants."""
     return make_office(ann=NewKey(name="ann", workflow="search"), bob=NewKey(name="bob"))
-
-
-def until(done: Callable[[], Any]) -> Any:
-    """What becomes true while the gateway and its worker go on."""
-    for _ in range(600):
-        if found := done():
-            return found
-        time.sleep(0.05)
-    raise AssertionError("it did not come true")
 
 
 def order_of(office: Office, key: str, model: str = MODEL, **more: Any) -> Any:
@@ -170,22 +162,26 @@ def test_a_call_is_polled_and_a_background_response_retrieved(office: Office) ->
     got = http.post("/v1/chat/completions", json=asked, headers=headers)
     assert got.status_code == 202
     assert got.json()["lane"] == "batch"
-    done = until(lambda: (r := http.get(got.headers["location"])).status_code == 200 and r.json())
+    done = office.until(
+        lambda: (r := http.get(got.headers["location"])).status_code == 200 and r.json()
+    )
     assert done["response"]["body"]["choices"]
     made = client.responses.create(model=MODEL, input="Hello", background=True, extra_headers=LATER)
     assert made.status == "queued"
-    until(lambda: client.responses.retrieve(made.id).status == "completed")
+    office.until(lambda: client.responses.retrieve(made.id).status == "completed")
     assert client.responses.retrieve(made.id).output_text
 
 
 def test_a_batch_of_either_api_is_answered(office: Office) -> None:
     client, other = office.openai("ann"), office.anthropic("ann")
     batch = order_of(office, "ann")
-    ended = until(lambda: (b := client.batches.retrieve(batch.id)).status == "completed" and b)
+    ended = office.until(
+        lambda: (b := client.batches.retrieve(batch.id)).status == "completed" and b
+    )
     assert json.loads(client.files.content(ended.output_file_id).text)["custom_id"] == "a"
     params: Any = {"model": "claude-haiku-4-5", "max_tokens": 60, "messages": SAID}
     made = other.messages.batches.create(requests=[{"custom_id": "b", "params": params}])
-    until(lambda: other.messages.batches.retrieve(made.id).processing_status == "ended")
+    office.until(lambda: other.messages.batches.retrieve(made.id).processing_status == "ended")
     assert [found.custom_id for found in other.messages.batches.results(made.id)] == ["b"]
 
 
@@ -211,9 +207,9 @@ def possessions(office: Office, key: str) -> set[str]:
     params = {"model": "claude-haiku-4-5", "max_tokens": 60, "messages": SAID}
     wanted = {"requests": [{"custom_id": "b", "params": params}]}
     messages = http.post("/v1/messages/batches", json=wanted).json()["id"]
-    output = until(lambda: http.get(f"/v1/batches/{batch.id}").json().get("output_file_id"))
-    errors = until(lambda: http.get(f"/v1/batches/{failing.id}").json().get("error_file_id"))
-    until(lambda: http.get(place).status_code == 200)
+    output = office.until(lambda: http.get(f"/v1/batches/{batch.id}").json().get("output_file_id"))
+    errors = office.until(lambda: http.get(f"/v1/batches/{failing.id}").json().get("error_file_id"))
+    office.until(lambda: http.get(place).status_code == 200)
     request = place.rpartition("/")[2]
     return {batch.input_file_id, output, errors, batch.id, messages, response, request}
 
@@ -295,7 +291,7 @@ def test_a_key_is_held_to_what_it_is_for_in_every_lane(make_office: Callable[...
         night.chat.completions.create(model="o4-mini", messages=SAID, extra_headers=LATER)
     assert night.chat.completions.create(model=MODEL, messages=SAID, extra_headers=LATER).choices
     batch = order_of(office, "night", "o4-mini")
-    failed = until(lambda: (b := night.batches.retrieve(batch.id)).status == "failed" and b)
+    failed = office.until(lambda: (b := night.batches.retrieve(batch.id)).status == "failed" and b)
     assert "not for the model" in failed.errors.data[0].message
     with pytest.raises(openai.PermissionDeniedError, match="not for the endpoint"):
         chat.embeddings.create(model="text-embedding-3-small", input="Hello")
@@ -324,7 +320,7 @@ def test_a_budget_is_spent_by_what_calls_cost_and_a_batch_beyond_it_fails_with_t
         )
     assert refused.value.status_code == 402
     batch = order_of(office, "poor", max_tokens=16_000)
-    failed = until(lambda: (b := client.batches.retrieve(batch.id)).status == "failed" and b)
+    failed = office.until(lambda: (b := client.batches.retrieve(batch.id)).status == "failed" and b)
     assert "could cost $0.0096" in failed.errors.data[0].message
 
 
@@ -334,5 +330,5 @@ def test_an_admin_key_makes_keys_and_nobody_else_does(make_office: Callable[...,
     made = office.http("ops").post("/admin/keys", json={"name": "new"})
     assert made.status_code == 201, made.text
     office.keys["new"] = made.json()["key"]
-    client = office.http("new")
-    until(lambda: client.get("/v1/models").status_code == 200)
+    office.clock.at += LOOK_SECONDS
+    assert office.http("new").get("/v1/models").status_code == 200
