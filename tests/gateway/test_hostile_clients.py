@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import json
+import re
 import socket
 import sys
 import threading
@@ -12,6 +13,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -376,3 +379,42 @@ def test_a_client_that_leaves_ends_what_the_upstream_never_would(
         client.sendall(request("/v1/messages", b"content-length: %d" % len(CHAT), body=CHAT))
         assert client.recv(65_536).startswith(b"HTTP/1.1 200")
     assert flood.gone.wait(10)
+
+
+# -- any bytes ------------------------------------------------------------------------------------
+WHOLE = request("/v1/messages", b"content-length: %d" % len(CHAT), body=CHAT)
+PIECES = [
+    WHOLE, b"\r\n", b"\n", b"\0", b" ", b"\t", b":", b"\xff", b"5", b"-", b"%2e", b"/../", b"HTTP/1.1",
+    b"transfer-encoding: chunked\r\n", b"content-length: 3\r\n", b"connection: upgrade\r\n",
+    b"upgrade: websocket\r\n", b"upgrade: h2c\r\n", b"expect: 100-continue\r\n", b"0\r\n\r\n",
+    b"CONNECT x:1", b"OPTIONS *", b"anthropic-version: 1\r\n", b"x" * 300,
+]  # fmt: skip
+
+
+@st.composite
+def noise(draw: st.DrawFn) -> bytes:
+    """A request with a few parts replaced, put in or left out."""
+    data = draw(st.sampled_from([WHOLE, WHOLE + WHOLE, b""]))
+    for _ in range(draw(st.integers(1, 5))):
+        at, length = draw(st.integers(0, len(data))), draw(st.sampled_from([0, 1, 5, 40]))
+        part = draw(st.one_of(st.sampled_from(PIECES), st.binary(max_size=20)))
+        data = data[:at] + part + data[at + length :]
+    return data
+
+
+@settings(
+    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=noise())
+def test_whatever_comes_every_answer_is_http_and_the_next_call_is_served(
+    served: Any, data: bytes
+) -> None:
+    with connected(served) as client:
+        with contextlib.suppress(ConnectionError):
+            client.sendall(data)
+            client.shutdown(socket.SHUT_WR)
+        told = rest(client)
+    statuses = [int(found) for found in re.findall(rb"HTTP/1\.1 (\d{3}) [A-Z]", told)]
+    assert bool(statuses) == bool(told)
+    assert all(status < 500 for status in statuses), told
+    assert served.http.get("/healthz").status_code == 200
