@@ -460,6 +460,17 @@ def test_a_wish_that_cannot_be_is_refused_in_words_and_nothing_is_accepted(
     assert house.requests() == 0
 
 
+def test_a_deadline_that_cannot_be_meant_does_not_get_in_the_way_of_others(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One such call among many would have them all tried anew, in halves."""
+    monkeypatch.setattr(house.engine, "accept", lambda *_, **__: pytest.fail("it was tried"))
+    for said in ("soonish", "1s", "2020-01-01T00:00Z", "9999d", "06:00 Nowhere/Town"):
+        refused = house.post(headers={"x-lanewise-deadline": said})
+        assert refused.status_code == 400, said
+        assert "x-lanewise-deadline is" in refused.json()["error"]["message"]
+
+
 def test_a_body_that_imitates_a_line_of_a_batch_is_a_body_all_the_same(house: House) -> None:
     line = {"custom_id": "x", "method": "POST", "url": "/v1/embeddings", "body": {"input": "x"}}
     taken = house.post(json=CHAT | line, headers={"prefer": "respond-async"})

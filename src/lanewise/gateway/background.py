@@ -9,12 +9,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from datetime import UTC
 from typing import Final
 
 import msgspec
 from starlette.responses import Response
 from starlette.routing import Route
 
+from lanewise.app.policies import zone_named
+from lanewise.domain.deadlines import deadline
 from lanewise.errors import (
     BadInput,
     BadSettings,
@@ -79,6 +82,9 @@ class Background:
         """Write the call down, and say how its answer is given; a refusal where it cannot be taken."""
         dialect = dialect_of(path, versioned=b"anthropic-version" in headers)
         try:
+            # what cannot be meant does not get in the way of calls that are written down together
+            now = self._engine.clock.now()
+            deadline(wish.deadline, now, UTC, where="--deadline", zones=zone_named)
             call = _call(who, path, headers, wish, body)
             ticket = await self._acceptor.accept(call)
             return await self._answering(wish, ticket, body)
