@@ -6,7 +6,6 @@ import gzip
 import json
 import signal
 import sqlite3
-import time
 from typing import Any
 
 import pytest
@@ -253,12 +252,12 @@ def test_detaching_without_a_worker_warns_and_a_worker_finishes_it(shell: Any, c
 
 
 def test_leaving_with_ctrl_c_warns_and_the_same_command_goes_on_from_there(
-    slow_shell: Any, chats: Any
+    changes: Any, slow_shell: Any, chats: Any
 ) -> None:
     shell = slow_shell
     name = shell.write("in.jsonl", chats(2))
     process = shell.start("run", name, "-o", "out.jsonl")
-    wait_for(lambda: accepted(shell) == 1)
+    changes.until(lambda: accepted(shell) == 1)
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == 130, stderr
@@ -270,11 +269,13 @@ def test_leaving_with_ctrl_c_warns_and_the_same_command_goes_on_from_there(
     assert accepted(shell) == 1
 
 
-def test_killing_it_and_running_it_again_pays_once(slow_shell: Any, chats: Any) -> None:
+def test_killing_it_and_running_it_again_pays_once(
+    changes: Any, slow_shell: Any, chats: Any
+) -> None:
     shell = slow_shell
     name = shell.write("in.jsonl", chats(2))
     process = shell.start("run", name, "-o", "out.jsonl")
-    wait_for(lambda: accepted(shell) == 1)
+    changes.until(lambda: accepted(shell) == 1)
     process.kill()
     process.communicate()
     shell.sandbox.advance(4_000.0)
@@ -284,12 +285,10 @@ def test_killing_it_and_running_it_again_pays_once(slow_shell: Any, chats: Any) 
 
 def test_passes_of_worker_once_may_overlap(shell: Any, chats: Any) -> None:
     shell("submit", shell.write("in.jsonl", chats(4)), "--run", "cron")
-    for _ in range(6):
+    for _ in range(2):
         passes = [shell.start("worker", "--once") for _ in range(2)]
         assert [process.communicate()[1] and process.returncode for process in passes] == [0, 0]
-        if json.loads(shell("status", "--json").stdout)["runs"][0]["state"] == "finished":
-            break
-        time.sleep(0.1)
+    assert shell("worker", "--idle-exit").returncode == 0
     assert shell("results", "cron", "-o", "out.jsonl").returncode == 0
     assert accepted(shell) == 1
 
@@ -461,14 +460,6 @@ def test_neither_key_nor_prompt_is_in_logs_rows_or_messages(shell: Any, chats: A
         assert secret not in shown
         assert secret not in rows
     assert any('"state"' in line for line in done.stderr.splitlines() if line.startswith("{"))
-
-
-def wait_for(condition: Any, *, longest: float = 20.0) -> None:
-    """Another process is at work: look until it has got there."""
-    until = time.monotonic() + longest
-    while not condition():
-        assert time.monotonic() < until, "it did not happen"
-        time.sleep(0.02)
 
 
 def test_a_run_that_is_known_keeps_its_deadline_and_another_one_is_checked_and_answered(

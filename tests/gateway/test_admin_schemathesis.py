@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.applications import Starlette
@@ -16,8 +17,6 @@ from lanewise.gateway import admin
 from lanewise.gateway.keys import KeyRing
 from lanewise.gateway.routes import Parts
 from lanewise.settings import load
-
-schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed")
 
 
 @pytest.mark.parametrize(("method", "path"), list(admin.OPERATIONS))

@@ -6,7 +6,6 @@ import asyncio
 import json
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -54,7 +53,8 @@ class FastClock:
 class House:
     """A gateway with its background lane only, before the sandbox; its worker works when it is told to."""
 
-    def __init__(self, folder: Path, patience: Patience) -> None:
+    def __init__(self, folder: Path, changes: Any, patience: Patience) -> None:
+        self.until, self._changes = changes.until, changes
         self.clock = FastClock()
         config = SandboxConfig(batch_seconds=30.0, validation_seconds=5.0)
         self.sandbox = start_in_thread(folder / "p", config=config, now=self.clock.now)
@@ -76,6 +76,8 @@ class House:
         """Listen there; on a free port for 0."""
         parts = Parts(self.engine, lambda headers: KEYS.get(headers.get(b"authorization", b"")))
         self.background = Background(parts, patience=self._patience)
+        for name in ("_news", "add", "gone"):
+            self._changes.after(self.background._waiting, name)
         app = _app(parts, self.background)
         config = uvicorn.Config(app, http=Guarded, log_level="critical", lifespan="on")
         self._server = uvicorn.Server(config)
@@ -106,7 +108,7 @@ class House:
 
     def waits(self, count: int) -> None:
         """Until so many requests are written down."""
-        until(lambda: self.requests() >= count)
+        self.until(lambda: self.requests() >= count)
 
     def leave(self) -> None:
         """Let the server end in order."""
@@ -164,20 +166,12 @@ def json_head(body: bytes) -> Head:
     return msgspec.json.decode(body, type=Head)
 
 
-def until(holds: Callable[[], bool], seconds: float = 10.0) -> None:
-    """Wait for other threads; fails when it takes too long."""
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.01)
-
-
 @pytest.fixture
-def make_house(tmp_path: Path) -> Iterator[Callable[..., House]]:
+def make_house(tmp_path: Path, changes: Any) -> Iterator[Callable[..., House]]:
     houses: list[House] = []
 
     def make(**patience: float) -> House:
-        houses.append(House(tmp_path / f"h{len(houses)}", Patience(**patience)))
+        houses.append(House(tmp_path / f"h{len(houses)}", changes, Patience(**patience)))
         return houses[-1]
 
     yield make
@@ -313,7 +307,7 @@ def test_a_client_that_goes_away_leaves_nobody_waiting_and_its_request_where_it_
 ) -> None:
     with pytest.raises(httpx2.ReadTimeout):
         httpx2.post(f"{house.url}/v1/chat/completions", json=CHAT, headers=LATER, timeout=0.5)
-    until(lambda: not house.background._waiting._waiting)
+    house.until(lambda: not house.background._waiting._waiting)
     assert house.requests() == 1
 
 
@@ -326,7 +320,8 @@ def test_those_who_wait_when_the_gateway_leaves_call_again_and_find_their_reques
         target=lambda: answers.append(client.chat.completions.create(**CHAT))  # type: ignore[call-overload]
     )
     thread.start()
-    until(lambda: bool(house.background._waiting._waiting))
+    house.waits(1)
+    house.until(lambda: bool(house.background._waiting._waiting))
     house.leave()
     house.serve(int(house.url.rpartition(":")[2]))
     house.work()
@@ -341,7 +336,7 @@ def test_a_server_that_ends_lets_those_who_wait_go_at_once_and_takes_nobody_new(
     answers: list[httpx2.Response] = []
     thread = threading.Thread(target=lambda: answers.append(house.post()))
     thread.start()
-    until(lambda: bool(house.background._waiting._waiting))
+    house.until(lambda: bool(house.background._waiting._waiting))
     house.leave()
     thread.join(15)
     assert (answers[0].status_code, answers[0].headers["retry-after"]) == (503, "1")
@@ -401,10 +396,10 @@ def test_what_is_sent_before_the_answer_is_not_served_and_ends_the_connection(
 ) -> None:
     with connect(house) as client:
         client.sendall(asking())
-        until(lambda: bool(house.background._waiting._waiting))
+        house.until(lambda: bool(house.background._waiting._waiting))
         client.sendall(ahead)
         if len(ahead) > 65_536:
-            until(lambda: not house.background._waiting._waiting)
+            house.until(lambda: not house.background._waiting._waiting)
             return
         house.work()
         answer = b"".join(iter(lambda: client.recv(65_536), b""))
@@ -433,7 +428,7 @@ def test_a_call_that_prefers_it_is_acknowledged_and_polled(house: House) -> None
     where = house.url + taken.headers["location"]
     assert httpx2.get(where).status_code == 202
     house.work()
-    until(lambda: httpx2.get(where).status_code == 200)
+    house.until(lambda: httpx2.get(where).status_code == 200)
     done = httpx2.get(where).json()
     assert done["status"] == "answered"
     assert done["response"]["status_code"] == 200
@@ -449,7 +444,7 @@ def test_a_background_response_is_polled_with_the_official_client(house: House) 
     assert (made.status, made.model) == ("queued", "gpt-4o-mini")
     assert client.responses.retrieve(made.id).status == "queued"
     house.work()
-    until(lambda: client.responses.retrieve(made.id).status == "completed")
+    house.until(lambda: client.responses.retrieve(made.id).status == "completed")
     done = client.responses.retrieve(made.id)
     assert done.id == made.id
     assert done.output_text
@@ -564,6 +559,17 @@ def test_a_wish_that_cannot_be_is_refused_in_words_and_nothing_is_accepted(
     assert refused.status_code == 400
     assert said in refused.json()["error"]["message"]
     assert house.requests() == 0
+
+
+def test_a_deadline_that_cannot_be_meant_does_not_get_in_the_way_of_others(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One such call among many would have them all tried anew, in halves."""
+    monkeypatch.setattr(house.engine, "accept", lambda *_, **__: pytest.fail("it was tried"))
+    for said in ("soonish", "1s", "2020-01-01T00:00Z", "9999d", "06:00 Nowhere/Town"):
+        refused = house.post(headers={"x-lanewise-deadline": said})
+        assert refused.status_code == 400, said
+        assert "x-lanewise-deadline is" in refused.json()["error"]["message"]
 
 
 def test_a_body_that_imitates_a_line_of_a_batch_is_a_body_all_the_same(house: House) -> None:

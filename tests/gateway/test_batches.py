@@ -61,7 +61,8 @@ class Clock:
 class Shop:
     """The routes of files and batches in one app, before the sandbox."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, changes: Any) -> None:
+        self.until = changes.until
         self.clock = Clock()
         config = SandboxConfig(batch_seconds=30.0, validation_seconds=5.0)
         self.sandbox = start_in_thread(folder / "p", config=config, now=self.clock.now)
@@ -112,8 +113,8 @@ def _relay(http: TestClient, request: httpx2.Request) -> httpx2.Response:
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
-    shop = Shop(tmp_path)
+def shop(tmp_path: Path, changes: Any) -> Iterator[Shop]:
+    shop = Shop(tmp_path, changes)
     yield shop
     shop.close()
 
@@ -431,19 +432,10 @@ def test_a_batch_asks_only_for_what_its_key_is_for(shop: Shop) -> None:
     assert shop.http.post("/v1/batches", json=wanted, headers=narrow).status_code == 400
     wanted["endpoint"] = "/v1/chat/completions"
     batch = shop.http.post("/v1/batches", json=wanted, headers=narrow).json()["id"]
-    until_decided(shop)
+    shop.until(lambda: not shop.engine.store.validating())
     shown = shop.http.get(f"/v1/batches/{batch}", headers=narrow).json()
     assert shown["status"] == "failed"
     assert [error["line"] for error in shown["errors"]["data"]] == [2]
     body = {"requests": [message("x")]}
     assert shop.http.post("/v1/messages/batches", json=body, headers=narrow).status_code == 400
     assert shop.engine.store.runs() == []
-
-
-def until_decided(shop: Shop) -> None:
-    import time
-
-    end = time.monotonic() + 10.0
-    while shop.engine.store.validating():
-        assert time.monotonic() < end, "it never became a run"
-        time.sleep(0.01)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lanewise.gateway import listening, serving
-from lanewise.gateway.listening import Joined
+from lanewise.gateway.joining import Joined
 
 
 def connect(place: Any) -> socket.socket:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import pairwise
 
 import h11
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lanewise.gateway.wire import MOST_HEAD, Garbled, ResponseReader
@@ -78,6 +79,72 @@ def responses(draw: st.DrawFn) -> bytes:
 @given(responses(), st.lists(st.integers(0, 10_000), max_size=8))
 def test_a_response_reads_as_h11_reads_it_however_it_is_cut(data: bytes, cuts: list[int]) -> None:
     assert read(data, *cuts)[:3] == by_h11(data)
+
+
+# what tends to be read in two ways; put into, or in the place of, a part of a response
+ODD = [
+    b"\r\n", b"\n", b"\r", b"\0", b" ", b"\t", b":", b";", b",", b"0", b"5", b"-", b"+", b"0x", b"f" * 16,
+    b"Content-Length: 3\r\n", b"content-length: 0\r\n", b"Transfer-Encoding: chunked\r\n",
+    b"Transfer-Encoding: gzip\r\n", b"Connection: close\r\n", b"HTTP/1.1 200 OK\r\n\r\n", b"\xff",
+    b"0\r\n\r\n", b" folded: 1\r\n", b"HTTP/1.0",
+]  # fmt: skip
+
+
+@st.composite
+def twisted(draw: st.DrawFn) -> bytes:
+    """Responses with a few parts replaced, repeated, left out or moved in."""
+    data = draw(responses())
+    for _ in range(draw(st.integers(1, 4))):
+        at, length = draw(st.integers(0, len(data))), draw(st.integers(0, 12))
+        part = draw(st.sampled_from([*ODD, data[at : at + length] * 2, b""]))
+        data = data[:at] + part + data[at + draw(st.sampled_from([0, length])) :]
+    return data
+
+
+def outcome(data: bytes, *cuts: int) -> object:
+    """What comes of reading; that it is garbled, wherever that was noticed."""
+    try:
+        return read(data, *cuts)
+    except Garbled:
+        return None
+
+
+@settings(max_examples=500, deadline=None)
+@given(twisted())
+def test_where_a_response_is_cut_never_changes_what_is_read(data: bytes) -> None:
+    """Handed over whole, in two parts cut anywhere, and byte by byte."""
+    whole = outcome(data)
+    assert outcome(data, *range(len(data))) == whole
+    for cut in range(0, len(data), max(1, len(data) // 40)):
+        assert outcome(data, cut) == whole
+
+
+@settings(max_examples=1_500, deadline=None)
+@given(twisted())
+@example(OK + b"Content-Length: 3\r\n\r\nabcHTTP/1.1 200 OK\r\n\r\n")
+def test_what_is_taken_for_a_response_is_the_same_to_h11_or_nothing_to_it(data: bytes) -> None:
+    """Never another body, and never a body that h11 does not see to its end."""
+    found = outcome(data)
+    if found is None:
+        return
+    try:
+        other = by_h11(data)
+    except h11.RemoteProtocolError:
+        return
+    assert found[:3] == other  # type: ignore[index]
+
+
+def test_the_twisted_are_not_all_garbled_nor_all_read() -> None:
+    """Else the two tests above would say little."""
+    seen: Counter[bool] = Counter()
+
+    @settings(max_examples=300, deadline=None, database=None)
+    @given(twisted())
+    def look(data: bytes) -> None:
+        seen[outcome(data) is None] += 1
+
+    look()
+    assert min(seen[True], seen[False]) > 30, seen
 
 
 @given(responses())

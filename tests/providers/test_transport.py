@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gzip
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -12,6 +14,7 @@ import pytest
 from lanewise.domain.batches import Receipt
 from lanewise.domain.ids import AccountId, AttemptId, BatchId
 from lanewise.domain.packing import PackingKey
+from lanewise.providers import transport
 from lanewise.providers.anthropic import AnthropicBatches
 from lanewise.providers.openai import OpenAIBatches
 from lanewise.providers.protocol import Account, Doubtful, NotSent, RefusalKind, Refused, Tag
@@ -145,6 +148,36 @@ async def test_a_definite_no_is_refused_by_kind(
 async def test_a_yes_without_an_id_is_doubtful(provider: str, body: bytes) -> None:
     with pytest.raises(Doubtful):
         await against(answering("200 OK", body), provider)
+
+
+@both
+@pytest.mark.parametrize("coding", ["gzip", "zstd", "br", "x"])
+async def test_an_answer_is_never_unpacked(provider: str, coding: str) -> None:
+    """It was asked not to be compressed; what a little of it becomes nobody knows."""
+    body, header = gzip.compress(b'{"id":"x"}'), f"content-encoding: {coding}\r\n"
+    with pytest.raises(Doubtful, match="is compressed"):
+        await against(answering("200 OK", body, header), provider)
+    with pytest.raises(Refused) as caught:
+        await against(answering("413 Big", body, header), provider)
+    assert caught.value.kind is RefusalKind.INVALID
+
+
+@both
+async def test_an_answer_without_end_is_given_up(
+    provider: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "MOST_ANSWER", 100_000)
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(b" " * 10_000)
+                await writer.drain()
+
+    with pytest.raises(Doubtful, match="more than 100,000 bytes"):
+        await against(handle, provider)
 
 
 @both

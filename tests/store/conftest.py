@@ -88,10 +88,11 @@ class Desk:
         digest: str = "",
         tokens: Sequence[int] = (),
         copies: Sequence[int] = (),
+        payer: str = "",  # the virtual key whose budget pays
         **new: Any,
     ) -> Run:
         draft = self.draft_of(count, key=key, tokens=tokens, copies=copies)
-        wanted = NewRun("w", digest or fresh_id(), "test", now=1.0, **new)
+        wanted = NewRun("w", digest or fresh_id(), "test", now=1.0, key=payer, **new)
         run, _ = draft.commit(wanted, [AccountRow(key.account, "openai", "http://x")])
         return run
 

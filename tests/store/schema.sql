@@ -331,6 +331,8 @@ CREATE TABLE runs (
 
 CREATE INDEX runs_by_content ON runs (workflow, digest, created_at);
 
+CREATE INDEX runs_not_finished ON runs (workflow) WHERE state <> 'finished';
+
 CREATE TABLE segments (
     id TEXT PRIMARY KEY,
     run_id TEXT NOT NULL REFERENCES runs (id),
@@ -357,7 +359,7 @@ CREATE TABLE strays (
 CREATE TABLE tenants_of_runs (
     run_id TEXT PRIMARY KEY REFERENCES runs (id),
     tenant TEXT NOT NULL
-) WITHOUT ROWID;
+, key TEXT NOT NULL DEFAULT '') WITHOUT ROWID;
 
 CREATE TABLE uploads (
     id TEXT PRIMARY KEY,

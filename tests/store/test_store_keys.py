@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from lanewise.domain.ids import AccountId, RunId
 from lanewise.domain.lanes import BATCH, REALTIME
-from lanewise.errors import BadInput
+from lanewise.domain.usage import Usage
+from lanewise.errors import BadInput, OverBudget
+from lanewise.store.books import Cap, LedgerRow
 from lanewise.store.keys import KeySecret, KeyTerms, NameTaken, VirtualKey
 
 TERMS = KeyTerms(
@@ -116,3 +119,54 @@ def test_processes_that_draw_at_once_never_draw_more_than_there_is(desk: Any) ->
         thread.join()
     assert sum(drawn) <= 1_000
     assert sum(drawn) > 1_000 - 5
+
+
+# -- what waits ---------------------------------------------------------------------------------------
+DECEMBER = 1_796_100_000.0
+
+
+def booked(run: str, n: int, cost: int | None) -> LedgerRow:
+    status = "unknown" if cost is None else "listed"
+    return LedgerRow(
+        RunId(run), "w", "openai", AccountId("acct-test"), "m", BATCH, "answer", n, Usage(input=5),
+        cost, cost, 0, "b", status,
+    )  # fmt: skip
+
+
+def test_what_is_booked_for_a_keys_run_is_drawn_in_its_month_and_its_reserve_is_not_left(
+    desk: Any,
+) -> None:
+    desk.store.add_key(key(terms=KeyTerms(monthly_nano=1_000)))
+    run = desk.accept(3, tenant="search", payer="search", reserve_nano=301).id
+    other = desk.accept(3, tenant="search", reserve_nano=5_000).id  # of before keys were noted
+    assert desk.store.drawn("2026-12") == {"search": 301}
+    assert desk.store.draw("search", "2026-12", least=700, wanted=700) == 0
+    desk.store.book_calls(
+        [booked(run, 1, 90), booked(other, 3, 70), booked("calls", 1, 5)], DECEMBER
+    )
+    assert desk.open().drawn("2026-12") == {"search": 90 + 301}
+    desk.store.cancel_run(run, DECEMBER)
+    assert desk.store.drawn("2026-12") == {"search": 90}
+    assert desk.store.drawn("2027-01") == {}
+    assert desk.store.draw("search", "2026-12", least=910, wanted=910) == 910
+
+
+def test_where_a_price_is_unknown_what_was_reserved_for_those_requests_counts(desk: Any) -> None:
+    desk.store.add_key(key(terms=KeyTerms(monthly_nano=1_000)))
+    run = desk.accept(3, copies=[0], tenant="search", payer="search", reserve_nano=301).id
+    desk.store.cancel_run(run, DECEMBER)
+    desk.store.book_calls([booked(run, 2, None)], DECEMBER)
+    assert desk.store.drawn("2026-12") == {"search": 2 * 101}  # a third for each, rounded up
+
+
+def test_a_run_that_its_keys_budget_has_no_room_for_is_not_accepted(desk: Any) -> None:
+    desk.store.add_key(key(terms=KeyTerms(monthly_nano=1_000)))
+    cap = Cap("the budget", None, DECEMBER, 1_000, "Ask for less.", "search")
+    desk.store.draw("search", "2026-12", least=300, wanted=300)
+    desk.accept(3, tenant="search", payer="search", reserve_nano=301, caps=(cap,))
+    with pytest.raises(OverBudget, match=r"has \$0.000000399 left \(\$0.0000003 spent"):
+        desk.accept(1, tenant="search", payer="search", reserve_nano=400, caps=(cap,))
+    desk.accept(1, tenant="other", payer="other", reserve_nano=400)
+    desk.accept(1, tenant="search", payer="search", reserve_nano=399, caps=(cap,))
+    [standing] = desk.store.standing([cap])
+    assert (standing.spent_nano, standing.reserved_nano, standing.left_nano) == (300, 700, 0)

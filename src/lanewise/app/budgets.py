@@ -36,6 +36,21 @@ def caps_for(settings: Settings, workflow: str, now: float) -> tuple[Cap, ...]:
     return daily, monthly
 
 
+def key_cap(key: str, monthly_nano: int, now: float) -> Cap:
+    """The cap of a virtual key with a budget, for what it asks this month."""
+    month = datetime.fromtimestamp(now, UTC).replace(
+        day=1, hour=0, minute=0, second=0, microsecond=0
+    )
+    return Cap(
+        "the monthly budget of this key",
+        None,
+        month.timestamp(),
+        monthly_nano,
+        "Ask for less, or wait for the next month (UTC).",
+        key,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class BudgetStanding:
     """A workflow's monthly budget and how much of it is gone; amounts in nano-USD."""

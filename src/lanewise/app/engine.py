@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from lanewise.app.accounts import SANDBOX, Accounts, Names
-from lanewise.app.budgets import BudgetStanding, budget_caps, budgets_of, caps_for
+from lanewise.app.budgets import BudgetStanding, budget_caps, budgets_of, caps_for, key_cap
 from lanewise.app.estimating import SAMPLE, estimator
 from lanewise.app.forecasting import completion
 from lanewise.app.guard import Guard
@@ -40,6 +40,7 @@ from lanewise.providers import registry
 from lanewise.providers.calling import CallProvider
 from lanewise.providers.protocol import BatchProvider
 from lanewise.settings import Settings
+from lanewise.store.books import Cap
 from lanewise.store.nouns import AccountRow, Claim, NewRun, Run
 from lanewise.store.protocol import Store
 from lanewise.store.sqlite import SqliteStore
@@ -67,6 +68,7 @@ class RunRequest:
     deadline: str | None = None  # in the caller's words; None: as policy says
     dedupe: bool = False  # ask requests of the same content once, and give every asker the answer
     key: str = ""  # the name of the caller's key, for policy
+    monthly_nano: int | None = None  # the monthly budget of that key, nano-USD; None: it has none
     tenant: str | None = None  # who asked over HTTP
     lanes: tuple[LaneName, ...] = ()  # those that the caller's key is for; none: all
     claims: Sequence[Claim] = ()  # one for each request, where a tenant asked
@@ -123,11 +125,12 @@ class Engine:
         router = self.router(request)
         router.given = ways
         guard = Guard(
-            self._estimator(request.workflow),
+            self._estimator(self.history(request.workflow)),
             max_nano,
             approve,
             None if budget is None else budget.limit_nano,
             lambda: require_promises(self.store, router.asked, self.clock.now()),
+            request.monthly_nano,
         )
 
         def payer(provider: str, model: str) -> Payer:
@@ -142,12 +145,10 @@ class Engine:
                 name=request.name,
                 again=request.again,
                 tags=request.tags,
-                caps=(
-                    *caps_for(self.settings, request.workflow, self.clock.now()),
-                    *router.caps(),
-                ),
+                caps=(*self._caps(request), *router.caps()),
                 asked=router.asked_deadline,
                 tenant=request.tenant,
+                key="" if request.monthly_nano is None else request.key,
                 claims=request.claims,
             )
 
@@ -162,6 +163,22 @@ class Engine:
             gate=guard,
             router=router,
         )
+
+    def most(self, requests: Iterable[Accepted], request: RunRequest) -> Iterator[int]:
+        """What each may cost at the most, nano-USD, as `accept` would reserve it for that one alone."""
+        router, history = self.router(request), self.history(request.workflow)
+        for asked in requests:
+            found = self._estimator(history)
+            found.add(router.renamed(asked))
+            estimate = found.finish()
+            yield estimate.high_nano if request.monthly_nano is None else estimate.dearest_nano
+
+    def _caps(self, request: RunRequest) -> Iterator[Cap]:
+        """What a run has to fit into, whatever policy says."""
+        now = self.clock.now()
+        yield from caps_for(self.settings, request.workflow, now)
+        if request.monthly_nano is not None:
+            yield key_cap(request.key, request.monthly_nano, now)
 
     def router(self, request: RunRequest) -> Router:
         """Decides for every request of a run that comes in now."""
@@ -191,13 +208,13 @@ class Engine:
             )
         return self._menus
 
-    def _estimator(self, workflow: str) -> Estimator:
-        """It knows what earlier answers of the workflow teach."""
+    def _estimator(self, history: History) -> Estimator:
+        """It knows what earlier answers teach."""
         return estimator(
             self.book,
             datetime.fromtimestamp(self.clock.now(), UTC),
             rules=self._rules_for_any(),
-            history=self.history(workflow),
+            history=history,
             sample=SAMPLE,
         )
 

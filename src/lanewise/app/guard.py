@@ -22,6 +22,9 @@ class Guard:
     approve: Callable[[Estimate], None] | None = None
     budget_nano: int | None = None  # of the workflow; what has no price cannot be held to it
     promise: Callable[[], None] = lambda: None  # raises where a deadline cannot be kept
+    key_nano: int | None = (
+        None  # the budget of the caller's key; it holds in whatever lane is taken
+    )
 
     def add(self, request: Accepted) -> int:
         """Count one request; returns our own count of its input tokens, 0 if it was not counted."""
@@ -37,4 +40,8 @@ class Guard:
             estimate.hold(self.max_nano, "--max-usd")
         if self.budget_nano is not None and estimate.unpriced:
             estimate.hold(self.budget_nano, "the monthly budget of")
-        return estimate.high_nano
+        if self.key_nano is None:
+            return estimate.high_nano
+        if estimate.unpriced:
+            estimate.hold(self.key_nano, "the monthly budget of this key,")
+        return estimate.dearest_nano

@@ -7,8 +7,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, tzinfo
-from functools import lru_cache
+from datetime import UTC, tzinfo
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -20,8 +19,8 @@ from lanewise.errors import BadInput, NotFound
 from lanewise.policy.rules import ALL_LANES
 from lanewise.pricing.dollars import nano_usd, plain
 from lanewise.secret import Secret
-from lanewise.settings import DAY, Settings
-from lanewise.store.keys import KeySecret, KeyTerms, VirtualKey
+from lanewise.settings import Settings
+from lanewise.store.keys import KeySecret, KeyTerms, VirtualKey, month_of
 from lanewise.store.protocol import Store
 from lanewise.store.sqlite import SqliteStore
 
@@ -84,7 +83,9 @@ class ShownKey(msgspec.Struct, frozen=True, kw_only=True):
     requests_per_minute: int | None
     tokens_per_minute: int | None
     monthly_usd: str | None
-    drawn_usd: str  # of this month's budget: spent, or set aside by a gateway that runs
+    drawn_usd: (
+        str  # of this month's budget: spent, held by gateways that run, or reserved for what waits
+    )
     created_at: float
     expires_at: float | None
     revoked_at: float | None
@@ -154,20 +155,6 @@ def shown(store: Store, keys: Sequence[VirtualKey], now: float) -> list[ShownKey
 def apart(settings: Settings, now: float) -> Store:
     """A connection of its own to the home: what is read here never waits for a transaction of the engine."""
     return SqliteStore.open(settings.home, now=now)
-
-
-def month_of(now: float) -> str:
-    """The calendar month (UTC).
-
-    >>> month_of(1_796_000_000.0)
-    '2026-11'
-    """
-    return _month(int(now // DAY))
-
-
-@lru_cache(4)
-def _month(day: int) -> str:
-    return datetime.fromtimestamp(day * DAY, UTC).strftime("%Y-%m")
 
 
 def _fresh() -> tuple[Secret, KeySecret]:

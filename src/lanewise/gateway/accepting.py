@@ -29,6 +29,7 @@ from lanewise.gateway.webhooks import require_webhook
 from lanewise.gateway.who import Who
 from lanewise.gateway.wishes import Answering, Wish
 from lanewise.intake import Accepted, Unfit, bare
+from lanewise.store.books import NoRoom, Standing
 from lanewise.store.nouns import AlreadyClaimed, Claim, Claimed
 
 GATHER_SECONDS: Final = 0.01
@@ -230,15 +231,17 @@ class Acceptor:
         """Accept them as one run; where one of them cannot be, find out which, and accept the others."""
         calls = [call for call, _ in new]
         ways: list[Way] = []
+        wanted = self._wanted(calls)
         try:
-            run = self._run(calls, [request for _, request in new], ways)
+            run = self._run(wanted, [request for _, request in new], ways)
         except AlreadyClaimed:  # by another process meanwhile: now it is found
             return self._accept_alike(calls)
         except (BadInput, OverBudget) as error:
             if len(new) == 1:
                 return [(calls[0], error)]
-            half = len(new) // 2
-            return self._commit(new[:half]) + self._commit(new[half:])
+            if isinstance(error, NoRoom):
+                return self._commit_what_fits(new, wanted, error.standing)
+            return self._commit_halves(new)
         except LanewiseError as error:
             return [(call, error) for call in calls]
         return [
@@ -246,19 +249,42 @@ class Acceptor:
             for sequence, (call, way) in enumerate(zip(calls, ways, strict=True))
         ]
 
-    def _run(self, calls: Sequence[Call], requests: list[Accepted], ways: list[Way]) -> RunId:
-        first = calls[0]
-        wanted = RunRequest(
+    def _commit_halves(self, new: list[tuple[Call, Accepted]]) -> list[Outcome]:
+        half = len(new) // 2
+        return self._commit(new[:half]) + self._commit(new[half:])
+
+    def _commit_what_fits(
+        self, new: list[tuple[Call, Accepted]], wanted: RunRequest, standing: Standing
+    ) -> list[Outcome]:
+        """In their order, those that a cap has room for: a key that has spent its budget holds up nobody."""
+        left, refused, fit = standing.left_nano, list[Outcome](), list[tuple[Call, Accepted]]()
+        each = self.engine.most((request for _, request in new), wanted)
+        for one, most in zip(new, each, strict=True):
+            if most > left:
+                refused.append((one[0], NoRoom(most, standing)))
+            else:
+                left -= most
+                fit.append(one)
+        if not refused:  # by themselves they are taken for a little less than together
+            return self._commit_halves(new)
+        return refused + (self._commit(fit) if fit else [])
+
+    def _wanted(self, calls: Sequence[Call]) -> RunRequest:
+        first = calls[0]  # they are alike
+        return RunRequest(
             first.wish.workflow,
             "gateway",
             self.provider,
             again=True,  # equal calls are as many requests
             deadline=first.wish.deadline,
             key=first.who.key,
+            monthly_nano=first.who.monthly_nano,
             tenant=first.who.tenant,
             lanes=first.who.lanes,
             claims=[_claim(call) for call in calls],
         )
+
+    def _run(self, wanted: RunRequest, requests: list[Accepted], ways: list[Way]) -> RunId:
         received = self.engine.accept(iter(requests), wanted, ways=ways)
         assert received.run is not None, "none of the requests is broken"
         return received.run.id

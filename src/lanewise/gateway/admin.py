@@ -22,6 +22,7 @@ from lanewise.app.zones import local_zone
 from lanewise.errors import BadInput, NotFound
 from lanewise.gateway import admin_webhooks
 from lanewise.gateway.admin_answers import JSON, Action, Operation, Rotation, answered, decoded
+from lanewise.gateway.asked import COMPRESSED
 from lanewise.gateway.dialect import Dialect, error_body
 from lanewise.gateway.keys import presented
 from lanewise.gateway.routes import Parts
@@ -84,6 +85,8 @@ def _served(
     async def serve(request: Request) -> Response:
         if not await run_in_threadpool(is_admin, parts, request):
             return _failed(401, "this takes an admin key: Authorization: Bearer lw-...")
+        if request.headers.get("content-encoding", "identity") != "identity":
+            return _failed(415, COMPRESSED)
         try:
             body = await _body(request)
         except BadInput as error:
@@ -197,6 +200,7 @@ _FAILS: Final = {
     404: "there is no such key or webhook",
     409: "the name is used already",
     413: "the body is too large",
+    415: "the body is compressed",
 }
 
 
@@ -223,7 +227,7 @@ def _described(path: str, operation: Operation) -> dict[str, Any]:
     done = {"description": "done", "content": _content(operation.answer)}
     failed = {
         str(code): {"description": _FAILS[code], "content": _content(Failed)}
-        for code in (401, 413, *operation.fails)
+        for code in (401, 413, 415, *operation.fails)
     }
     said: dict[str, Any] = {
         "operationId": operation.name,

@@ -28,6 +28,7 @@ class Asking(NamedTuple):
     path: str
     model: str
     body: bytes
+    waits: bool = False  # what it may cost is reserved when it is written down
 
 
 class Admission:
@@ -48,7 +49,7 @@ class Admission:
         if not free and price(Usage()) is None:
             return await self._limits.admit(who, Load(0), None)
         into, out = await _tokens(asking) if asking.path in ENDPOINTS else _NOTHING
-        most = 0 if free else price(Usage(input=into, output=out))
+        most = 0 if free or asking.waits else price(Usage(input=into, output=out))
         return await self._limits.admit(who, Load(into, out), most)
 
     def _bounded(self, who: Who) -> bool:
@@ -68,7 +69,7 @@ async def _tokens(asking: Asking) -> tuple[int, int]:
     """The most tokens in and out; for a body that cannot be read, which the provider refuses, its bytes."""
     try:
         if len(asking.body) < _COUNTED_HERE:
-            return measure_alone(*asking)
-        return await asyncio.to_thread(measure_alone, *asking)
+            return measure_alone(asking.path, asking.model, asking.body)
+        return await asyncio.to_thread(measure_alone, asking.path, asking.model, asking.body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return len(asking.body), 0

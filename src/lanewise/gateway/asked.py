@@ -8,12 +8,17 @@ from typing import Final, Self
 
 import msgspec
 
+from lanewise.domain.ids import RESPONSE
 from lanewise.gateway import wishes
 from lanewise.gateway.keys import Refusal
 from lanewise.gateway.routes import Receive
 
 MOST_BODY: Final = 32 * 1024 * 1024  # bytes of a call; Anthropic's own limit
 BODY_SECONDS: Final = 120.0  # in which a client has to send its request
+_NO_PREVIOUS: Final = (
+    "there is no such response at the provider: send the `output` of what waited here"
+)
+COMPRESSED: Final = "a compressed body is not taken; send it as it is"
 
 
 class Refused(Exception):
@@ -60,13 +65,16 @@ _decode: Final = msgspec.json.Decoder(Asked).decode
 
 
 def asked(body: bytes) -> Asked:
-    """What a body asks; raises `Refused` for what is no call."""
+    """What a body asks; raises `Refused` for what is no call, or goes on from a response kept here."""
     try:
-        return _decode(body)
+        found = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Refused(
             400, "the body is not a JSON object with a text as its `model`", code="invalid_json"
         ) from None
+    if found.previous_response_id and found.previous_response_id.startswith(RESPONSE):
+        raise Refused(404, _NO_PREVIOUS, code="previous_response_not_found")
+    return found
 
 
 async def read_body(
@@ -81,7 +89,7 @@ async def read_body(
     `here`: all of it has arrived, and nobody needs to wait.
     """
     if headers.get(b"content-encoding", b"identity") != b"identity":
-        raise Refused(415, "a compressed body is not taken; send it as it is")
+        raise Refused(415, COMPRESSED)
     said = headers.get(b"content-length", b"")
     if said.isdigit() and int(said) > MOST_BODY:
         raise _too_large()

@@ -11,6 +11,7 @@ import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC
 from functools import partial
 from typing import Final
 
@@ -18,6 +19,8 @@ import msgspec
 from starlette.responses import Response
 from starlette.routing import Route
 
+from lanewise.app.policies import zone_named
+from lanewise.domain.deadlines import deadline
 from lanewise.errors import (
     BadInput,
     BadSettings,
@@ -31,7 +34,6 @@ from lanewise.gateway import polling
 from lanewise.gateway.accepting import Acceptor, Call, Full, Mismatch, Place, Ticket, request_id
 from lanewise.gateway.dialect import Dialect, dialect_of, error_body
 from lanewise.gateway.keys import LOOK_SECONDS
-from lanewise.gateway.limits import Grant
 from lanewise.gateway.linking import linking
 from lanewise.gateway.routes import Handler, Parts, Receive, Scope, Send
 from lanewise.gateway.waiting import NO_RETRY, Patience, Waiting, held, told
@@ -92,25 +94,19 @@ class Background:
         headers: Mapping[bytes, bytes],
         wish: Wish,
         body: bytes,
-        *,
-        grant: Grant | None = None,
     ) -> Handler:
-        """Write the call down, and say how its answer is given; a refusal where it cannot be taken.
-
-        `grant`: what was set aside for it; it counts as spent if the call is a new request.
-        """
-        grant = grant or Grant()
+        """Write the call down, and say how its answer is given; a refusal where it cannot be taken."""
         if wish.answering is Answering.WAIT and self._waiting.full:
-            grant.settle(0)
             return refusal(dialect_of(path, versioned=False), Full(_CROWDED))
         dialect = dialect_of(path, versioned=b"anthropic-version" in headers)
         try:
+            # what cannot be meant does not get in the way of calls that are written down together
+            now = self._engine.clock.now()
+            deadline(wish.deadline, now, UTC, where="--deadline", zones=zone_named)
             call = _call(who, path, headers, wish, body)
             ticket = await self._acceptor.accept(call)
-            grant.settle(0 if ticket.found else None)
             return await self._answering(wish, ticket, body)
         except (LanewiseError, Unfit) as error:
-            grant.settle(0)
             return refusal(dialect, error)
 
     async def _answering(self, wish: Wish, ticket: Ticket, body: bytes) -> Handler:

@@ -106,7 +106,6 @@ class Batches:
 
     # -- from call to order -----------------------------------------------------------------------
     def _order(self, who: Who, request: Request, body: bytes) -> Order:
-        self._orders.require_unbudgeted(who)
         asked = _decoded(body)
         require_endpoint(who, asked.endpoint)
         store, now, headers = self._desk.store, self._desk.now(), request.headers

@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from lanewise.app import Engine
 from lanewise.errors import BadInput, LanewiseError, NotFound
+from lanewise.gateway.asked import COMPRESSED
 from lanewise.gateway.dialect import dialect_of, error_body
 from lanewise.gateway.keys import UNKNOWN_KEY, Refusal
 from lanewise.gateway.routes import Parts
@@ -72,6 +73,8 @@ class Desk:
         who = self._identify(dict(request.headers.raw))
         if who is None:
             return turned_away(request, UNKNOWN_KEY)
+        if request.headers.get("content-encoding", "identity") != "identity":
+            return refused(request, 415, COMPRESSED)
         try:
             return await work(who)
         except NotFound as error:

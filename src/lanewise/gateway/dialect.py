@@ -18,11 +18,16 @@ class Dialect(StrEnum):
 _KINDS: Final = {
     400: "invalid_request_error",
     401: "authentication_error",
+    402: "billing_error",
     403: "permission_error",
     404: "not_found_error",
+    405: "invalid_request_error",
+    408: "timeout_error",
     409: "conflict_error",
     413: "request_too_large",
+    415: "invalid_request_error",
     429: "rate_limit_error",
+    431: "invalid_request_error",
     503: "overloaded_error",
     504: "timeout_error",
 }
@@ -56,3 +61,13 @@ def error_body(
         return msgspec.json.encode({"type": "error", "error": error})
     shown = {"message": message, "type": kind, "param": param, "code": code}
     return msgspec.json.encode({"error": shown})
+
+
+def error_for_either(status: int, message: str) -> bytes:
+    """An error for a client of which nobody knows yet whose API it speaks: either SDK reads it.
+
+    >>> error_for_either(431, "too long")
+    b'{"type":"error","error":{"type":"invalid_request_error","message":"too long","param":null,"code":null}}'
+    """
+    error = {"type": _KINDS[status], "message": message, "param": None, "code": None}
+    return msgspec.json.encode({"type": "error", "error": error})

@@ -157,7 +157,7 @@ def shown(upload: Upload) -> Shown:
 
 def _troubles(path: Path) -> Iterator[str]:
     """Lines that are no requests."""
-    for line in read([str(path)], ReadOptions()):
+    for line in read([str(path)], ReadOptions(unpack=False)):
         if isinstance(line, Broken):
             yield f"line {line.number}: {line.why}"
 

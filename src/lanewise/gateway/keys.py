@@ -146,8 +146,9 @@ def _not_for(what: str, asked: str, takes: tuple[str, ...]) -> Refusal:
 
 def _holder(name: str, terms: KeyTerms) -> Who:
     return Who(
-        name, name, terms.workflow, terms.models, terms.lanes, terms.endpoints, terms.deadline
-    )
+        name, name, terms.workflow, terms.models, terms.lanes, terms.endpoints, terms.deadline,
+        terms.monthly_nano,
+    )  # fmt: skip
 
 
 def _recognised(key: VirtualKey) -> Iterator[tuple[bytes, _Known]]:

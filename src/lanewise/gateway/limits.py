@@ -11,14 +11,13 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from lanewise.app.keys import month_of
 from lanewise.clock import Clock
 from lanewise.domain.allowances import NOTHING_SAID, Allowance, Load, Measure, Rate
 from lanewise.gateway.keys import KeyRing, Refusal
 from lanewise.gateway.who import Who
 from lanewise.policy.pacing import Pace
 from lanewise.pricing.dollars import dollars
-from lanewise.store.keys import KeyTerms
+from lanewise.store.keys import KeyTerms, month_of
 from lanewise.store.protocol import Store
 
 MINUTE: Final = 60.0

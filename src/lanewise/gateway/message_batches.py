@@ -76,7 +76,6 @@ class MessageBatches:
         """Take the requests; acknowledged when they are a run."""
 
         async def make(who: Who) -> Response:
-            self._orders.require_unbudgeted(who)
             order = f"{ORDER}{fresh_id()}"
             path = self._desk.store.upload_path(order)
             try:

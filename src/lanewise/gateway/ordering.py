@@ -50,15 +50,6 @@ class Orders:
         """Let the orders under way become runs."""
         await asyncio.gather(*self._tasks)
 
-    def require_unbudgeted(self, who: Who) -> None:
-        """Raises `BadInput` for a key with a budget: nothing sets aside yet what a whole batch may cost."""
-        terms = None if self._keys is None else self._keys.terms(who.key)
-        if terms is not None and terms.monthly_nano is not None:
-            raise BadInput(
-                "this key has a monthly budget, to which a batch is not held; send calls of their own with "
-                "x-lanewise-deadline"
-            )
-
     def repeated(self, who: Who, content: bytes, headers: Mapping[str, str]) -> Order | None:
         """The order that this call made before, where it says that it may have."""
         if headers.get("idempotency-key") is None and headers.get(_REPEATS, "0") == "0":
@@ -106,6 +97,7 @@ class Orders:
             name=order.id,
             deadline=order.deadline,
             key=order.key,
+            monthly_nano=who.monthly_nano,
             tenant=order.tenant,
             lanes=who.lanes,
         )
@@ -140,7 +132,7 @@ def require_endpoint(who: Who, endpoint: str) -> None:
 
 def _lines(path: str, order: Order) -> Iterator[Accepted | Broken]:
     """The lines of a file; those that are not of the order's endpoint, or not for its key, are wrong."""
-    for line in read([path], ReadOptions()):
+    for line in read([path], ReadOptions(unpack=False)):
         why = _unfit(line, order) if isinstance(line, Accepted) else ""
         yield Broken(line.number, line.source, why) if why else line
 

@@ -187,7 +187,8 @@ class Passage:
         if (meant := self._via.meant(self.asked.model)) != self.asked.model:
             self.asked.model = meant
         order = self._via.order(self._dialect, meant)
-        grant = await self._via.admit(who, Asking(path, meant, body), order[0].account)
+        asking = Asking(path, meant, body, waits=wish is not None)
+        grant = await self._via.admit(who, asking, order[0].account)
         if isinstance(grant, Refusal):
             raise Refused.by(grant)
         self._grant = grant
@@ -195,7 +196,7 @@ class Passage:
             take, headers = self._via.background.handle, self.headers
             if self._span is not None:
                 headers = headers | {b"traceparent": self._span.traceparent.encode()}
-            return await take(who, path, headers, wish, body, grant=grant)
+            return await take(who, path, headers, wish, body)
         self._tries = Tries(order, meant, asyncio.get_running_loop().time, self.asked.tied)
         await self._watched(self._tries, path, body)
         return None

@@ -27,7 +27,7 @@ from lanewise.gateway import admin, files, metrics
 from lanewise.gateway.batches import Batches
 from lanewise.gateway.dialect import dialect_of, error_body
 from lanewise.gateway.keys import KeyRing
-from lanewise.gateway.listening import Guarded
+from lanewise.gateway.listening import MOST_HEAD, Guarded
 from lanewise.gateway.message_batches import MessageBatches
 from lanewise.gateway.ordering import Orders
 from lanewise.gateway.others import Watched
@@ -245,6 +245,7 @@ def server(gateway: Gateway) -> uvicorn.Server:
         date_header=False,
         server_header=False,
         proxy_headers=False,
+        h11_max_incomplete_event_size=MOST_HEAD,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_DRAIN_SECONDS,
     )

@@ -20,6 +20,7 @@ class Who:
     lanes: tuple[LaneName, ...] = ()  # none: all
     endpoints: tuple[str, ...] = ()  # none: all
     deadline: str | None = None  # where the request says nothing
+    monthly_nano: int | None = None  # the key's monthly budget, nano-USD; None: no limit
 
 
 OPEN: Final = Who()

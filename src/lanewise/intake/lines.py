@@ -54,6 +54,7 @@ class ReadOptions:
     model: str | None = None  # fills a missing model, never overrides one
     renumber: bool = False  # a custom_id used again becomes `<id>~2`, `<id>~3`, ...
     line_limit: int = LINE_LIMIT  # bytes; a longer line is reported and never held in memory
+    unpack: bool = True  # gzip and zstd; False for what strangers hand in, who may mean no good
 
 
 class Unfit(Exception):

@@ -50,7 +50,7 @@ class _Reader:
         for index, source in enumerate(self.sources):
             self.starts.append(before)
             number = 0
-            for number, line in enumerate(_lines(source, self.options.line_limit), start=1):
+            for number, line in enumerate(_lines(source, self.options), start=1):
                 if line.__class__ is bytes and (not line or line.isspace()):
                     continue
                 requests += 1
@@ -81,10 +81,10 @@ class _Reader:
         return msgspec.structs.replace(request, caller_id=f"{request.caller_id}~{number}")
 
 
-def _lines(source: Source, limit: int) -> Iterator[bytes | Oversized | Unfit]:
+def _lines(source: Source, options: ReadOptions) -> Iterator[bytes | Oversized | Unfit]:
     if isinstance(source, str | os.PathLike | BinaryStream):
-        return split(blocks(source), limit)
-    return (_one_line(value, limit) for value in source)
+        return split(blocks(source, unpack=options.unpack), options.line_limit)
+    return (_one_line(value, options.line_limit) for value in source)
 
 
 def _fit(line: bytes | Oversized | Unfit) -> bytes:

@@ -50,14 +50,17 @@ def name_of(source: Source) -> str:
     return name.strip("<>") if isinstance(name, str) else "requests"
 
 
-def blocks(source: str | os.PathLike[str] | BinaryStream) -> Iterator[bytes]:
-    """The text of a stream in blocks of at most 1 MiB, decompressed, without a byte order mark.
+def blocks(
+    source: str | os.PathLike[str] | BinaryStream, *, unpack: bool = True
+) -> Iterator[bytes]:
+    """The text of a stream in blocks of at most 1 MiB, without a byte order mark; decompressed, or not.
 
     Raises `BadInput` naming the source if it cannot be opened, read or decompressed to its end.
     """
     name = name_of(source)
     with _explained(name), _opened(source) as stream:
-        plain = _decompressed(_Rest(_head(stream), stream))
+        whole = _Rest(_head(stream), stream)
+        plain = _decompressed(whole) if unpack else whole
         head = _head(plain, len(_BOM))
         if head and head != _BOM:
             yield head

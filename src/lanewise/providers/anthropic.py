@@ -143,7 +143,7 @@ class AnthropicBatches:
 
     async def download(self, receipt: Receipt, file: str, *, start: int = 0) -> Download:
         """The results, from byte `start` where the server can resume."""
-        headers = {"accept-encoding": "identity"} | ({"range": f"bytes={start}-"} if start else {})
+        headers = {"range": f"bytes={start}-"} if start else {}
         return await open_download(self._http, f"{_path(receipt)}/results", headers, start)
 
     async def cancel(self, receipt: Receipt) -> None:

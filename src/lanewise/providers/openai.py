@@ -198,11 +198,7 @@ class OpenAIBatches:
     async def download(self, receipt: Receipt, file: str, *, start: int = 0) -> Download:
         """A result file, from byte `start` where the server can resume."""
         name = file.partition(":")[2]
-        headers = (
-            {"range": f"bytes={start}-", "accept-encoding": "identity"}
-            if start
-            else {"accept-encoding": "identity"}
-        )
+        headers = {"range": f"bytes={start}-"} if start else {}
         return await open_download(self._http, f"/files/{name}/content", headers, start)
 
     async def cancel(self, receipt: Receipt) -> None:

@@ -28,6 +28,10 @@ from lanewise.providers.rate_headers import retry_after_of
 
 CONNECT_SECONDS: Final = 10.0
 READ_SECONDS: Final = 120.0
+MOST_ANSWER: Final = 256 * 1024 * 1024  # bytes of an answer that is kept in memory
+_PLAIN: Final = {
+    "accept-encoding": "identity"
+}  # what is compressed may become a thousand times as much
 _LONGEST_MESSAGE: Final = 300
 _CHUNK: Final = 1024 * 1024
 _CONNECTIONS: Final = 32
@@ -66,7 +70,7 @@ class Transport:
     ) -> None:
         self._client = httpx2.AsyncClient(
             base_url=account.base_url + "/",
-            headers={**headers, **account.headers, "user-agent": "lanewise"},
+            headers={**headers, **account.headers, "user-agent": "lanewise", **_PLAIN},
             timeout=httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
             limits=httpx2.Limits(
                 max_connections=connections, max_keepalive_connections=connections // 4
@@ -155,7 +159,8 @@ async def open_download(
 
     async def chunks() -> AsyncIterator[bytes]:
         try:
-            async for chunk in response.aiter_bytes(_CHUNK):
+            _require_plain(response)
+            async for chunk in response.aiter_raw(_CHUNK):
                 yield chunk
         except (httpx2.TransportError, httpx2.StreamError) as error:
             raise Doubtful(f"GET {path}: the connection broke ({type(error).__name__})") from error
@@ -166,11 +171,28 @@ async def open_download(
 
 
 async def _body(response: httpx2.Response) -> bytes:
-    return await response.aread()
+    """The whole body. Raises `Doubtful` where it is compressed, or has no end."""
+    _require_plain(response)
+    held = bytearray()
+    async for chunk in response.aiter_raw():
+        held += chunk
+        if len(held) > MOST_ANSWER:
+            raise Doubtful(f"the answer has more than {MOST_ANSWER:,} bytes")
+    return bytes(held)
+
+
+def _require_plain(response: httpx2.Response) -> None:
+    if _is_packed(response):
+        raise Doubtful("the answer is compressed, though it was asked not to be")
+
+
+def _is_packed(response: httpx2.Response) -> bool:
+    return response.headers.get("content-encoding", "identity").lower() not in ("", "identity")
 
 
 async def _reply(response: httpx2.Response) -> Reply:
-    body = await response.aread()
+    refused = response.status_code >= 300  # which is definite, whatever the body says
+    body = b"" if refused and _is_packed(response) else await _body(response)
     return Reply(response.status_code, response.headers, body, response.reason_phrase)
 
 

@@ -9,6 +9,8 @@ from typing import Literal, TypeAlias
 from lanewise.domain.ids import AccountId, RunId
 from lanewise.domain.lanes import LaneName
 from lanewise.domain.usage import Usage
+from lanewise.errors import OverBudget
+from lanewise.pricing.dollars import dollars
 from lanewise.pricing.kept import KeptPrice
 
 Kind: TypeAlias = Literal["answer", "waste", "primer", "correction", "unknown_upper_bound"]
@@ -90,13 +92,14 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """No more than `limit_nano` since an instant, for one workflow or (None) for all."""
+    """No more than `limit_nano` since an instant, for one workflow, one key or (neither) for all."""
 
     name: str
     workflow: str | None
     since: float
     limit_nano: int
     cure: str  # how to raise it
+    key: str | None = None  # since is the beginning of a month, which is what a key's budget is for
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,3 +114,16 @@ class Standing:
     def left_nano(self) -> int:
         """What new requests may still cost."""
         return self.cap.limit_nano - self.spent_nano - self.reserved_nano
+
+
+class NoRoom(OverBudget):
+    """A cap leaves less than what was asked may cost."""
+
+    def __init__(self, asked_nano: int, standing: Standing) -> None:
+        cap = standing.cap
+        super().__init__(
+            f"this could cost {dollars(asked_nano)}, and {cap.name} of {dollars(cap.limit_nano)} has "
+            f"{dollars(max(0, standing.left_nano))} left ({dollars(standing.spent_nano)} spent, "
+            f"{dollars(standing.reserved_nano)} reserved for open runs). Nothing was accepted. {cap.cure}"
+        )
+        self.standing = standing

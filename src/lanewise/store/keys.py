@@ -3,9 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Final
 
 from lanewise.domain.lanes import LaneName
 from lanewise.errors import BadInput
+
+_DAY: Final = 86_400.0
+
+
+def month_of(now: float) -> str:
+    """The calendar month (UTC), in which a budget is spent.
+
+    >>> month_of(1_796_000_000.0)
+    '2026-11'
+    """
+    return _month(int(now // _DAY))
+
+
+@lru_cache(4)
+def _month(day: int) -> str:
+    return datetime.fromtimestamp(day * _DAY, UTC).strftime("%Y-%m")
 
 
 class NameTaken(BadInput):

@@ -111,6 +111,7 @@ class NewRun:
     asked: str = ""  # the deadline in the caller's words
     caps: tuple[Cap, ...] = ()  # refused with `OverBudget` if it does not fit into each of them
     tenant: str | None = None  # who asked over HTTP
+    key: str = ""  # the tenant's key, whose budget pays for it; "" where it has none
     claims: Sequence[Claim] = ()  # one for each request, where a tenant asked
 
 

@@ -634,7 +634,10 @@ class Store(WebhookStore, Protocol):
         ...
 
     def drawn(self, month: str) -> dict[str, int]:
-        """What each key has spent or set aside of its budget in a month, nano-USD."""
+        """What each key has spent or set aside of its budget in a month, nano-USD.
+
+        What its open runs may still cost is set aside in whatever month it is asked for.
+        """
         ...
 
     # -- asked over HTTP --------------------------------------------------------------------------

@@ -74,6 +74,11 @@ class Group:
         priced = [(offer.cost.likely, offer.lane) for offer in reversed(self.offers) if offer.cost]
         return min(priced, key=lambda item: item[0])[1] if priced else None
 
+    @property
+    def dearest(self) -> int:
+        """The most that it costs in any lane with a price."""
+        return max((offer.cost.high for offer in self.offers if offer.cost), default=0)
+
     def cost(self, lane: LaneName) -> Range | None:
         """In one lane; None where it is unknown or the lane is not offered."""
         return next((offer.cost for offer in self.offers if offer.lane == lane), None)
@@ -151,6 +156,11 @@ class Estimate:
     def high_nano(self) -> int:
         """The upper figure of the batch lane; a cap is held against it."""
         return self.total(BATCH).high
+
+    @property
+    def dearest_nano(self) -> int:
+        """The upper figure of the dearest lane: what would be late is called back and sent in another."""
+        return sum(item.dearest for item in self.groups)
 
     def total(self, lane: LaneName) -> Range:
         """The sum over the groups that have a price in the lane."""

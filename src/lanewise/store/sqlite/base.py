@@ -16,6 +16,7 @@ from lanewise.pricing.kept import KeptPrice, rates_text
 from lanewise.store.books import LedgerRow
 from lanewise.store.copies import among, counts_from
 from lanewise.store.disk import explained, make_private
+from lanewise.store.keys import month_of
 from lanewise.store.nouns import ConflictingReceipt, Lease, Outcome, Tally, Waiting
 from lanewise.store.segments import Segment
 from lanewise.store.sqlite.connection import Database
@@ -31,6 +32,7 @@ class Operations:
         self.home = database.home
         self._final_kept: dict[tuple[BatchId, int], tuple[Ordinals, Ordinals]] = {}
         self._runs, self._work, self._books = queries("runs"), queries("work"), queries("books")
+        self._of_keys = queries("keys")
 
     def prepare(self) -> None:
         """Make the directories."""
@@ -165,6 +167,15 @@ class Operations:
                     row.note, now, row.charged_at,
                 ),
             )  # fmt: skip
+            charged = (row.run, month_of(now), row.cost_nano, row.n)
+            self._db.execute(self._of_keys["charge"], charged)
+
+    def _reserved(self, workflow: str | None = None, key: str | None = None) -> int:
+        """What open runs may still cost, nano-USD: a part for each request without a final result."""
+        return sum(
+            -(-row["reserved_nano"] * (row["requests"] - row["done"]) // row["requests"])
+            for row in self._db.all(self._books["reserved"], (workflow, key))
+        )
 
     def _keep(self, kept: KeptPrice | None) -> None:
         """Write a price down, once."""

@@ -15,7 +15,8 @@ from lanewise.domain.usage import Usage
 from lanewise.errors import OverBudget
 from lanewise.pricing.dollars import dollars
 from lanewise.pricing.kept import KeptPrice, rates_from
-from lanewise.store.books import Cap, Entry, LedgerRow, Money, Observation, Standing
+from lanewise.store.books import Cap, Entry, LedgerRow, Money, NoRoom, Observation, Standing
+from lanewise.store.keys import month_of
 from lanewise.store.nouns import BatchRow, NewRun
 from lanewise.store.records import Records
 from lanewise.store.segments import model_of
@@ -120,18 +121,17 @@ class BookOperations(Operations):
         return [self._stands(cap) for cap in caps]
 
     def _stands(self, cap: Cap) -> Standing:
-        spent = self._db.one(self._books["spent"], (cap.since, cap.workflow))[0]
-        reserved = sum(
-            -(-row["reserved_nano"] * (row["requests"] - row["done"]) // row["requests"])
-            for row in self._db.all(self._books["reserved"], (cap.workflow,))
-        )
-        return Standing(cap, spent, reserved)
+        if cap.key is not None:
+            spent = self._db.one(self._of_keys["drawn_of_key"], (cap.key, month_of(cap.since)))[0]
+        else:
+            spent = self._db.one(self._books["spent"], (cap.since, cap.workflow))[0]
+        return Standing(cap, spent, self._reserved(cap.workflow, cap.key))
 
     def _require_room(self, new: NewRun) -> None:
         """Refuse a run that may cost more than a cap leaves; called in the transaction that accepts it."""
         for standing in self.standing(new.caps):
             if new.reserve_nano > standing.left_nano:
-                raise OverBudget(_refusal(new, standing))
+                raise NoRoom(new.reserve_nano, standing)
 
     def _require_none_exceeded(self, caps: Sequence[Cap]) -> None:
         """Refuse what has just been reserved anew; the transaction it is called in is undone."""
@@ -146,15 +146,6 @@ def _overdrawn(standing: Standing) -> str:
         f"asking again would go beyond {cap.name} of {dollars(cap.limit_nano)} "
         f"({dollars(standing.spent_nano)} spent, {dollars(standing.reserved_nano)} reserved for open runs, "
         f"this one included). Nothing was changed. {cap.cure}"
-    )
-
-
-def _refusal(new: NewRun, standing: Standing) -> str:
-    cap = standing.cap
-    return (
-        f"this could cost {dollars(new.reserve_nano)}, and {cap.name} of {dollars(cap.limit_nano)} has "
-        f"{dollars(max(0, standing.left_nano))} left ({dollars(standing.spent_nano)} spent, "
-        f"{dollars(standing.reserved_nano)} reserved for open runs). Nothing was accepted. {cap.cure}"
     )
 
 

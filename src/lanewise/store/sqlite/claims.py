@@ -27,7 +27,7 @@ class Claiming(Awaiting):
         if new.tenant is None:
             return
         claims = queries("claims")
-        self._db.execute(claims["add_tenant"], (run, new.tenant))
+        self._db.execute(claims["add_tenant"], (run, new.tenant, new.key))
         self._db.execute(claims["drop_claims"], (new.now - CLAIM_SECONDS,))
         rows = [
             (run, sequence, new.tenant, claim.name, claim.content, new.now, claim.traceparent)

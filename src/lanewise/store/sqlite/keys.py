@@ -5,15 +5,11 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from typing import Final
 
 from lanewise.domain.lanes import LaneName
 from lanewise.errors import BadInput
 from lanewise.store.keys import KeySecret, KeyTerms, NameTaken, VirtualKey
 from lanewise.store.sqlite.base import Operations
-from lanewise.store.sqlite.queries import queries
-
-_KEYS: Final = queries("keys")
 
 
 class KeyOperations(Operations):
@@ -29,7 +25,7 @@ class KeyOperations(Operations):
             key.created_at, terms.expires_at,
         )  # fmt: skip
         with self._db.transaction():
-            if self._db.execute(_KEYS["add_key"], row).rowcount != 1:
+            if self._db.execute(self._of_keys["add_key"], row).rowcount != 1:
                 raise NameTaken(
                     f"there is or was a key named {key.name!r}; names are used once: choose another"
                 )
@@ -39,15 +35,15 @@ class KeyOperations(Operations):
     def virtual_keys(self) -> list[VirtualKey]:
         """Every key there is or was, oldest first."""
         secrets: dict[str, list[KeySecret]] = {}
-        rows = self._db.all(_KEYS["keys"])
-        for row in self._db.all(_KEYS["secrets"]):
+        rows = self._db.all(self._of_keys["keys"])
+        for row in self._db.all(self._of_keys["secrets"]):
             kept = KeySecret(row["hash"], row["prefix"], row["until"])
             secrets.setdefault(row["name"], []).append(kept)
         return [_key_of(row, tuple(secrets.get(row["name"], ()))) for row in rows]
 
     def keys_version(self) -> int:
         """A number that every change of a key changes."""
-        return int(self._db.one(_KEYS["version"])[0])
+        return int(self._db.one(self._of_keys["version"])[0])
 
     def rotate_key(self, name: str, secret: KeySecret, now: float, *, until: float) -> None:
         """Let a key be recognised by `secret`, and by what it was before no longer than `until`.
@@ -55,17 +51,17 @@ class KeyOperations(Operations):
         Raises `BadInput` for a key that was revoked or has expired.
         """
         with self._db.transaction():
-            if self._db.first(_KEYS["usable"], (name, now)) is None:
+            if self._db.first(self._of_keys["usable"], (name, now)) is None:
                 raise BadInput(f"the key {name!r} was revoked or has expired; create another")
-            self._db.execute(_KEYS["end_secrets"], (name, until))
-            self._db.execute(_KEYS["drop_ended_secrets"], (name, now))
+            self._db.execute(self._of_keys["end_secrets"], (name, until))
+            self._db.execute(self._of_keys["drop_ended_secrets"], (name, now))
             self._add_secrets(name, [secret], now)
             self._changed("key.rotated", name, now)
 
     def revoke_key(self, name: str, now: float) -> None:
         """End a key for good; nothing happens to one that was revoked before."""
         with self._db.transaction():
-            if self._db.execute(_KEYS["revoke"], (name, now)).rowcount:
+            if self._db.execute(self._of_keys["revoke"], (name, now)).rowcount:
                 self._changed("key.revoked", name, now)
 
     def draw(self, name: str, month: str, *, least: int, wanted: int) -> int:
@@ -77,28 +73,33 @@ class KeyOperations(Operations):
             if left < least:
                 return 0
             drawn = min(left, wanted)
-            self._db.execute(_KEYS["draw"], (name, month, drawn))
+            self._db.execute(self._of_keys["draw"], (name, month, drawn))
             return drawn
 
     def give_back(self, name: str, month: str, nano: int) -> None:
         """What was drawn and not spent; below zero, what was spent beyond it."""
         with self._db.transaction():
-            self._db.execute(_KEYS["draw"], (name, month, -nano))
+            self._db.execute(self._of_keys["draw"], (name, month, -nano))
 
     def drawn(self, month: str) -> dict[str, int]:
         """What each key has spent or set aside of its budget in a month, nano-USD."""
-        return {row["name"]: row["drawn_nano"] for row in self._db.all(_KEYS["drawn"], (month,))}
+        found = {
+            row["name"]: row["drawn_nano"] for row in self._db.all(self._of_keys["drawn"], (month,))
+        }
+        for (name,) in self._db.all(self._of_keys["keys_with_open_runs"]):
+            found[name] = found.get(name, 0) + self._reserved(key=name)
+        return found
 
     def _left(self, name: str, month: str) -> int:
-        row = self._db.first(_KEYS["left_of_month"], (name, month))
-        return 0 if row is None else int(row["left_nano"])
+        row = self._db.first(self._of_keys["left_of_month"], (name, month))
+        return 0 if row is None else int(row["left_nano"]) - self._reserved(key=name)
 
     def _add_secrets(self, name: str, secrets: Sequence[KeySecret], now: float) -> None:
         for secret in secrets:
-            self._db.execute(_KEYS["add_secret"], (secret.hash, name, secret.prefix, now))
+            self._db.execute(self._of_keys["add_secret"], (secret.hash, name, secret.prefix, now))
 
     def _changed(self, what: str, name: str, now: float) -> None:
-        self._db.execute(_KEYS["changed"])
+        self._db.execute(self._of_keys["changed"])
         self._event(now, what, name)
 
 

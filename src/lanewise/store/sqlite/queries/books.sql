@@ -96,7 +96,8 @@ SELECT coalesce(sum(cost_nano), 0) FROM ledger WHERE at >= ?1 AND (?2 IS NULL OR
 
 -- name: reserved
 SELECT reserved_nano, requests - copies AS requests, answered + refused + unanswered - copied AS done FROM runs
-WHERE state <> 'finished' AND reserved_nano > 0 AND (?1 IS NULL OR workflow = ?1)
+WHERE state <> 'finished' AND reserved_nano > 0 AND (?1 IS NULL OR workflow = ?1) AND (?2 IS NULL
+    OR EXISTS (SELECT 1 FROM tenants_of_runs t WHERE t.run_id = runs.id AND t.key = ?2))
 
 -- name: add_event
 INSERT INTO events (at, kind, subject, detail) VALUES (?, ?, ?, ?)

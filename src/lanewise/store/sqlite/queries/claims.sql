@@ -1,7 +1,7 @@
 -- Requests that came in over HTTP: whose they are, and which of them a repeated call means.
 
 -- name: add_tenant
-INSERT INTO tenants_of_runs (run_id, tenant) VALUES (?, ?)
+INSERT INTO tenants_of_runs (run_id, tenant, key) VALUES (?, ?, ?)
 
 -- name: tenant_of
 SELECT tenant FROM tenants_of_runs WHERE run_id = ?

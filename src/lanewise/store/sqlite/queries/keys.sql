@@ -36,6 +36,21 @@ UPDATE facts SET value = value + 1 WHERE name = 'keys_version'
 SELECT k.monthly_nano - coalesce(m.drawn_nano, 0) AS left_nano FROM keys k
 LEFT JOIN key_months m ON m.name = k.name AND m.month = ?2 WHERE k.name = ?1 AND k.monthly_nano IS NOT NULL
 
+-- name: drawn_of_key
+SELECT coalesce(sum(drawn_nano), 0) FROM key_months WHERE name = ? AND month = ?
+
+-- name: keys_with_open_runs
+SELECT DISTINCT t.key FROM runs r JOIN tenants_of_runs t ON t.run_id = r.id
+WHERE r.state <> 'finished' AND r.reserved_nano > 0 AND t.key <> ''
+
+-- name: charge
+-- what is booked for a run of a key with a budget; where its price is unknown, what was reserved for it
+INSERT INTO key_months (name, month, drawn_nano)
+SELECT k.name, ?2, coalesce(?3, ?4 * ((r.reserved_nano + r.requests - r.copies - 1) / (r.requests - r.copies)))
+FROM tenants_of_runs t JOIN keys k ON k.name = t.key JOIN runs r ON r.id = t.run_id
+WHERE t.run_id = ?1 AND k.monthly_nano IS NOT NULL
+ON CONFLICT (name, month) DO UPDATE SET drawn_nano = drawn_nano + excluded.drawn_nano
+
 -- name: draw
 INSERT INTO key_months (name, month, drawn_nano) VALUES (?1, ?2, ?3)
 ON CONFLICT (name, month) DO UPDATE SET drawn_nano = drawn_nano + ?3
