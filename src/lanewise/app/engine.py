@@ -31,6 +31,7 @@ from lanewise.lanes.accept import Payer, Received
 from lanewise.lanes.deliver import result_lines, write_results
 from lanewise.lanes.menus import Menus
 from lanewise.lanes.shift import Rules
+from lanewise.lanes.traffic import Traffic
 from lanewise.lanes.worker import Pace, Worker
 from lanewise.pricing import PriceBook
 from lanewise.providers import registry
@@ -78,9 +79,12 @@ class Engine:
         *,
         clock: Clock | None = None,
         environ: Mapping[str, str] | None = None,
+        traffic: Traffic | None = None,
     ) -> None:
+        """`traffic`: that of an engine whose calls in real time this one's worker makes room for."""
         self.settings = settings
         self.clock = clock or SystemClock()
+        self.traffic = traffic or Traffic(self.clock)
         self._closing = ExitStack()
         self._sandbox: RunningSandbox | None = None
         self.environ = os.environ if environ is None else environ
@@ -234,6 +238,7 @@ class Engine:
                 sweep=self.settings.sweep_seconds,
                 transfers=self.settings.transfers,
             ),
+            traffic=self.traffic,
         )
 
     def retry(self, run: Run, *, refused: bool) -> int:

@@ -25,6 +25,7 @@ from lanewise.gateway.usage import ASK_FOR_USAGE, StreamReader, Told, WholeReade
 from lanewise.gateway.who import Identify, Who
 from lanewise.gateway.wire import Head
 from lanewise.gateway.wishes import Wish
+from lanewise.lanes.traffic import Traffic
 from lanewise.providers.protocol import Account
 
 logger: Final = logging.getLogger("lanewise.gateway")
@@ -52,6 +53,11 @@ class Via(Protocol):
     @property
     def background(self) -> Background:
         """Takes it where it can wait."""
+        ...
+
+    @property
+    def traffic(self) -> Traffic:
+        """Is told of it while it is under way."""
         ...
 
     def way(self, dialect: Dialect) -> Way:
@@ -198,7 +204,8 @@ class Passage:
         assert task is not None
         watch = asyncio.get_running_loop().create_task(self._watch(task))
         try:
-            await self._call(way, path, body)
+            with self._via.traffic.call(way.account.id):
+                await self._call(way, path, body)
         except UpstreamFailed as failed:
             if not self._begun:  # else the connection is cut, which is all that can still be said
                 self.sent = failed.sent
