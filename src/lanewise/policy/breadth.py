@@ -23,10 +23,10 @@ MOST: Final = 256  # calls at once, never more
 FIRST: Final = 4
 WORTH: Final = 0.3  # the least slope where more calls are worth having: 1 is all gain, 0 is none
 CUT: Final = 0.85  # of the breadth, where more calls gained nothing
-DEEP_CUT: Final = 0.5  # of the breadth, where the server has become slower or has too much to do
+DEEP_CUT: Final = 0.5  # of the breadth, where the server has too much to do, or became much slower
 FAILING: Final = 0.1  # a share of calls that fail: it has too much to do
 KEPT: Final = 0.7  # of the weight of earlier rounds, with each new one
-CHANGED: Final = 0.35  # off the line (natural logarithm) by so much: another server
+CHANGED: Final = 0.5  # off the line (natural logarithm) by so much: another server
 LEAST_ROUND: Final = 24  # answers in a round
 READ_SHARE: Final = 0.1  # what a token that is read costs of one that is written [assumed]
 _TOO_NEAR: Final = 0.05  # of each other (natural logarithm): such rounds tell no slope
@@ -104,7 +104,7 @@ class Breadth:
     @property
     def width(self) -> int:
         """Calls at once, 1 or more."""
-        return int(self._width)
+        return round(self._width)
 
     def began(self, now: float, *, full: bool) -> None:
         """A call begins; `full`: with it there are as many as there may be.
@@ -153,7 +153,7 @@ class Breadth:
         slope = self._slope(x, y)
         self._line = self._line.through(x, y)
         if off < -CHANGED:
-            self._cut(DEEP_CUT)
+            self._cut(max(math.exp(off / 2.0), DEEP_CUT))
         elif slope is not None and slope < WORTH and self._width > 1.0:
             self._cut(CUT)
         else:
