@@ -36,7 +36,7 @@ def server(at_once: int, seed: int, **options: Any) -> Any:
     return sim.Server(at_once, noise=random.Random(seed), **options)
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(st.integers(3, 100), SEEDS)
 def test_it_comes_to_the_best_number_and_keeps_nine_tenths_of_the_throughput(
     at_once: int, seed: int
@@ -48,7 +48,7 @@ def test_it_comes_to_the_best_number_and_keeps_nine_tenths_of_the_throughput(
     assert 0.8 * at_once <= told.width <= 1.5 * at_once + 6
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=15, deadline=None, derandomize=True)
 @given(st.integers(3, 40), st.integers(3, 40), SEEDS)
 def test_it_follows_a_server_that_becomes_slower_or_quicker(
     before: int, after: int, seed: int
@@ -62,7 +62,7 @@ def test_it_follows_a_server_that_becomes_slower_or_quicker(
     assert told.width <= 2.0 * after + 8
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=15, deadline=None, derandomize=True)
 @given(st.sampled_from([4, 16, 48]), SEEDS)
 def test_answers_that_say_no_tokens_are_counted_instead(at_once: int, seed: int) -> None:
     own, breadth = server(at_once, seed, told=False), Breadth()
@@ -71,7 +71,7 @@ def test_answers_that_say_no_tokens_are_counted_instead(at_once: int, seed: int)
     assert told.rate * sim.MEAN_TOKENS >= 0.8 * own.best()
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=15, deadline=None, derandomize=True)
 @given(SEEDS)
 def test_a_few_failing_calls_do_not_throttle_a_server(seed: int) -> None:
     chance = random.Random(seed)
@@ -83,7 +83,7 @@ def test_a_few_failing_calls_do_not_throttle_a_server(seed: int) -> None:
     assert told.rate >= 0.75 * own.best()
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=15, deadline=None, derandomize=True)
 @given(SEEDS)
 def test_an_outage_leaves_one_call_at_once_and_is_recovered_from(seed: int) -> None:
     own = server(16, seed, fails=lambda now: 200.0 < now < 230.0)
