@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+SERVER := .venv-server
+SERVER_STAMP := $(SERVER)/.installed
 
-.PHONY: setup demo test lint unit bench clean
+.PHONY: setup server demo test lint unit bench clean
 
 setup: $(STAMP)
 
@@ -25,7 +27,16 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
+# llama.cpp's server from PyPI, for tests only (210 MB); without it their test is skipped, but not in CI
+server: $(SERVER_STAMP)
+
+$(SERVER_STAMP): tests/own_server/requirements.txt
+	$(PYTHON) -m venv $(SERVER)
+	$(SERVER)/bin/pip install --quiet --only-binary :all: --requirement $<
+	touch $@
+
 unit: setup
+	@$(MAKE) --no-print-directory server || echo 'no llama.cpp server: its test will be skipped'
 	$(BIN)/pytest
 
 test: lint unit
@@ -34,4 +45,4 @@ bench: setup
 	@ls benchmarks/*.py
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist
+	rm -rf $(VENV) $(SERVER) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist

@@ -159,7 +159,9 @@ class Shop:
             "LANEWISE_UPSTREAMS": json.dumps(upstreams),
         }
         self.engine = Engine(
-            load(self.environ, poll_seconds=10.0, max_tries=1), clock=self.clock, environ=self.environ
+            load(self.environ, poll_seconds=10.0, max_tries=1),
+            clock=self.clock,
+            environ=self.environ,
         )
         parts = Parts(self.engine, lambda headers: OPEN)
         orders = Orders(parts)

@@ -114,7 +114,10 @@ def test_message_batches_are_answered_by_a_server_without_them(shop: Any) -> Non
             break
         shop.turn()
     found = {one.custom_id: one.result for one in shop.claude.messages.batches.results(made.id)}
-    assert {name: result.type for name, result in found.items()} == {"a": "succeeded", "b": "errored"}
+    assert {name: result.type for name, result in found.items()} == {
+        "a": "succeeded",
+        "b": "errored",
+    }
     assert found["a"].message.usage.output_tokens > 0
     assert shop.own.strays == []
 
