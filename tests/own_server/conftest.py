@@ -76,7 +76,7 @@ class OwnServer:
             protocol_version = "HTTP/1.1"
             disable_nagle_algorithm = True
 
-            def do_POST(self) -> None:  # noqa: N802
+            def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"] or 0))
                 status, told = server.answer(self.path, json.loads(body or b"{}"))
                 answer = json.dumps(told).encode()
@@ -86,7 +86,8 @@ class OwnServer:
                 self.end_headers()
                 self.wfile.write(answer)
 
-            do_GET = do_POST
+            def do_GET(self) -> None:
+                self.do_POST()
 
             def log_message(self, *_: Any) -> None:
                 """Quiet."""

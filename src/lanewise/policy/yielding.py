@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 QUIET_SECONDS: Final = 5.0  # people who have just been answered may ask again
+SHARE: Final = 0.25  # of what the server gains from is used beside people
 SLACK_FACTOR: Final = 2.0  # room is taken again when there is so much more time than is needed
 SLACK_SECONDS: Final = 300.0  # and when there is less than this besides
 
@@ -30,12 +31,13 @@ def room(breadth: int, live: Live, now: float, *, slack: float, needs: float) ->
     """How many calls that can wait may be under way at once.
 
     `breadth`: how many calls the server gains from; `slack`: seconds until they are due; `needs`: seconds
-    that all of them take. Half of the breadth is kept free, and calls in real time come off the other half.
-    One goes on even then, so that nothing stands still; but for a server that does one thing at a time.
+    that all of them take. A quarter of the breadth is used, less the calls in real time: people are not to
+    stand in line, and while little is known the breadth may be twice what it should be. One goes on even
+    then, so that nothing stands still, but for a server that does one thing at a time.
 
     >>> busy = Live(under_way=3)
     >>> [room(16, busy, 0.0, slack=slack, needs=600.0) for slack in (86_400.0, 900.0)]
-    [5, 16]
+    [1, 16]
     >>> room(16, Live(ended=0.0), 60.0, slack=86_400.0, needs=600.0)
     16
     >>> room(4, busy, 0.0, slack=86_400.0, needs=600.0), room(1, busy, 0.0, slack=3e4, needs=1.0)
@@ -43,4 +45,4 @@ def room(breadth: int, live: Live, now: float, *, slack: float, needs: float) ->
     """
     if slack < SLACK_FACTOR * needs + SLACK_SECONDS or not live.goes_on(now):
         return breadth
-    return max(breadth // 2 - live.under_way, min(breadth - 1, 1))
+    return max(int(SHARE * breadth) - live.under_way, min(breadth - 1, 1))
