@@ -195,7 +195,12 @@ class Shop:
     def order(self, content: bytes, **options: Any) -> Any:
         file = self.client.files.create(file=("in.jsonl", io.BytesIO(content)), purpose="batch")
         wanted = {"endpoint": "/v1/chat/completions", "completion_window": "24h"} | options
-        return self.client.batches.create(input_file_id=file.id, **wanted)
+        batch = self.client.batches.create(input_file_id=file.id, **wanted)
+        for _ in range(2_000):  # it becomes a run in a thread of its own, by the time as it is now
+            if batch.status != "validating":
+                return batch
+            batch = self.client.batches.retrieve(batch.id)
+        raise AssertionError(batch)
 
     def turn(self, seconds: float = 20.0) -> None:
         """One pass of a worker; then time goes on."""

@@ -20,6 +20,7 @@ from lanewise.providers.rate_headers import anthropic_allowance
 from lanewise.providers.transport import Reply, Transport, error_of
 
 _OVERLOADED: Final = 529  # not charged
+_TOO_LARGE_FOR_A_MINUTE: Final = 429  # a final no for this lane, and for no other
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -73,7 +74,8 @@ def _refusal(reply: Reply, tag: CallTag) -> bytes:
         return dialects.unanswered("anthropic", tag.custom_id, Verdict.REFUSED, "not_json", message)
     line = _encode({"custom_id": tag.custom_id, "result": {"type": "errored", "error": body}})
     found = unwrap(line)
-    if isinstance(found, ResultLine) and found.verdict is Verdict.REFUSED:
+    said = isinstance(found, ResultLine) and found.verdict is Verdict.REFUSED
+    if said or reply.status == _TOO_LARGE_FOR_A_MINUTE:
         return line + b"\n"
     code, text = error_of(reply.body)  # as other servers that speak this API say it
     return dialects.unanswered(
