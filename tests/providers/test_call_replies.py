@@ -174,3 +174,18 @@ async def test_a_background_response_without_an_id_is_doubtful() -> None:
 async def test_members_of_odd_types_do_not_cost_the_answer() -> None:
     answered = await Served(200, b'{"id":7,"status":["done"],"usage":"none"}').call("openai")
     assert read("openai", answered).verdict is Verdict.ANSWERED
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+@pytest.mark.parametrize(
+    ("status", "kind"), [(501, "not_supported_error"), (400, "exceed_context_size_error")]
+)
+async def test_a_no_in_another_servers_words_is_final_and_says_why(
+    provider: str, status: int, kind: str
+) -> None:
+    body = json.dumps({"error": {"code": status, "message": "it cannot", "type": kind}}).encode()
+    answered = await Served(status, body).call(provider)
+    assert isinstance(answered, Answered)
+    found = registry.unwrap(provider)(answered.line)
+    assert isinstance(found, ResultLine)
+    assert (found.verdict, found.message) == (Verdict.REFUSED, "it cannot")

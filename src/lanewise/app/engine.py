@@ -33,6 +33,7 @@ from lanewise.lanes.menus import Menus
 from lanewise.lanes.notify import Notifier
 from lanewise.lanes.receiver import Receivers
 from lanewise.lanes.shift import Rules
+from lanewise.lanes.traffic import Traffic
 from lanewise.lanes.worker import Pace, Worker
 from lanewise.policy.reaching import Inside
 from lanewise.pricing import PriceBook
@@ -83,9 +84,12 @@ class Engine:
         *,
         clock: Clock | None = None,
         environ: Mapping[str, str] | None = None,
+        traffic: Traffic | None = None,
     ) -> None:
+        """`traffic`: that of an engine whose calls in real time this one's worker makes room for."""
         self.settings = settings
         self.clock = clock or SystemClock()
+        self.traffic = traffic or Traffic(self.clock)
         self._closing = ExitStack()
         self._sandbox: RunningSandbox | None = None
         self.environ = os.environ if environ is None else environ
@@ -255,6 +259,7 @@ class Engine:
                 sweep=self.settings.sweep_seconds,
                 transfers=self.settings.transfers,
             ),
+            traffic=self.traffic,
         )
 
     def receivers(self) -> Receivers:

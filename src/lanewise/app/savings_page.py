@@ -80,13 +80,18 @@ def cells(group: Saving) -> tuple[str, ...]:
     return (
         f"{group.answers:,}",
         _percent(percent(group.moved, group.answers)),
-        dollars(group.spent_nano),
-        dollars(group.baseline_nano),
-        dollars(group.saved_nano),
+        *_sums(group),
         _share(group),
         dollars(group.waste_nano),
         f"{group.unpriced:,}",
     )
+
+
+def _sums(group: Saving) -> tuple[str, str, str]:
+    """Spent, in real time, saved; where no answer has a known price, nobody knows."""
+    if group.unpriced and not group.by_status:
+        return ("unknown",) * 3
+    return dollars(group.spent_nano), dollars(group.baseline_nano), dollars(group.saved_nano)
 
 
 def remarks(total: Saving) -> list[str]:

@@ -48,8 +48,8 @@ def _rows(items: Sequence[Receipt]) -> list[tuple[str, list[str]]]:
         ("unanswered", [f"{item.unanswered + item.remaining:,}" for item in items]),
         ("batches", [f"{item.batches:,}" for item in items]),
         ("lanes", [_lanes(item) for item in items]),
-        ("cost", [dollars(item.money.cost_nano) for item in items]),
-        ("in real time", [dollars(item.money.baseline_nano) for item in items]),
+        ("cost", [_sum(item, item.money.cost_nano) for item in items]),
+        ("in real time", [_sum(item, item.money.baseline_nano) for item in items]),
         ("saving", [_saving(item) for item in items]),
         ("waste", [dollars(item.money.waste_nano) for item in items]),
     ]
@@ -72,7 +72,13 @@ def _lanes(item: Receipt) -> str:
 
 def _saving(item: Receipt) -> str:
     share = percent(item.saving_nano, item.money.baseline_nano)
-    return dollars(item.saving_nano) + ("" if share is None else f" ({share:g} %)")
+    return _sum(item, item.saving_nano) + ("" if share is None else f" ({share:g} %)")
+
+
+def _sum(item: Receipt, nano: int) -> str:
+    """An amount; where no answer has a known price, nobody knows."""
+    money = item.money
+    return "unknown" if money.n and money.unpriced == money.n else dollars(nano)
 
 
 def _notes(items: Sequence[Receipt]) -> list[str]:

@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lanewise.domain.ids import fresh_id
+from lanewise.domain.usage import Usage
 from lanewise.errors import BadInput
 from lanewise.gateway.desk import Shown, limit_of, page, required, told
 from lanewise.gateway.ordering import Orders, content_of, require_endpoint
@@ -135,7 +136,9 @@ class Batches:
         shown["status"] = _STATES.get(run.state) or (
             "cancelled" if order.cancel_at else "completed"
         )
-        return shown | _run_shown(order, run)
+        ended = run.state == "finished"
+        used = _usage_shown(self._desk.store.money(run=run.id).usage) if ended else None
+        return shown | _run_shown(order, run) | {"usage": used}
 
 
 def _before_run(order: Order) -> str:
@@ -168,6 +171,7 @@ def _order_shown(order: Order) -> Shown:
         "cancelling_at": _whole(order.cancel_at),
         "cancelled_at": _whole(order.decided_at) if order.state == "cancelled" else None,
         "request_counts": {"total": 0, "completed": 0, "failed": 0},
+        "usage": None,
         "metadata": dict(order.metadata) or None,
     }
 
@@ -184,6 +188,17 @@ def _run_shown(order: Order, run: Run) -> Shown:
         "output_file_id": output_id(order.id, errors=False) if ended and run.answered else None,
         "error_file_id": output_id(order.id, errors=True) if ended and failed else None,
         at: _whole(run.finished_at),
+    }
+
+
+def _usage_shown(usage: Usage) -> Shown:
+    """As in OpenAI's batches: what came from a cache is part of the input."""
+    return {
+        "input_tokens": usage.total_input,
+        "input_tokens_details": {"cached_tokens": usage.cache_read},
+        "output_tokens": usage.output,
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning},
+        "total_tokens": usage.total_input + usage.output,
     }
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable
+from contextlib import ExitStack
 from time import monotonic
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from urllib.parse import quote
 
 from lanewise.app.routing import asking as asking_of
@@ -16,9 +17,9 @@ from lanewise.errors import BadInput, StoreUnusable
 from lanewise.gateway import access
 from lanewise.gateway.admission import MODERATIONS, Asking
 from lanewise.gateway.asked import Asked, Refused, asked, read_body
-from lanewise.gateway.background import Background, Refusing
+from lanewise.gateway.background import Refusing
 from lanewise.gateway.booking import Call
-from lanewise.gateway.dialect import Dialect, dialect_of, error_body
+from lanewise.gateway.dialect import dialect_of, error_body
 from lanewise.gateway.ending import WAITS, attributes, line, workflow
 from lanewise.gateway.headers import for_client, for_upstream
 from lanewise.gateway.keys import UNKNOWN_KEY, Refusal, barred
@@ -28,9 +29,9 @@ from lanewise.gateway.routes import Handler, Receive, Scope, Send
 from lanewise.gateway.tracing import CallSpan
 from lanewise.gateway.upstream import Answer, UpstreamFailed
 from lanewise.gateway.usage import ASK_FOR_USAGE, StreamReader, Told, WholeReader
-from lanewise.gateway.watch import Watch
+from lanewise.gateway.via import Via
 from lanewise.gateway.ways import Tries, Way
-from lanewise.gateway.who import Identify, Who
+from lanewise.gateway.who import Who
 from lanewise.gateway.wire import Head, Headers
 from lanewise.gateway.wishes import Wish
 from lanewise.providers.protocol import Account
@@ -39,53 +40,6 @@ logger: Final = logging.getLogger("lanewise.gateway")
 MODELS: Final = "/v1/models"
 _TALLIED: Final = frozenset({"/v1/chat/completions", "/v1/completions"})
 _FREE: Final = Usage()  # moderations say no usage, and cost nothing
-
-
-class Via(Protocol):
-    """What a call needs of the gateway."""
-
-    @property
-    def identify(self) -> Identify:
-        """Finds out who asks."""
-        ...
-
-    @property
-    def watch(self) -> Watch:
-        """Who counts, traces and logs it."""
-        ...
-
-    @property
-    def background(self) -> Background:
-        """Takes it where it can wait."""
-        ...
-
-    def meant(self, model: str) -> str:
-        """The model that a name stands for."""
-        ...
-
-    def order(self, dialect: Dialect, model: str) -> Sequence[Way]:
-        """Where it goes, best first; raises `Refused` where there is nowhere, or no room."""
-        ...
-
-    async def admit(self, who: Who, asking: Asking, account: Account) -> Grant | Refusal:
-        """Set aside what it may cost, where its key has limits."""
-        ...
-
-    def cost(self, call: Call) -> int | None:
-        """What it cost, nano-USD; None where nobody knows."""
-        ...
-
-    def hold(self, size: int) -> None:
-        """Count bytes of a body that is kept in memory; raises `Refused` where there is no room."""
-        ...
-
-    def book(self, call: Call) -> None:
-        """Have it booked."""
-        ...
-
-    def now(self) -> float:
-        """Seconds since the epoch."""
-        ...
 
 
 class Passage:
@@ -272,12 +226,18 @@ class Passage:
         if self._span is not None:
             headers = self._span.carried(headers)
 
-        def ask(way: Way) -> Awaitable[Answer]:
-            there = way.member.name_there(tries.model)
-            asking = body if there == self.named else asking_of(body, there)
-            return way.upstream.send(method, self._target(path, way), headers, asking)
+        with ExitStack() as under_way:
 
-        answer = await tries.send(ask)
+            def ask(way: Way) -> Awaitable[Answer]:
+                if not way.member.batches:  # else nothing gives way to it
+                    under_way.enter_context(self._via.traffic.call(way.account.id))
+                there = way.member.name_there(tries.model)
+                asking = body if there == self.named else asking_of(body, there)
+                return way.upstream.send(method, self._target(path, way), headers, asking)
+
+            await self._heard(tries, await tries.send(ask), ours=ours)
+
+    async def _heard(self, tries: Tries, answer: Answer, *, ours: bool) -> None:
         try:
             await self._forward(answer, ours=ours)
         except UpstreamFailed:

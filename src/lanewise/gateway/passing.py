@@ -53,6 +53,7 @@ class Passing:
     def __init__(self, parts: Parts, *, provider: str | None = None) -> None:
         """`provider`: "sandbox" for the built-in one instead of those that there are credentials for."""
         self.identify, self.watch = parts.identify, parts.watch
+        self.traffic = parts.engine.traffic
         self.background = Background(parts, provider=provider)
         self._engine, self._provider = parts.engine, provider
         self._admission = Admission(parts.engine, parts.keys)

@@ -297,7 +297,12 @@ def _work(engine: Engine, stopping: threading.Event) -> None:
     """What stops a worker stops no call: it begins anew a little later."""
     while not stopping.is_set():
         try:
-            with Engine(engine.settings, clock=engine.clock, environ=engine.environ) as own:
+            with Engine(
+                engine.settings,
+                clock=engine.clock,
+                environ=engine.environ,
+                traffic=engine.traffic,
+            ) as own:
                 asyncio.run(own.worker().run(until=stopping.is_set))
         except Exception:
             logger.exception("the worker stopped; it begins anew in %.0f s", _AGAIN_SECONDS)

@@ -31,12 +31,13 @@ import msgspec
 from lanewise.domain.allowances import Load
 from lanewise.domain.batches import Sending
 from lanewise.domain.packing import PackingKey
-from lanewise.domain.results import Verdict
+from lanewise.domain.results import ResultLine, Verdict
 from lanewise.failpoints import reach
 from lanewise.lanes.paces import Gate
 from lanewise.lanes.shift import Shift, tokens_of
 from lanewise.policy import capacity, waiting
-from lanewise.providers import dialects
+from lanewise.policy.breadth import work
+from lanewise.providers import dialects, registry
 from lanewise.providers.calling import TIMEOUTS, Accepted, Answered, CallTag
 from lanewise.providers.protocol import Doubtful, NotSent, ProviderError, RefusalKind, Refused
 from lanewise.store.nouns import Ask, Contents
@@ -117,7 +118,7 @@ class Calls:
                 return
             back = await gate.enter(load, due=self._contents.deadline, workflow=ask.workflow)
             if back is not None:
-                self.stop(Halt("waits for the rate limit", back, trouble=False))
+                self.stop(Halt("waits for its turn", back, trouble=False))
                 return
 
     async def _exchange(self, ask: Ask, gate: Gate) -> Outcome:
@@ -131,17 +132,35 @@ class Calls:
             outcome = await self._shift.caller().call(
                 key, ask.body, lane, tag=self.tag(ask.custom_id), timeout=TIMEOUTS[lane]
             )
-        except Refused as error:
-            end = gate.refused if error.kind is RefusalKind.BUSY else gate.left
-            end(error.allowance)
+        except ProviderError as error:
+            self._tell(gate, error, self._shift.now() - began)
             return error
-        except BaseException as error:
+        except BaseException:
             gate.left()
-            if isinstance(error, ProviderError):
-                return error
             raise
-        gate.left(outcome.allowance, took=self._shift.now() - began)
+        work = None if gate.own is None else self._work(outcome)
+        gate.left(outcome.allowance, took=self._shift.now() - began, work=work)
         return outcome
+
+    def _tell(self, gate: Gate, error: ProviderError, took: float) -> None:
+        """What a call that was not answered says about how many there may be."""
+        match error:
+            case Refused(kind=RefusalKind.BUSY):
+                gate.refused(error.allowance, took=took)
+            case Refused(kind=RefusalKind.NO_CAPACITY):
+                gate.failed(error.allowance, took=took)
+            case Refused():
+                gate.left(error.allowance)
+            case _:
+                gate.failed(took=took)
+
+    def _work(self, outcome: Answered | Accepted) -> float | None:
+        """What an answer took of the server; None of a refusal, which takes nothing."""
+        if not isinstance(outcome, Answered) or not 200 <= outcome.status < 300:
+            return None
+        found = registry.unwrap(self._contents.key.provider)(outcome.line)
+        usage = found.usage if isinstance(found, ResultLine) else None
+        return work(0, 0) if usage is None else work(usage.total_input, usage.output)
 
     async def _take(self, ask: Ask, outcome: Outcome, failures: int) -> float | None:
         """Write down how a call ended; the pause before the next one, None where there is none."""

@@ -6,22 +6,30 @@ first, workflows take turns. Limits that answers state are kept in the home and 
 
 What is asked from outside while batches are sent: `drain`, how quickly this model takes calls, and
 `committed`, what is still to go through; a rescue is reckoned from the two.
+
+A server of one's own (an account without a batch API) states no limits: how many calls at once it gains from
+is found out, and room is left to the calls in real time that the gateway beside us passes on to it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from lanewise.clock import Clock
 from lanewise.domain.allowances import NOTHING_SAID, Allowance, Load, Measure, Rate
 from lanewise.domain.ids import AccountId, BatchId
-from lanewise.policy.pacing import Drain, Pace, Queue
+from lanewise.lanes.traffic import Traffic
+from lanewise.policy import yielding
+from lanewise.policy.breadth import Breadth
+from lanewise.policy.pacing import WHENEVER_SECONDS, Drain, Pace, Queue
 from lanewise.store.protocol import Store
 
 PATIENCE: Final = 10.0  # seconds that a call waits at a gate; for longer it is sent home
+_LOOK: Final = 0.2  # seconds between looks at whether people are still being answered
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,27 +37,43 @@ class _Ticket:
     """A call that waits: it is let in (None), or told when to come back."""
 
     load: Load
+    came: float
+    due: float
     told: asyncio.Future[float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """What a gate of a server of one's own asks."""
+
+    live: Callable[[], yielding.Live]
+    committed: Callable[[], Load]  # what there is to send yet
 
 
 class Gate:
     """Lets calls to one model of one account through. Belongs to one event loop."""
 
-    def __init__(self, account: AccountId, model: str, store: Store, clock: Clock) -> None:
+    def __init__(
+        self, account: AccountId, model: str, store: Store, clock: Clock, own: Own | None = None
+    ) -> None:
+        """`own`: of a server of one's own."""
         self._account, self._model, self._store, self._clock = account, model, store, clock
         self._limits = self._learned()
         known = tuple(Rate(measure, limit) for measure, limit in self._limits.items())
-        self.pace = Pace(Allowance(known))
+        self.pace = Pace(Allowance(known), breadth=None if own is None else Breadth())
+        self.own = own
         self._queue: Queue[_Ticket] = Queue()
         self._timer: asyncio.Task[None] | None = None
         self._closed = False
 
     async def enter(self, load: Load, *, due: float | None, workflow: str) -> float | None:
         """Wait for one's turn: None when the call may go, and must be `left`; else when to come back."""
+        now = self._clock.now()
         if self._closed:
-            return self._clock.now()
-        ticket = _Ticket(load, asyncio.get_running_loop().create_future())
-        self._queue.put(ticket, now=self._clock.now(), due=due, workflow=workflow)
+            return now
+        latest = now + WHENEVER_SECONDS if due is None else due
+        ticket = _Ticket(load, now, latest, asyncio.get_running_loop().create_future())
+        self._queue.put(ticket, now=now, due=due, workflow=workflow)
         self._let_in()
         try:
             return await ticket.told
@@ -58,15 +82,28 @@ class Gate:
                 self.left()
             raise
 
-    def left(self, allowance: Allowance = NOTHING_SAID, *, took: float | None = None) -> None:
-        """A call that was let in has ended; `took`: seconds, if it was answered."""
-        self.pace.ended(allowance, self._clock.now(), took=took)
+    def left(
+        self,
+        allowance: Allowance = NOTHING_SAID,
+        *,
+        took: float | None = None,
+        work: float | None = None,
+    ) -> None:
+        """A call that was let in has ended; `took`: seconds, if it was answered; `work`: see `Pace.ended`."""
+        live = 0 if self.own is None else self.own.live().under_way
+        self.pace.ended(allowance, self._clock.now(), took=took, work=work, live=live)
         self._remember(allowance)
         self._let_in()
 
-    def refused(self, allowance: Allowance) -> None:
-        """A call that was let in met a rate limit."""
-        self.pace.refused(allowance, self._clock.now())
+    def failed(self, allowance: Allowance = NOTHING_SAID, *, took: float) -> None:
+        """A call that was let in met an error, a time-out or no connection, after so many seconds."""
+        self.pace.failed(allowance, self._clock.now(), took=took)
+        self._remember(allowance)
+        self._let_in()
+
+    def refused(self, allowance: Allowance, *, took: float = 0.0) -> None:
+        """A call that was let in met a rate limit, after so many seconds."""
+        self.pace.refused(allowance, self._clock.now(), took=took)
         self._remember(allowance)
         self._let_in()
 
@@ -83,16 +120,40 @@ class Gate:
             if ticket.told.done():  # given up meanwhile
                 self._queue.take()
                 continue
-            wait = self.pace.reserve(ticket.load, self._clock.now())
+            room = self._room(ticket)
+            wait = self.pace.reserve(ticket.load, self._clock.now(), room=room)
             if wait == 0.0:
                 self._queue.take().told.set_result(None)
-            elif wait == math.inf:  # until a call in flight has ended
+            elif wait == math.inf and room >= self.pace.most_in_flight():
+                return  # until a call in flight has ended
+            elif wait == math.inf:
+                self._stand_back(ticket)
                 return
             elif wait > PATIENCE:
                 self._send_home(wait)
             else:
                 self._look_in(wait)
                 return
+
+    def _room(self, ticket: _Ticket) -> float:
+        """How many calls at once are bearable for people whom the same server answers."""
+        if self.own is None:
+            return math.inf
+        now = self._clock.now()
+        return yielding.room(
+            self.pace.most_in_flight(),
+            self.own.live(),
+            now,
+            slack=ticket.due - now,
+            needs=self.pace.drain().seconds(self.own.committed()),
+        )
+
+    def _stand_back(self, ticket: _Ticket) -> None:
+        """Look again soon; whoever has waited long comes back another time, and sees what changed."""
+        if self._clock.now() - ticket.came > PATIENCE:
+            self._send_home(_LOOK)
+        else:
+            self._look_in(_LOOK)
 
     def _send_home(self, wait: float) -> None:
         while len(self._queue):
@@ -126,8 +187,17 @@ class Gate:
 class Paces:
     """The gates of one worker, kept while it lives."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        traffic: Traffic | None = None,
+        has_batches: Callable[[AccountId], bool] = lambda _: True,
+    ) -> None:
+        """`traffic`: calls in real time beside ours; accounts for which `has_batches` says no make room."""
         self._store, self._clock = store, clock
+        self._traffic = traffic or Traffic(clock)
+        self._has_batches = has_batches
         self._gates: dict[tuple[AccountId, str], Gate] = {}
         self._owed: dict[tuple[AccountId, str], dict[BatchId, Load]] = {}
 
@@ -135,8 +205,16 @@ class Paces:
         """The gate that every call to this model of this account goes through."""
         found = self._gates.get((account, model))
         if found is None:
-            found = self._gates[account, model] = Gate(account, model, self._store, self._clock)
+            own = None if self._has_batches(account) else self._own(account, model)
+            found = Gate(account, model, self._store, self._clock, own)
+            self._gates[account, model] = found
         return found
+
+    def _own(self, account: AccountId, model: str) -> Own:
+        return Own(
+            live=lambda: self._traffic.live(account),
+            committed=lambda: self.committed(account, model),
+        )
 
     def drain(self, account: AccountId, model: str) -> Drain:
         """What goes through at a stretch, as far as is known."""

@@ -136,7 +136,7 @@ class _Step:
         await self._room.acquire()
         back = await gate.enter(load, due=self._contents.deadline, workflow=ask.workflow)
         if back is not None:
-            self._calls.stop(Halt("waits for the rate limit", back, trouble=False))
+            self._calls.stop(Halt("waits for its turn", back, trouble=False))
             self._room.release()
             return False
         if not self._goes_on():

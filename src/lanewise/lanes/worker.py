@@ -44,6 +44,7 @@ from lanewise.lanes.settle import settle
 from lanewise.lanes.shift import AccountHeld, Rules, Shift, logger
 from lanewise.lanes.submit import abandon_upload, doubt, look, must_wait_for_doubt, submit
 from lanewise.lanes.sweep import attend, sweep
+from lanewise.lanes.traffic import Traffic
 from lanewise.pricing import PriceBook
 from lanewise.providers.calling import CallProvider
 from lanewise.providers.protocol import BatchProvider, ProviderError
@@ -101,7 +102,9 @@ class Worker:
         menus: Callable[[], Menus],
         notifier: Notifier,
         pace: Pace,
+        traffic: Traffic | None = None,
     ) -> None:
+        """`traffic`: calls in real time that this process makes besides."""
         self.id = worker
         self._store, self._clock, self._book = store, clock, book
         self._connect, self._call = connect, call
@@ -111,7 +114,7 @@ class Worker:
         self._providers: dict[AccountId, BatchProvider | None] = {}
         self._callers: dict[AccountId, CallProvider] = {}
         self._leaving = False
-        self.paces = Paces(store, clock)
+        self.paces = Paces(store, clock, traffic, lambda account: menus().has_batches(account))
         self._transfers = asyncio.Semaphore(pace.transfers)
         self._renew_at = 0.0
 

@@ -3,7 +3,8 @@
 `Pace` keeps a token bucket for each limit that is known, beforehand or from what answers say. A provider
 states limits for an account, not for us: where it refuses calls although we kept to its limit, others use
 the account too, so a refusal lowers the share of the limit that we take, and time raises it again. Where no
-limit is known, the number of calls in flight is what grows and is cut.
+limit is known, the number of calls in flight is what grows and is cut; for a server of one's own
+`lanewise.policy.breadth` finds it.
 
 `Queue` orders calls that wait: the earliest due first, and among those due in the same minute workflows take
 turns. One that is never due is taken as due a day after it came, so that nothing waits for ever.
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from lanewise.domain.allowances import NOTHING_SAID, Allowance, Load, Measure, Rate
+from lanewise.policy.breadth import Breadth
 
 T = TypeVar("T")
 
@@ -90,11 +92,12 @@ class Pace:
         *,
         most: int = MOST_IN_FLIGHT,
         burst_seconds: float = BURST_SECONDS,
+        breadth: Breadth | None = None,
     ) -> None:
-        """`known`: limits known beforehand; `most`: calls in flight, never more."""
+        """`known`: limits known beforehand; `most`: calls in flight, never more; `breadth`: how many."""
         self._buckets: dict[Measure, _Bucket] = {}
         self._burst_seconds = burst_seconds
-        self._most = most
+        self._most, self._breadth = most, breadth
         self._window, self._refused_once = FIRST_WINDOW, False
         self._share, self._cut_at = 1.0, -math.inf
         self._took = CALL_SECONDS
@@ -103,13 +106,14 @@ class Pace:
         for rate in known.rates:
             self._adopt(rate)
 
-    def reserve(self, load: Load, now: float) -> float:
+    def reserve(self, load: Load, now: float, *, room: float = math.inf) -> float:
         """0.0 if a call may go now, which is then reckoned as sent; else seconds until to ask again.
 
-        Infinite: not before a call that is in flight has ended. Nothing is reserved by a call that waits.
+        Infinite: not before a call that is in flight has ended, or there is `room` for more of them. Nothing
+        is reserved by a call that waits.
         """
         self._pass(now)
-        if self.in_flight >= self._most_in_flight():
+        if self.in_flight >= min(self.most_in_flight(), room):
             return math.inf
         wait = max(self._blocked_until - now, 0.0)
         for measure, bucket in self._buckets.items():
@@ -119,21 +123,48 @@ class Pace:
         for measure, bucket in self._buckets.items():
             bucket.level -= load.of(measure)
         self.in_flight += 1
+        if self._breadth is not None:
+            self._breadth.began(now, full=self.in_flight >= self._breadth.width)
         return 0.0
 
-    def ended(self, allowance: Allowance, now: float, *, took: float | None = None) -> None:
-        """A reserved call has ended in any way but a rate limit; `took`: seconds, if it was answered."""
-        self.in_flight -= 1
+    def ended(
+        self,
+        allowance: Allowance,
+        now: float,
+        *,
+        took: float | None = None,
+        work: float | None = None,
+        live: int = 0,
+    ) -> None:
+        """A reserved call has ended in any way but a rate limit; `took`: seconds, if it was answered.
+
+        `work`: see `lanewise.policy.breadth`; None: it tells nothing of the server. `live`: calls that the
+        server had besides ours.
+        """
+        beside, self.in_flight = self.in_flight + live, self.in_flight - 1
         self.learn(allowance, now)
         if took is None:
             return
+        if self._breadth is not None and work is not None:
+            self._breadth.answered(now - took, now, work, beside)
         self._took += (took - self._took) / 8.0
         step = 1.0 / self._window if self._refused_once else 1.0
         self._window = min(self._window + step, self._most)
 
-    def refused(self, allowance: Allowance, now: float, *, wait: float = 1.0) -> None:
+    def failed(self, allowance: Allowance, now: float, *, took: float) -> None:
+        """A reserved call met an error, a time-out or no connection, after so many seconds."""
+        self.in_flight -= 1
+        self.learn(allowance, now)
+        if self._breadth is not None:
+            self._breadth.failed(now - took, now)
+
+    def refused(
+        self, allowance: Allowance, now: float, *, wait: float = 1.0, took: float = 0.0
+    ) -> None:
         """A reserved call met a rate limit: nothing goes for as long as it says, or else `wait` seconds."""
         self.in_flight -= 1
+        if self._breadth is not None:
+            self._breadth.refused(now - took, now)
         self.learn(allowance, now)
         asked = allowance.retry_after
         self._blocked_until = max(self._blocked_until, now + (wait if asked is None else asked))
@@ -154,7 +185,7 @@ class Pace:
     def drain(self) -> Drain:
         """What goes through at a stretch: the share of each limit, and what calls in flight can carry."""
         rates = {measure: self._a_second(bucket) for measure, bucket in self._buckets.items()}
-        carried = self._most_in_flight() / max(self._took, SHORTEST_WAIT)
+        carried = self.most_in_flight() / max(self._took, SHORTEST_WAIT)
         requests = min(rates.get(Measure.REQUESTS, math.inf), carried)
         tokens = (
             rates.get(measure, math.inf) for measure in Measure if measure is not Measure.REQUESTS
@@ -195,7 +226,10 @@ class Pace:
     def _a_second(self, bucket: _Bucket) -> float:
         return bucket.limit * self._share / 60.0
 
-    def _most_in_flight(self) -> float:
+    def most_in_flight(self) -> int:
+        """Calls at once, 1 or more."""
+        if self._breadth is not None:
+            return min(self._breadth.width, self._most)
         return self._most if self._buckets else max(min(int(self._window), self._most), 1)
 
 

@@ -11,15 +11,16 @@ import msgspec
 
 from lanewise.domain.lanes import LaneName
 from lanewise.domain.packing import PackingKey
-from lanewise.domain.results import Verdict
+from lanewise.domain.results import ResultLine, Verdict
 from lanewise.providers import dialects, replies
-from lanewise.providers.anthropic import VERSION
+from lanewise.providers.anthropic import VERSION, unwrap
 from lanewise.providers.calling import Answered, CallTag, Progress
 from lanewise.providers.protocol import Account
 from lanewise.providers.rate_headers import anthropic_allowance
-from lanewise.providers.transport import Reply, Transport
+from lanewise.providers.transport import Reply, Transport, error_of
 
 _OVERLOADED: Final = 529  # not charged
+_TOO_LARGE_FOR_A_MINUTE: Final = 429  # a final no for this lane, and for no other
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -67,9 +68,16 @@ class AnthropicCalls:
 
 def _refusal(reply: Reply, tag: CallTag) -> bytes:
     """The line for a final no; one that is not in Anthropic's form is put into it."""
+    message = f"HTTP {reply.status} {reply.reason}"
     body = replies.one_line(reply.body)
     if body is None:
-        message = f"HTTP {reply.status} {reply.reason}"
         return dialects.unanswered("anthropic", tag.custom_id, Verdict.REFUSED, "not_json", message)
-    line = {"custom_id": tag.custom_id, "result": {"type": "errored", "error": body}}
-    return _encode(line) + b"\n"
+    line = _encode({"custom_id": tag.custom_id, "result": {"type": "errored", "error": body}})
+    found = unwrap(line)
+    said = isinstance(found, ResultLine) and found.verdict is Verdict.REFUSED
+    if said or reply.status == _TOO_LARGE_FOR_A_MINUTE:
+        return line + b"\n"
+    code, text = error_of(reply.body)  # as other servers that speak this API say it
+    return dialects.unanswered(
+        "anthropic", tag.custom_id, Verdict.REFUSED, code or str(reply.status), text or message
+    )

@@ -37,7 +37,7 @@ from lanewise.providers.protocol import (
     Working,
 )
 from lanewise.providers.rate_headers import retry_after_of
-from lanewise.providers.transport import Transport, open_download, stream
+from lanewise.providers.transport import NOT_IMPLEMENTED, Transport, open_download, stream
 
 LIMITS: Final = Limits(
     batch_requests=50_000,
@@ -423,8 +423,7 @@ def _result(line: _Line) -> ResultLine:
             service_tier=body.service_tier or "",
         )
     error = body.error or line.error or _Error()
-    refused = 400 <= status < 500 and status not in _TRY_AGAIN
-    verdict = Verdict.REFUSED if refused else Verdict.FAILED
+    verdict = _verdict(status)
     return ResultLine(
         line.custom_id, verdict, status, code=str(error.code or ""), message=error.message or ""
     )
@@ -449,8 +448,13 @@ def _unusual(line: bytes) -> ResultLine | Unreadable:
     status = loose.response.status_code
     if 200 <= status < 300:
         return ResultLine(loose.custom_id, Verdict.ANSWERED, status)
-    refused = 400 <= status < 500 and status not in _TRY_AGAIN
-    return ResultLine(loose.custom_id, Verdict.REFUSED if refused else Verdict.FAILED, status)
+    return ResultLine(loose.custom_id, _verdict(status), status)
+
+
+def _verdict(status: int) -> Verdict:
+    """What a status that is no answer means."""
+    refused = (400 <= status < 500 and status not in _TRY_AGAIN) or status == NOT_IMPLEMENTED
+    return Verdict.REFUSED if refused else Verdict.FAILED
 
 
 def _usage(used: _Usage) -> Usage:

@@ -62,6 +62,9 @@ class Reply:
     reason: str = ""
 
 
+NOT_IMPLEMENTED: Final = 501  # a final no: servers of one's own have a part of an API only
+
+
 class Transport:
     """HTTP for one account."""
 
@@ -202,7 +205,7 @@ def failure(reply: Reply, what: str) -> Doubtful | Refused:
     code, message = error_of(reply.body)
     text = f"{what}: HTTP {status} {message or reply.reason}".strip()[:_LONGEST_MESSAGE]
     retry_after = retry_after_of(reply.headers)
-    if status >= 500 or status == 408 or status < 400:
+    if (status >= 500 and status != NOT_IMPLEMENTED) or status == 408 or status < 400:
         return Doubtful(text, status=status, retry_after=retry_after)
     kind = _kind(status, code, message)
     return Refused(kind, text, status=status, code=code, retry_after=retry_after)
