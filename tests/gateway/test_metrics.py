@@ -181,17 +181,22 @@ def test_labels_are_escaped_and_buckets_add_up() -> None:
     assert below == [2] * 5 + [2] + [3] * (len(BUCKETS) - 6) + [4]
 
 
-def test_the_reader_of_prometheus_reads_all_of_it(place: Any) -> None:
+def test_the_reader_of_prometheus_reads_all_of_it(changes: Any, place: Any) -> None:
     parser = pytest.importorskip("prometheus_client.parser")
     assert place.http.post(PATH, json={**CHAT, "model": 'gpt-4o-mini"\\\n'}).status_code >= 400
     assert place.http.post(PATH, json=CHAT).status_code == 200
-    page = place.http.get("/metrics").text
-    families = {family.name: family for family in parser.text_string_to_metric_families(page)}
+
+    def read_all() -> dict[str, Any]:
+        page = place.http.get("/metrics").text
+        return {family.name: family for family in parser.text_string_to_metric_families(page)}
+
+    changes.until(lambda: "lanewise_tokens" in read_all())  # as soon as the call is booked
+    families = read_all()
     for name, metric in METRICS.items():
         family = families.get(name.removesuffix("_total"))
         if family is not None:
             assert (family.type, family.documentation) == (metric.kind, metric.help)
-    assert len(families) >= 12
+    assert len(families) >= 12, sorted(families)
 
 
 # -- who may look -----------------------------------------------------------------------------------
