@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -99,6 +100,7 @@ class Waiting:
         self._quiet: deque[Held] = deque()  # told nothing yet, the first due first
         self._begun: deque[Held] = deque()  # told that all is well, likewise
         self._timer: asyncio.TimerHandle | None = None
+        self._look_at = math.inf  # of the loop's clock: when the timer ends
         self.clients = 0  # that wait
 
     @property
@@ -226,8 +228,17 @@ class Waiting:
         loop = asyncio.get_running_loop()
         held.due = loop.time() + seconds
         queue.append(held)
-        if self._timer is None:
-            self._timer = loop.call_at(held.due, self._comfort)
+        if held.due < self._look_at:
+            self._look_again(held.due)
+
+    def _look_again(self, at: float) -> None:
+        """Look then, and not before, who is to hear something."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._look_at = at
+        self._timer = (
+            None if at == math.inf else asyncio.get_running_loop().call_at(at, self._comfort)
+        )
 
     def _comfort(self) -> None:
         """Tell those whose time has come that all is well, by one timer for everybody."""
@@ -243,8 +254,8 @@ class Waiting:
                     held.begin([*_JSON, _named(held.place)])
                 held.send(b" ")
                 self._later(self._begun, held, self._patience.every)
-        due = [queue[0].due for queue in (self._quiet, self._begun) if queue]
-        self._timer = loop.call_at(min(due), self._comfort) if due else None
+        due = (queue[0].due for queue in (self._quiet, self._begun) if queue)
+        self._look_again(min(due, default=math.inf))
 
 
 def told(answer: Answer, place: Place) -> Handler:

@@ -106,22 +106,20 @@ class Stage:
 
     def release(self) -> None:
         """Time passes, and answers on the connection keep their minute."""
-        self._background._patience = Patience()
+        self._background._waiting._patience = Patience()
         self.clock.going.set()
 
     def impatient(self) -> None:
         """The first minute is over in a moment."""
-        self._background._patience = Patience(early=0.05, every=0.02)
+        self._background._waiting._patience = Patience(early=0.05, every=0.02)
 
     def let_go(self) -> None:
-        """When somebody waits: do what a gateway does that ends."""
-        waiting = self._background._waiting._waiting
+        """When somebody waits: end their wait as a gateway does that ends."""
+        waiting = self._background._waiting
         for _ in range(int(_PATIENCE_SECONDS / 0.02)):
-            futures = [
-                each for run in list(waiting.values()) for few in run.values() for each in few
-            ]
-            if futures:
-                futures[0].get_loop().call_soon_threadsafe(self._background.let_go)
+            watching = waiting._watching
+            if waiting.clients and watching is not None:
+                watching.get_loop().call_soon_threadsafe(waiting.let_go)
                 return
             threading.Event().wait(0.02)
         raise AssertionError("nobody waits")
