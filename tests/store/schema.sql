@@ -309,6 +309,14 @@ CREATE TABLE prices (
     rates TEXT NOT NULL
 );
 
+CREATE TABLE responses (
+    id TEXT PRIMARY KEY,      -- the provider's
+    tenant TEXT NOT NULL,
+    at REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX responses_by_age ON responses (at);
+
 CREATE TABLE runs (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,

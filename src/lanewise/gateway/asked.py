@@ -64,6 +64,14 @@ class Asked(wishes.Head, gc=False):
 _decode: Final = msgspec.json.Decoder(Asked).decode
 
 
+def goes_on(body: bytes) -> bool:
+    """Whether a body goes on from what a provider keeps."""
+    try:
+        return _decode(body).tied
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False  # which the provider refuses
+
+
 def asked(body: bytes) -> Asked:
     """What a body asks; raises `Refused` for what is no call, or goes on from a response kept here."""
     try:

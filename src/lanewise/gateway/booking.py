@@ -236,6 +236,8 @@ class Ledger:
             rows = list(self._pricing.rows(calls))
             try:
                 self._store.book_calls(rows, self._clock.now())
+                if made := [(c.told.response, c.tenant) for c in calls if c.told.response]:
+                    self._store.keep_responses(made, self._clock.now())
             except StoreUnusable:
                 self._held.extendleft(reversed(calls))
                 raise

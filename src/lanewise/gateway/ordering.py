@@ -10,6 +10,7 @@ from typing import Final
 
 from lanewise.app import RunRequest
 from lanewise.errors import BadInput, OverBudget, ProviderUnusable
+from lanewise.gateway.asked import goes_on
 from lanewise.gateway.desk import Desk
 from lanewise.gateway.keys import barred
 from lanewise.gateway.routes import Parts
@@ -19,6 +20,7 @@ from lanewise.settings import DAY
 from lanewise.store.orders import Order, OrderState, Wrong
 
 _MOST_ERRORS: Final = 100
+_TIES: Final = (b"previous_response_id", b"conversation")
 _REPEATS: Final = "x-stainless-retry-count"
 log = logging.getLogger("lanewise.gateway")
 
@@ -140,5 +142,7 @@ def _lines(path: str, order: Order) -> Iterator[Accepted | Broken]:
 def _unfit(line: Accepted, order: Order) -> str:
     if line.endpoint != order.endpoint:
         return f"its url is {line.endpoint}, and the batch's endpoint is {order.endpoint}"
+    if order.tenant and any(word in line.body for word in _TIES) and goes_on(line.body):
+        return "a line cannot go on from a response or conversation that the provider keeps"
     found = barred(Who(models=order.models), order.endpoint, line.model)
     return "" if found is None else found.message

@@ -38,6 +38,7 @@ from lanewise.providers.protocol import Account
 
 logger: Final = logging.getLogger("lanewise.gateway")
 MODELS: Final = "/v1/models"
+RESPONSES: Final = "/v1/responses"
 _TALLIED: Final = frozenset({"/v1/chat/completions", "/v1/completions"})
 _FREE: Final = Usage()  # moderations say no usage, and cost nothing
 
@@ -136,6 +137,8 @@ class Passage:
         if posted:
             self.asked = asked(body)
             self.named = self.asked.model
+            if self.asked.tied:
+                await self._via.require_own(who.tenant, self.asked)
             wish = self._wish(who, path)
             self._require_allowed(who, path, wish)
         if (meant := self._via.meant(self.asked.model)) != self.asked.model:
@@ -288,9 +291,10 @@ class Passage:
 
     def _reader(self, head: Head, *, ours: bool) -> WholeReader | StreamReader:
         provider = self._dialect.value
+        named = self._scope["path"] == RESPONSES and bool(self.who and self.who.tenant)
         if any(value.startswith(b"text/event-stream") for value in head.values(b"content-type")):
-            return StreamReader(provider, ours=ours)
-        return WholeReader(provider)
+            return StreamReader(provider, ours=ours, named=named)
+        return WholeReader(provider, named=named)
 
     # -- after ------------------------------------------------------------------------------------
     async def _refuse(self, refused: Refused) -> None:

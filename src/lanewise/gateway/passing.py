@@ -18,8 +18,9 @@ from lanewise.app.accounts import Member
 from lanewise.domain.usage import Usage
 from lanewise.errors import ProviderUnusable
 from lanewise.gateway.admission import MODERATIONS, Admission, Asking
-from lanewise.gateway.asked import Refused
+from lanewise.gateway.asked import Asked, Refused
 from lanewise.gateway.background import Background
+from lanewise.gateway.belonging import Belonging
 from lanewise.gateway.booking import Call, Ledger, Pricing
 from lanewise.gateway.dialect import Dialect
 from lanewise.gateway.keys import Refusal
@@ -57,6 +58,8 @@ class Passing:
         self.background = Background(parts, provider=provider)
         self._engine, self._provider = parts.engine, provider
         self._admission = Admission(parts.engine, parts.keys)
+        flush_seconds = parts.engine.settings.ledger_flush_ms / 1_000.0
+        self._belonging = Belonging(parts.engine.store, flush_seconds)
         self._why_not: dict[Dialect, str] = {}
         self._members = {dialect: self._members_of(dialect) for dialect in Dialect}
         self._ways: dict[Dialect, Ways] = {}
@@ -136,6 +139,10 @@ class Passing:
         """Calls that wait to be written down."""
         return self.background.unwritten
 
+    async def require_own(self, tenant: str, asked: Asked) -> None:
+        """Raises `Refused` where a call would go on from what is not its tenant's."""
+        await self._belonging.require(tenant, asked)
+
     def meant(self, model: str) -> str:
         """The model that a name stands for."""
         return self._engine.accounts.meant(model)
@@ -175,6 +182,8 @@ class Passing:
 
     def book(self, call: Call) -> None:
         """Have a call booked."""
+        if call.told.response:
+            self._belonging.made(call.tenant, call.told.response)
         assert self._ledger is not None, "calls pass while it runs"
         self._ledger.add(call)
 

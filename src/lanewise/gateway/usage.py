@@ -33,6 +33,7 @@ class Told(NamedTuple):
     model: str = ""
     usage: Usage | None = None
     tier: str = ""  # the provider's word for how it was processed
+    response: str = ""  # the id under which the provider keeps it, where that was asked for
 
 
 def told(provider: str, body: bytes) -> Told:
@@ -61,11 +62,30 @@ def _countable(usage: Usage | None) -> Usage | None:
     return usage if min(parts) >= 0 and max(parts) < _MOST_TOKENS else None
 
 
-class WholeReader:
-    """Keeps an answer that comes as one JSON document."""
+class _Kept(msgspec.Struct):
+    id: str = ""
 
-    def __init__(self, provider: str) -> None:
-        self._provider = provider
+
+_kept: Final = msgspec.json.Decoder(_Kept).decode
+
+
+def response_of(body: bytes) -> str:
+    """The id of a response; empty where it has none, or one that cannot be.
+
+    >>> response_of(b'{"id": "resp_1", "object": "response"}'), response_of(b"<html>")
+    ('resp_1', '')
+    """
+    try:
+        return _kept(body).id[:_MOST_NAME]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
+
+
+class WholeReader:
+    """Keeps an answer that comes as one JSON document; `named`: its id is wanted."""
+
+    def __init__(self, provider: str, *, named: bool = False) -> None:
+        self._provider, self._named = provider, named
         self._parts: list[bytes] = []
         self._size = 0
 
@@ -84,13 +104,16 @@ class WholeReader:
         """What it says; nothing where it is too long to keep."""
         if self._size > _MOST_LINE:
             return Told()
-        return told(self._provider, b"".join(self._parts))
+        body = b"".join(self._parts)
+        found = told(self._provider, body)
+        return found._replace(response=response_of(body)) if self._named else found
 
 
 class StreamReader:
     r"""Looks for the usage in server-sent events.
 
-    `ours`: the usage was asked for by lanewise and not by the client, who is not shown the event of it.
+    `ours`: the usage was asked for by lanewise and not by the client, who is not shown the event of it;
+    `named`: the id of the response is wanted.
 
     >>> reader = StreamReader("openai", ours=True)
     >>> reader.feed(b'data: {"choices":[],"usage":{"prompt_tokens":1}}\n\ndata: [DONE]\n\n')
@@ -99,8 +122,8 @@ class StreamReader:
     1
     """
 
-    def __init__(self, provider: str, *, ours: bool = False) -> None:
-        self._provider = provider
+    def __init__(self, provider: str, *, ours: bool = False, named: bool = False) -> None:
+        self._provider, self._named = provider, named
         self._ours = ours
         self._held: list[bytes] = []  # the beginning of an event, or of a line
         self._size = 0
@@ -175,7 +198,8 @@ class StreamReader:
         first, last = _decode(self._first), _decode(self._last)
         if first.message == _NOTHING:
             body = self._last if last.response == _NOTHING else bytes(last.response)
-            return told(self._provider, body)
+            found = told(self._provider, body)
+            return found._replace(response=response_of(body)) if self._named else found
         # Anthropic says the input with the beginning, and the output, in sums, with each delta
         message = msgspec.json.decode(first.message, type=dict[str, msgspec.Raw])
         used = _members(message.get("usage", _NOTHING)) | _members(last.usage)

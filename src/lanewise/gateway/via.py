@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from lanewise.gateway.admission import Asking
+from lanewise.gateway.asked import Asked
 from lanewise.gateway.background import Background
 from lanewise.gateway.booking import Call
 from lanewise.gateway.dialect import Dialect
@@ -39,6 +40,10 @@ class Via(Protocol):
     @property
     def traffic(self) -> Traffic:
         """Is told of it while it is under way."""
+        ...
+
+    async def require_own(self, tenant: str, asked: Asked) -> None:
+        """Raises `Refused` where it would go on from what is not its tenant's."""
         ...
 
     def meant(self, model: str) -> str:

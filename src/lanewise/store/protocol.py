@@ -52,6 +52,7 @@ from lanewise.store.nouns import (
 from lanewise.store.orders import Order, OrderState, Upload, Wrong
 from lanewise.store.outstanding import Outstanding, Spent
 from lanewise.store.records import Records
+from lanewise.store.responses import ResponseStore
 from lanewise.store.webhooks import WebhookStore
 
 
@@ -216,7 +217,7 @@ class Outbox(Protocol):
         ...
 
 
-class Store(WebhookStore, Protocol):
+class Store(WebhookStore, ResponseStore, Protocol):
     """The memory of one home."""
 
     @property

@@ -15,6 +15,7 @@ from lanewise.store.sqlite.looking import LookingOperations
 from lanewise.store.sqlite.orders import OrderOperations
 from lanewise.store.sqlite.outstanding import OutstandingOperations
 from lanewise.store.sqlite.recovery import RecoveryOperations
+from lanewise.store.sqlite.responses import ResponseOperations
 from lanewise.store.sqlite.runs import RunOperations
 from lanewise.store.sqlite.sending import SendingOperations
 from lanewise.store.sqlite.settling import SettlingOperations
@@ -34,6 +35,7 @@ class SqliteStore(
     OrderOperations,
     WebhookOperations,
     OutstandingOperations,
+    ResponseOperations,
     KeepingOperations,
 ):
     """Implements `lanewise.store.protocol.Store` over one home directory."""
