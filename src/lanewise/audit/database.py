@@ -14,8 +14,9 @@ from lanewise.audit.statements import script, statements
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-MEMORY: Final = "280MB"  # of DuckDB's own; readers and Python come on top
-THREADS: Final = 4  # each has buffers of its own
+MEMORY: Final = "280MB"
+ROOM: Final = "2GB"  # where single records are so large that they do not fit
+THREADS: Final = 4
 
 
 @contextmanager
@@ -37,9 +38,7 @@ def database(folder: Path | None = None) -> Iterator[DuckDBPyConnection]:
 
 
 def _prepare(connection: DuckDBPyConnection, spill: Path) -> None:
-    threads = min(THREADS, os.cpu_count() or 1)
-    connection.execute(f"SET memory_limit = '{MEMORY}'")
-    connection.execute(f"SET threads = {threads}")
+    _limit(connection, MEMORY, min(THREADS, os.cpu_count() or 1))
     connection.execute("SET temp_directory = ?", [str(spill)])
     connection.execute("SET preserve_insertion_order = false")
     connection.execute("SET TimeZone = 'UTC'")
@@ -47,3 +46,28 @@ def _prepare(connection: DuckDBPyConnection, spill: Path) -> None:
     connection.execute(script("macros"))
     for name in ("table", "read"):
         connection.execute(statements("requests")[name])
+
+
+@contextmanager
+def unhurried(connection: DuckDBPyConnection) -> Iterator[None]:
+    """Filters stay where a statement has them: before the fields they ask for, DuckDB would take these out twice."""
+    connection.execute("SET disabled_optimizers = 'filter_pushdown'")
+    try:
+        yield
+    finally:
+        connection.execute("SET disabled_optimizers = ''")
+
+
+@contextmanager
+def spacious(connection: DuckDBPyConnection) -> Iterator[None]:
+    """One thread with the memory that records of many megabytes need."""
+    _limit(connection, ROOM, 1)
+    try:
+        yield
+    finally:
+        _limit(connection, MEMORY, min(THREADS, os.cpu_count() or 1))
+
+
+def _limit(connection: DuckDBPyConnection, memory: str, threads: int) -> None:
+    connection.execute(f"SET memory_limit = '{memory}'")
+    connection.execute(f"SET threads = {threads}")

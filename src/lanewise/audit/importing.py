@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from lanewise.audit import broken, reading
+from lanewise.audit.database import spacious, unhurried
 from lanewise.audit.formats import Format, Recognised, all_formats, nearest, recognise
 from lanewise.audit.sources import Layout, Source, find
 from lanewise.audit.statements import statements, text
@@ -86,7 +87,7 @@ def load(connection: DuckDBPyConnection, paths: tuple[str, ...], wishes: Wishes)
 def _told(connection: DuckDBPyConnection, source: Source, wishes: Wishes) -> Recognised | Unread:
     """What a source is, or why it cannot be told."""
     try:
-        records = _parsed(reading.sample(connection, source))
+        records = _parsed(_sampled(connection, source))
     except _errors() as error:
         return Unread(source.path, _plain(error, source))
     if wishes.format is not None:
@@ -98,6 +99,16 @@ def _told(connection: DuckDBPyConnection, source: Source, wishes: Wishes) -> Rec
     if not records:
         return Unread(source.path, "no record in it could be read")
     return Unread(source.path, f"of no known format; {nearest(records)}")
+
+
+def _sampled(connection: DuckDBPyConnection, source: Source) -> list[str]:
+    try:
+        return reading.sample(connection, source)
+    except _errors():
+        if source.layout in ("csv", "parquet"):
+            raise
+    with spacious(connection):
+        return reading.sample(connection, source, roomy=True)
 
 
 def _parsed(texts: list[str]) -> list[dict[str, Any]]:
@@ -134,11 +145,16 @@ def _filled(
     what: Recognised,
     wishes: Wishes,
     rejects: dict[str, list[broken.Line]],
+    *,
+    roomy: bool = False,
 ) -> list[Unread]:
-    """Read some sources; where that fails, one by one, so that only the bad one is left out."""
+    """Read some sources; where that fails, one by one, with more memory, so that only what is bad is left out."""
     try:
-        _fill(connection, sources, what, wishes)
+        _fill(connection, sources, what, wishes, roomy=roomy)
     except _errors() as error:
+        if len(sources) == 1 and not roomy and sources[0].layout not in ("csv", "parquet"):
+            with spacious(connection):
+                return _filled(connection, sources, what, wishes, rejects, roomy=True)
         if len(sources) == 1:
             return [Unread(sources[0].path, _plain(error, sources[0]))]
         parts = [_filled(connection, [one], what, wishes, rejects) for one in sources]
@@ -149,14 +165,20 @@ def _filled(
 
 
 def _fill(
-    connection: DuckDBPyConnection, sources: list[Source], what: Recognised, wishes: Wishes
+    connection: DuckDBPyConnection,
+    sources: list[Source],
+    what: Recognised,
+    wishes: Wishes,
+    *,
+    roomy: bool,
 ) -> None:
-    rows = reading.statement(connection, sources, what.format, what.within)
+    rows = reading.statement(connection, sources, what.format, what.within, roomy=roomy)
     model = "NULL" if wishes.model is None else text(wishes.model)
     fill = statements("requests")["fill"]
     for mark, value in (("{rows}", rows), ("{format}", text(what.format.name)), ("{model}", model)):
         fill = fill.replace(mark, value)
-    connection.execute(fill)
+    with unhurried(connection):
+        connection.execute(fill)
 
 
 def _reported(
@@ -170,6 +192,9 @@ def _reported(
     bad = dict(connection.execute(asked["unread"]).fetchall())
     if bad:
         connection.execute(asked["forget_unread"])
+    if connection.execute(asked["nested"]).fetchall() != [(0,)]:
+        connection.execute(asked["forget_parents"])
+    connection.execute(asked["finish"])
     found = {
         file: Read(file, format_, rows)
         for file, format_, rows in connection.execute(asked["counted"]).fetchall()
@@ -196,6 +221,8 @@ def _errors() -> tuple[type[Exception], ...]:
         duckdb.ConversionException,
         duckdb.OutOfRangeException,
         duckdb.HTTPException,
+        duckdb.OutOfMemoryException,
+        duckdb.NotImplementedException,  # of lines too long for several threads
     )
 
 

@@ -7,10 +7,8 @@ END;
 -- An instant as seconds since the epoch. Texts without an offset are UTC; numbers are seconds, milli-,
 -- micro- or nanoseconds, told apart by their size.
 CREATE MACRO instant(t) AS CASE
-    WHEN t IS NULL THEN NULL
-    WHEN t[5] = '-' AND (contains(t[17:], '+') OR contains(t[17:], '-')) THEN epoch(TRY_CAST(t AS TIMESTAMPTZ))
-    WHEN t[5] = '-' THEN epoch(TRY_CAST(t AS TIMESTAMP))
-    WHEN length(t) > 17 AND NOT contains(t, '.') THEN TRY_CAST(t AS BIGINT) / 1e9
+    WHEN contains(t, '-') THEN epoch(TRY_CAST(t AS TIMESTAMPTZ))
+    WHEN strlen(t) > 17 AND NOT contains(t, '.') THEN TRY_CAST(t AS BIGINT) / 1e9
     ELSE scaled_instant(TRY_CAST(t AS DOUBLE))
 END;
 
@@ -26,7 +24,7 @@ END;
 
 -- A text without the ways to write "nothing".
 CREATE MACRO said(t) AS CASE
-    WHEN trim(t) IN ('', '{}', '[]', 'null', 'None', '""') THEN NULL ELSE t
+    WHEN strlen(t) > 6 THEN t WHEN trim(t) IN ('', '{}', '[]', 'null', 'None', '""') THEN NULL ELSE t
 END;
 
 -- A JSON value as text, of a JSON string the string itself.
@@ -34,7 +32,7 @@ CREATE MACRO text_of(j) AS said(CASE
     WHEN starts_with(j::VARCHAR, '"') THEN json_extract_string(j, '$') ELSE j::VARCHAR
 END);
 
-CREATE MACRO first_of(j, paths) AS list_any_value(list_transform(json_extract_string(j, paths), lambda v: said(v)));
+CREATE MACRO first_of(j, paths) AS said(list_any_value(json_extract_string(j, paths)));
 
 -- What the answer says, without ids and times, in the forms that providers give it.
 CREATE MACRO answer_of(j) AS coalesce(
@@ -148,11 +146,11 @@ CREATE MACRO shape_of(t) AS hash(translate(t[1:96], '0123456789', '##########'))
 -- One of a span's attributes: its names and its values are two lists.
 CREATE MACRO attribute(ks, vs, k) AS vs[list_position(ks, k)];
 
--- A list of texts in OTLP as JSON.
-CREATE MACRO array_texts(j) AS CASE WHEN j IS NOT NULL THEN
-    CASE WHEN len(json_extract_string(j, '$.values[*].stringValue')) > 0
-        THEN to_json(json_extract_string(j, '$.values[*].stringValue'))::VARCHAR ELSE j::VARCHAR END
-END;
+-- A list of texts as JSON: as such, or as OTLP writes it.
+CREATE MACRO array_texts(t) AS TRY_CAST(CASE
+    WHEN starts_with(t, '{') THEN to_json(json_extract_string(TRY_CAST(t AS JSON), '$.values[*].stringValue'))::VARCHAR
+    ELSE t
+END AS JSON);
 
 -- Of a map of counts: the sum of those whose name holds one of some words and is not a main one.
 CREATE MACRO part_sum(u, words, mains) AS coalesce(list_sum(list_transform(
@@ -160,3 +158,6 @@ CREATE MACRO part_sum(u, words, mains) AS coalesce(list_sum(list_transform(
         AND list_bool_or(list_transform(words, lambda w: contains(e.key, w)))),
     lambda e: e.value
 )), 0);
+
+-- What names a part of a trace, in eight bytes.
+CREATE MACRO key_of(t) AS CASE WHEN t IS NOT NULL THEN hash(t) END;

@@ -15,6 +15,8 @@ from lanewise.audit.statements import identifier, text
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+LARGEST: Final = 64 << 20  # bytes of a record that is read at all
+_PIECE: Final = 2 << 20  # bytes of whole records that are taken at once
 SAMPLED: Final = 100  # records of a file by which its format is told
 _JSON: Final[dict[Layout, str]] = {
     "lines": "newline_delimited",
@@ -24,12 +26,13 @@ _JSON: Final[dict[Layout, str]] = {
 _FILE: Final = "lanewise_file"  # what DuckDB is told to call the name of the file
 
 
-def sample(connection: DuckDBPyConnection, source: Source) -> list[str]:
+def sample(connection: DuckDBPyConnection, source: Source, *, roomy: bool = False) -> list[str]:
     """The first records of a source, as JSON."""
+    size = f", maximum_object_size = {LARGEST}" if roomy else ""
     if source.layout in _JSON:
         read = (
             f"SELECT json::VARCHAR FROM read_json_objects({text(source.path)}, "
-            f"format = '{_JSON[source.layout]}', ignore_errors = true) WHERE json IS NOT NULL"
+            f"format = '{_JSON[source.layout]}', ignore_errors = true{size}) WHERE json IS NOT NULL"
         )
     else:
         read = f"SELECT to_json(t)::VARCHAR FROM {_table(source)} t"
@@ -37,27 +40,58 @@ def sample(connection: DuckDBPyConnection, source: Source) -> list[str]:
 
 
 def statement(
-    connection: DuckDBPyConnection, sources: list[Source], format_: Format, within: str | None
+    connection: DuckDBPyConnection,
+    sources: list[Source],
+    format_: Format,
+    within: str | None,
+    *,
+    roomy: bool = False,
 ) -> str:
-    """The statement that makes normal rows of sources of one layout."""
+    """The statement that makes normal rows of sources of one layout.
+
+    roomy: for records of many megabytes each, with the memory that takes.
+    """
     if sources[0].layout not in _JSON:
         records = " UNION ALL ".join(_table_records(connection, one, format_) for one in sources)
+    elif format_.whole:
+        records = _whole(sources, roomy=roomy)
     elif within is None:
-        records = _records(_json(sources, format_.columns), format_)
+        records = _records(_json(sources, format_.columns, roomy=roomy), format_)
     else:
-        records = _paged(sources, format_, within)
+        records = _paged(sources, format_, within, roomy=roomy)
     rows = format_.rows
     if rows.startswith("WITH "):
         return f"WITH records AS ({records}),\n{rows.removeprefix('WITH ')}"
     return f"WITH records AS ({records})\n{rows}"
 
 
-def _json(sources: list[Source], columns: tuple[Column, ...]) -> str:
-    paths = ", ".join(text(source.path) for source in sources)
+def _whole(sources: list[Source], *, roomy: bool) -> str:
+    """Records as they stand. Lines are taken as texts, in pieces of few megabytes: DuckDB's JSON reader takes
+    32 at a time, and what is extracted of them then needs many times that.
+    """
+    if sources[0].layout == "lines" and not roomy:
+        return (
+            f"SELECT TRY_CAST(line AS JSON) AS json, {_FILE} AS file, json IS NULL AS broken FROM read_csv("
+            f"[{_paths(sources)}], auto_detect = false, header = false, delim = '\x01', quote = '', escape = '', "
+            f"new_line = '\\n', columns = {{'line': 'VARCHAR'}}, filename = '{_FILE}', "
+            f"buffer_size = {_PIECE}, max_line_size = {_PIECE})"
+        )
+    return (
+        f"SELECT json, {_FILE} AS file, json IS NULL AS broken FROM read_json_objects([{_paths(sources)}], "
+        f"format = '{_JSON[sources[0].layout]}', ignore_errors = true, filename = '{_FILE}', "
+        f"maximum_object_size = {LARGEST})"
+    )
+
+
+def _paths(sources: list[Source]) -> str:
+    return ", ".join(text(source.path) for source in sources)
+
+
+def _json(sources: list[Source], columns: tuple[Column, ...], *, roomy: bool) -> str:
     kinds = ", ".join(f"{text(one.name)}: {text(one.type)}" for one in columns)
     return (
-        f"read_json([{paths}], format = '{_JSON[sources[0].layout]}', columns = {{{kinds}}}, "
-        f"ignore_errors = true, filename = '{_FILE}')"
+        f"read_json([{_paths(sources)}], format = '{_JSON[sources[0].layout]}', columns = {{{kinds}}}, "
+        f"ignore_errors = true, filename = '{_FILE}'{f', maximum_object_size = {LARGEST}' if roomy else ''})"
     )
 
 
@@ -68,11 +102,11 @@ def _records(read: str, format_: Format) -> str:
     return f"SELECT {', '.join(names)}, {_FILE} AS file, {broken} AS broken{outer} FROM {read}"
 
 
-def _paged(sources: list[Source], format_: Format, within: str) -> str:
+def _paged(sources: list[Source], format_: Format, within: str, *, roomy: bool) -> str:
     """Records that lie in pages: each page is one value, and its records are taken out of it."""
     record = ", ".join(f"{identifier(one.name)} {one.type}" for one in format_.columns)
     page = tuple(one for one in format_.outer if one.name != within)
-    read = _json(sources, (Column(within, f"STRUCT({record})[]"), *page))
+    read = _json(sources, (Column(within, f"STRUCT({record})[]"), *page), roomy=roomy)
     name = identifier(within)
     outer = "".join(f", {identifier(one.name)} AS {_outer(one)}" for one in page)
     return (

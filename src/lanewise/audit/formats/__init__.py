@@ -2,7 +2,7 @@
 
 The head of a file is `-- key: value` lines: `title`, `about`, `finds` (fields that a record of it has, one
 alternative a line; `a.b` is `b` inside `a`, in lists too; `a=x` asks for a value), `within` (names under which
-records lie in pages), `outer` (what of a page its records need) and `note`. Under `-- columns` stand the fields
+records lie in pages), `whole` (the one column is the whole record), `outer` (what of a page its records need) and `note`. Under `-- columns` stand the fields
 that are read, with their types; under `-- rows` the statement that makes normal rows out of `records`.
 """
 
@@ -37,6 +37,7 @@ class Format:
     columns: tuple[Column, ...]
     rows: str
     within: tuple[str, ...] = ()
+    whole: bool = False  # its one column is the whole record, as JSON
     outer: tuple[Column, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -146,6 +147,7 @@ def _parse(file: str) -> Format:
         finds=tuple(tuple(line.split(", ")) for line in said["finds"]),
         columns=tuple(column(line) for line in columns.splitlines() if line.strip()),
         rows=_INCLUDE.sub(lambda part: _text(f"{part[1]}.part.sql"), rows).strip(),
+        whole="whole" in said,
         within=tuple(name for line in said.get("within", ()) for name in line.split(", ")),
         outer=tuple(column(line) for line in said.get("outer", ())),
         notes=tuple(said.get("note", ())),

@@ -52,7 +52,7 @@ tags JSON
 
 -- rows
 WITH opened AS (
-    SELECT *, coalesce(usageDetails, usage_details) AS u, coalesce(parentObservationId, parent_observation_id) AS parent,
+    SELECT *, coalesce(usageDetails, usage_details) AS u,
         instant(coalesce(startTime, start_time)) AS began, instant(coalesce(endTime, end_time)) AS ended,
         instant(coalesce(completionStartTime, completion_start_time)) AS first_token,
         unwrapped(metadata) AS meta,
@@ -60,8 +60,6 @@ WITH opened AS (
     FROM records
     WHERE broken OR type IN ('GENERATION', 'EMBEDDING')
 ),
-parents AS (SELECT DISTINCT parent FROM opened WHERE parent IS NOT NULL AND u IS NOT NULL AND cardinality(u) > 0),
-innermost AS (SELECT * FROM opened ANTI JOIN parents ON opened.id = parents.parent),
 parts AS (
     SELECT *,
         coalesce(u['input'], u['prompt_tokens'], u['input_tokens']) AS base_input,
@@ -75,7 +73,7 @@ parts AS (
         part_sum(u, ['input', 'cache', 'prompt'], ['input', 'prompt_tokens', 'input_tokens']) AS other_input,
         part_sum(u, ['output', 'completion', 'reasoning'], ['output', 'completion_tokens', 'output_tokens'])
             AS other_output
-    FROM innermost
+    FROM opened
 ),
 settled AS (  -- which kinds come on top of input and output: whatever adds up to the total, else what their names say
     SELECT *, coalesce(base_input, 0) + coalesce(base_output, 0) AS base,
@@ -90,7 +88,8 @@ settled AS (  -- which kinds come on top of input and output: whatever adds up t
             WHEN total = base + other_output THEN true ELSE named_apart END AS output_apart
     FROM parts
 )
-SELECT broken, file, began AS "at",
+SELECT broken, file, key_of(id) AS part, key_of(coalesce(parentObservationId, parent_observation_id)) AS parent,
+    began AS "at",
     provider_of(first_of(meta, ['$.ls_provider', '$.attributes."gen_ai.system"', '$.attributes."gen_ai.provider.name"']))
         AS provider,
     model_of(coalesce(model, provided_model_name)) AS model,
@@ -104,7 +103,8 @@ SELECT broken, file, began AS "at",
     coalesce(userId, user_id, outer_trace."userId", outer_userId) AS user_name,
     coalesce(sessionId, session_id, outer_trace."sessionId", outer_sessionId) AS session,
     said_tags AS tags,
-    nano(coalesce(costDetails['total'], cost_details['total'], totalCost, total_cost, calculatedTotalCost)) AS cost_nano,
+    CASE WHEN cardinality(u) > 0 THEN nano(coalesce(costDetails['total'], cost_details['total'], totalCost, total_cost,
+        calculatedTotalCost)) END AS cost_nano,
     level <> 'ERROR' AS ok,
     text_of(input) AS prompt_text, answer_of(output) AS answer_text
 FROM settled

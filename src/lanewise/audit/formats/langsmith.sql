@@ -8,6 +8,8 @@
 -- note: input tokens include every kind of them
 
 -- columns
+id VARCHAR
+parent_run_id VARCHAR
 run_type VARCHAR
 name VARCHAR
 start_time VARCHAR

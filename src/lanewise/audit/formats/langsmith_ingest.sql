@@ -20,7 +20,8 @@ WITH pieces AS (
 fields AS (
     SELECT broken, file, json_extract_string(j, [
             '$.dotted_order', '$.run_type', '$.name', '$.start_time', '$.end_time', '$.prompt_tokens',
-            '$.completion_tokens', '$.status', '$.error', '$.events[0].time', '$.events[0].name'
+            '$.completion_tokens', '$.status', '$.error', '$.events[0].time', '$.events[0].name',
+            '$.id', '$.parent_run_id'
         ]) AS f,
         json_extract(j, ['$.extra', '$.inputs', '$.outputs', '$.tags']) AS g
     FROM pieces
@@ -33,7 +34,7 @@ whole AS (
         max(CASE WHEN g[2] <> '{}' THEN g[2] END)::JSON AS inputs,
         max(CASE WHEN g[3] <> '{}' THEN g[3] END)::JSON AS outputs,
         max(g[4])::JSON AS tags, max(f[6])::BIGINT AS prompt_tokens, max(f[7])::BIGINT AS completion_tokens,
-        NULL::JSON AS prompt_token_details, NULL::DOUBLE AS total_cost, max(f[8]) AS status, max(f[9]) AS error
+        NULL::JSON AS prompt_token_details, NULL::DOUBLE AS total_cost, max(f[8]) AS status, max(f[9]) AS error, max(f[12]) AS id, max(f[13]) AS parent_run_id
     FROM fields GROUP BY ALL
 ),
 runs AS (SELECT * FROM whole WHERE broken OR run_type = 'llm'),

@@ -16,11 +16,9 @@ asked AS (
         coalesce(kind, 'LLM') IN ('LLM', 'EMBEDDING')
         AND operation NOT IN ('invoke_agent', 'create_agent', 'execute_tool', 'invoke_workflow', 'plan')
         AND (input IS NOT NULL OR output IS NOT NULL OR kind IS NOT NULL OR operation <> ''))
-),
-parents AS (
-    SELECT DISTINCT trace_id, parent_id FROM asked WHERE parent_id IS NOT NULL AND input IS NOT NULL
 )
-SELECT broken, file, began AS "at",
+SELECT broken, file, key_of(trace_id || span_id) AS part, key_of(trace_id || parent_id) AS parent,
+    began AS "at",
     provider_of(coalesce(attribute(ks, vs, 'gen_ai.provider.name'), attribute(ks, vs, 'gen_ai.system'), attribute(ks, vs, 'llm.provider'), attribute(ks, vs, 'llm.system'))) AS provider,
     model_of(coalesce(attribute(ks, vs, 'gen_ai.response.model'), attribute(ks, vs, 'gen_ai.request.model'), attribute(ks, vs, 'llm.model_name'),
         attribute(ks, vs, 'embedding.model_name'), attribute(ks, vs, 'llm.response.model'), attribute(ks, vs, 'llm.request.model'))) AS model,
@@ -40,11 +38,11 @@ SELECT broken, file, began AS "at",
         attribute(ks, vs, 'traceloop.workflow.name'), attribute(ks, vs, 'gen_ai.agent.name'), service) AS workflow,
     coalesce(attribute(ks, vs, 'user.id'), attribute(ks, vs, 'enduser.id'), attribute(ks, vs, 'langfuse.user.id')) AS user_name,
     coalesce(attribute(ks, vs, 'gen_ai.conversation.id'), attribute(ks, vs, 'session.id'), attribute(ks, vs, 'langfuse.session.id')) AS session,
-    tags_of(TRY_CAST(attribute(ks, vs, 'tag.tags') AS JSON)) AS tags, attribute(ks, vs, 'user_agent.original') AS agent,
+    tags_of(array_texts(attribute(ks, vs, 'tag.tags'))) AS tags, attribute(ks, vs, 'user_agent.original') AS agent,
     nano(coalesce(attribute(ks, vs, 'gen_ai.usage.cost'), attribute(ks, vs, 'llm.cost.total'))) AS cost_nano,
     NOT coalesce(failed, false) AS ok,
     said(coalesce(attribute(ks, vs, 'gen_ai.input.messages'), attribute(ks, vs, 'input.value'), attribute(ks, vs, 'llm.input_messages'),
         attribute(ks, vs, 'llm.input_messages.0.message.content'), attribute(ks, vs, 'gen_ai.prompt.0.content'), attribute(ks, vs, 'gen_ai.prompt'))) AS prompt_text,
     said(coalesce(attribute(ks, vs, 'gen_ai.output.messages'), attribute(ks, vs, 'llm.output_messages.0.message.content'),
         attribute(ks, vs, 'llm.output_messages'), attribute(ks, vs, 'gen_ai.completion.0.content'), attribute(ks, vs, 'output.value'))) AS answer_text
-FROM asked ANTI JOIN parents ON asked.trace_id = parents.trace_id AND asked.span_id = parents.parent_id
+FROM asked
