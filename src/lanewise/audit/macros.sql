@@ -161,3 +161,5 @@ CREATE MACRO part_sum(u, words, mains) AS coalesce(list_sum(list_transform(
 
 -- What names a part of a trace, in eight bytes.
 CREATE MACRO key_of(t) AS CASE WHEN t IS NOT NULL THEN hash(t) END;
+
+CREATE MACRO count_of(t) AS CAST(round(TRY_CAST(t AS DOUBLE)) AS BIGINT);
