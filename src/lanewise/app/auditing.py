@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What an audit found. `connection` has the tables `requests`, `sums`, `groups` and `rates` while it is open."""
+    """What an audit found. `connection` has the tables `requests`, `sums`, `groups`, `rates`."""
 
     imported: Imported
     sums: Sums
@@ -73,7 +73,7 @@ def auditing(
 
 
 def wishes(format_: str | None, map_: str | None, model: str | None) -> Wishes:
-    """How to read, from the flags. Raises `BadInput` for those that cannot be used together or are unknown."""
+    """How to read, from the flags. Raises `BadInput` for what is unknown or cannot be used together."""
     if format_ is not None and map_ is not None:
         raise BadInput("--format and --map exclude each other: --map describes a format of its own")
     if map_ is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lanewise.audit.statements import statements
@@ -42,20 +43,32 @@ class _Rate(NamedTuple):
     output: str
 
 
+class _Asked(NamedTuple):
+    """A model that was asked, from when to when."""
+
+    provider: str
+    model: str
+    first: float
+    last: float
+
+
 def rate(connection: DuckDBPyConnection, book: PriceBook, now: float) -> None:
     """Fill `rates` with what the rows in `requests` need. Rows without a time are reckoned as of `now`."""
     asked = statements("sums")
     connection.execute(asked["rates"])
     rows: list[_Rate] = []
     for provider, model, lanes, first, last in connection.execute(asked["models"]).fetchall():
+        model_ = _Asked(
+            provider, model, now if first is None else first, now if last is None else last
+        )
         for lane in lanes:
-            rows += _rates(book, provider, model, lane, first, last, now)
+            rows += _rates(book, model_, LaneName(lane))
     if rows:
         connection.execute(asked["add_rates"], [list(column) for column in zip(*rows, strict=True)])
 
 
 def listed_as(provider: str, model: str) -> tuple[str, str, bool]:
-    """Under whom and which name a model's price is looked up, and whether that is another than it was asked of.
+    """Under whom and which name a model's price is looked up, and whether it was asked of somebody else.
 
     >>> listed_as("bedrock", "claude-sonnet-4-20250514")
     ('anthropic', 'claude-sonnet-4-20250514', True)
@@ -73,40 +86,29 @@ def listed_as(provider: str, model: str) -> tuple[str, str, bool]:
     return seller, model, provider == "vertex"
 
 
-def _rates(
-    book: PriceBook, provider: str, model: str, lane: str, first: float | None, last: float | None, now: float
-) -> Iterator[_Rate]:
+def _rates(book: PriceBook, asked: _Asked, lane: LaneName) -> Iterator[_Rate]:
     """The prices of a model in a lane, for each time over which they hold."""
-    seller, name, other = listed_as(provider, model)
-    starts = _aboves(book, seller, name, lane, now if first is None else first)
-    for since, until, at in _spans(book, seller, name, first, last, now):
-        found = book.resolve(seller, name, datetime.fromtimestamp(at, UTC), LaneName(lane))
-        if found.rates is None:
-            continue
-        status = _ESTIMATED if other else found.status
-        for above in starts:
-            vector = found.rates.above(above) if above else found.rates.base
-            yield _Rate(provider, model, lane, since, until, above, status, *_texts(vector))
-
-
-def _spans(
-    book: PriceBook, seller: str, name: str, first: float | None, last: float | None, now: float
-) -> Iterator[tuple[float, float, float]]:
-    """From when to when a price holds, and an instant in it. The first holds from ever, the last for ever."""
-    start = now if first is None else first
-    days = book.changes(seller, name, datetime.fromtimestamp(start, UTC))
+    seller, name, other = listed_as(asked.provider, asked.model)
+    days = book.changes(seller, name, datetime.fromtimestamp(asked.first, UTC))
     changes = [datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp() for day in days]
-    edges = [0.0, *(edge for edge in changes if last is not None and edge <= last), _EVER]
-    for since, until in zip(edges, edges[1:], strict=False):
-        yield since, until, max(since, start)
-
-
-def _aboves(book: PriceBook, seller: str, name: str, lane: str, at: float) -> list[int]:
-    """Every size of input at which a price of the model becomes another; 0 first."""
-    days = book.changes(seller, name, datetime.fromtimestamp(at, UTC))
-    when = [datetime.fromtimestamp(at, UTC), *(datetime.fromisoformat(d).replace(tzinfo=UTC) for d in days)]
-    found = [book.resolve(seller, name, day, LaneName(lane)).rates for day in when]
-    return sorted({0, *(above for rates in found if rates for above, _ in rates.tiers)})
+    edges = [0.0, *(edge for edge in changes if edge <= asked.last), _EVER]
+    found = [
+        (
+            since,
+            until,
+            book.resolve(seller, name, datetime.fromtimestamp(max(since, asked.first), UTC), lane),
+        )
+        for since, until in pairwise(edges)
+    ]
+    aboves = sorted({0, *(above for *_, one in found if one.rates for above, _ in one.rates.tiers)})
+    for since, until, one in found:
+        for above in aboves if one.rates else ():
+            assert one.rates is not None
+            vector = one.rates.above(above) if above else one.rates.base
+            status = _ESTIMATED if other else one.status
+            yield _Rate(
+                asked.provider, asked.model, lane, since, until, above, status, *_texts(vector)
+            )
 
 
 def _texts(vector: Vector) -> tuple[str, str, str, str, str]:

@@ -50,7 +50,7 @@ def _prepare(connection: DuckDBPyConnection, spill: Path) -> None:
 
 @contextmanager
 def unhurried(connection: DuckDBPyConnection) -> Iterator[None]:
-    """Filters stay where a statement has them: before the fields they ask for, DuckDB would take these out twice."""
+    """Leave filters where a statement has them; moved down, they take fields out of JSON a second time."""
     connection.execute("SET disabled_optimizers = 'filter_pushdown'")
     try:
         yield

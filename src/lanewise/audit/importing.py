@@ -115,7 +115,9 @@ def _parsed(texts: list[str]) -> list[dict[str, Any]]:
     """Records as values; in tables, JSON may stand in a column as a text."""
     records = [json.loads(one) for one in texts]
     return [
-        {key: _value(value) for key, value in one.items()} for one in records if isinstance(one, dict)
+        {key: _value(value) for key, value in one.items()}
+        for one in records
+        if isinstance(one, dict)
     ]
 
 
@@ -148,7 +150,7 @@ def _filled(
     *,
     roomy: bool = False,
 ) -> list[Unread]:
-    """Read some sources; where that fails, one by one, with more memory, so that only what is bad is left out."""
+    """Read some sources; where that fails, one by one and with more memory: only what is bad is left out."""
     try:
         _fill(connection, sources, what, wishes, roomy=roomy)
     except _errors() as error:
@@ -231,8 +233,8 @@ def _plain(error: Exception, source: Source) -> str:
     said = str(error)
     if source.remote and "httpfs" in said:
         return (
-            "reading an address needs DuckDB's extension httpfs, which is not on this machine and could not be "
-            "fetched; install it (INSTALL httpfs in DuckDB) or copy the files here"
+            "reading an address needs DuckDB's extension httpfs, which is not here and could not be fetched; "
+            "install it (INSTALL httpfs in DuckDB) or copy the files here"
         )
     kind = said.partition(":")[0].strip()
     return f"DuckDB could not read it ({kind}); check that it is whole and what its suffix says"

@@ -20,18 +20,18 @@ class _Target:
 
 
 TARGETS: Final = {
-    "at": _Target("at", "instant({x})", "when: ISO 8601 (UTC if it has no zone), or seconds, ms, us or ns since 1970"),
+    "at": _Target("at", "instant({x})", "when: ISO 8601, or a number since 1970"),
     "model": _Target("model", "model_of({x})", "the model"),
     "provider": _Target("provider", "provider_of({x})", "who was asked"),
     "input_tokens": _Target("input", "count_of({x})", "all input tokens, cached ones included"),
-    "uncached_tokens": _Target("uncached", "count_of({x})", "input tokens without cached ones (in place of input_tokens)"),
+    "uncached_tokens": _Target("uncached", "count_of({x})", "input without cached ones"),
     "cached_tokens": _Target("cached", "count_of({x})", "input tokens read from a prompt cache"),
     "cache_write_tokens": _Target("cache_write", "count_of({x})", "input tokens written to a prompt cache"),
     "output_tokens": _Target("output", "count_of({x})", "output tokens"),
     "requests": _Target("n", "count_of({x})", "requests that a row stands for; its rows are buckets"),
     "seconds": _Target("seconds", "span(TRY_CAST({x} AS DOUBLE))", "how long the answer took"),
     "latency_ms": _Target("seconds", "span(TRY_CAST({x} AS DOUBLE) / 1e3)", "the same in milliseconds"),
-    "first_token_ms": _Target("first_token_seconds", "span(TRY_CAST({x} AS DOUBLE) / 1e3)", "until the first token"),
+    "first_token_ms": _Target("first_token_seconds", "span(TRY_CAST({x} AS DOUBLE) / 1e3)", "first token"),
     "stream": _Target("stream", "TRY_CAST({x} AS BOOLEAN)", "whether it was streamed"),
     "lane": _Target("lane", "coalesce(lane_of({x}), said({x}))", "realtime, batch, flex, ..."),
     "workflow": _Target("workflow", "said({x})", "what it was for"),
@@ -80,10 +80,20 @@ def _pair(pair: str) -> tuple[str, str]:
 
 def _rows(fields: dict[str, str]) -> str:
     """The statement over `records`, whose columns are the JSON values of the fields."""
-    picked = {TARGETS[name].becomes: TARGETS[name].sql.format(x=_text(field)) for name, field in fields.items()}
+    picked = {
+        TARGETS[name].becomes: TARGETS[name].sql.format(x=_text(field))
+        for name, field in fields.items()
+    }
     bare = picked.pop("uncached", None)
     if bare is not None:
-        parts = [bare, *(f"coalesce({picked[name]}, 0)" for name in ("cached", "cache_write") if name in picked)]
+        parts = [
+            bare,
+            *(
+                f"coalesce({picked[name]}, 0)"
+                for name in ("cached", "cache_write")
+                if name in picked
+            ),
+        ]
         picked["input"] = " + ".join(parts)
     if "n" in picked:
         picked["aggregate"] = "CASE WHEN NOT broken THEN true END"

@@ -1,7 +1,7 @@
 """From files to `records`: the statement in front of a format's own, for every layout.
 
-Whatever the layout, `records` has the format's columns, `file`, `broken` (nothing could be read of this line) and,
-as `outer_NAME`, what of a page its records need.
+Whatever the layout, `records` has the format's columns, `file`, `broken` (nothing could be read of this
+line) and, as `outer_NAME`, what of a page its records need.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ def _whole(sources: list[Source], *, roomy: bool) -> str:
     if sources[0].layout == "lines" and not roomy:
         return (
             f"SELECT TRY_CAST(line AS JSON) AS json, {_FILE} AS file, json IS NULL AS broken FROM read_csv("
-            f"[{_paths(sources)}], auto_detect = false, header = false, delim = '\x01', quote = '', escape = '', "
-            f"new_line = '\\n', columns = {{'line': 'VARCHAR'}}, filename = '{_FILE}', "
+            f"[{_paths(sources)}], auto_detect = false, header = false, delim = '\x01', quote = '', "
+            f"escape = '', new_line = '\\n', columns = {{'line': 'VARCHAR'}}, filename = '{_FILE}', "
             f"buffer_size = {_PIECE}, max_line_size = {_PIECE})"
         )
     return (
@@ -89,9 +89,10 @@ def _paths(sources: list[Source]) -> str:
 
 def _json(sources: list[Source], columns: tuple[Column, ...], *, roomy: bool) -> str:
     kinds = ", ".join(f"{text(one.name)}: {text(one.type)}" for one in columns)
+    size = f", maximum_object_size = {LARGEST}" if roomy else ""
     return (
-        f"read_json([{_paths(sources)}], format = '{_JSON[sources[0].layout]}', columns = {{{kinds}}}, "
-        f"ignore_errors = true, filename = '{_FILE}'{f', maximum_object_size = {LARGEST}' if roomy else ''})"
+        f"read_json([{_paths(sources)}], format = '{_JSON[sources[0].layout]}', records = true, "
+        f"columns = {{{kinds}}}, ignore_errors = true, filename = '{_FILE}'{size})"
     )
 
 

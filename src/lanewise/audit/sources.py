@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
@@ -61,10 +62,12 @@ def _expanded(path: str) -> list[str]:
         return [path]
     here = Path(path).expanduser()
     if here.is_dir():
-        return sorted(str(item) for item in here.rglob("*") if item.is_file() and not _hidden(item, here))
+        return sorted(
+            str(item) for item in here.rglob("*") if item.is_file() and not _hidden(item, here)
+        )
     if here.is_file():
         return [path if str(here) == path else str(here)]
-    names = sorted(name for name in glob.glob(str(here), recursive=True) if Path(name).is_file())
+    names = sorted(filter(os.path.isfile, glob.iglob(str(here), recursive=True)))  # noqa: PTH207
     if not names:
         raise BadInput(
             f"nothing at {path!r}; PATH takes a file, a folder, a glob such as 'logs/*.jsonl.gz', or an "

@@ -1,4 +1,4 @@
-"""What the traffic adds up to: requests, tokens and money by workflow, model and lane; and what the log tells."""
+"""What the traffic adds up to by workflow, model and lane, and what the log tells."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 MOST: Final = 1_000  # groups that are kept; the total has all of them
 FIELDS: Final = (
     "at", "provider", "model", "input", "cached", "cache_write", "output", "seconds", "first_token_seconds",
-    "stream", "lane", "workflow", "user_name", "session", "key_name", "agent", "tags", "cost_nano", "ok", "prompt",
-    "answer",
+    "stream", "lane", "workflow", "user_name", "session", "key_name", "agent", "tags", "cost_nano", "ok",
+    "prompt", "answer",
 )  # fmt: skip
 _MISSED: Final = (
     ("at", "when requests came: no hour of the week, no bursts, no windows"),
@@ -77,7 +77,7 @@ class Sums:
 
 
 def sums(connection: DuckDBPyConnection, book: PriceBook, now: float) -> Sums:
-    """Add `requests` up. Leaves the tables `rates`, `sums` (by day) and `groups` for who wants to look closer."""
+    """Add `requests` up. Leaves the tables `rates`, `sums` (by day) and `groups` to look closer at."""
     asked = statements("sums")
     rate(connection, book, now)
     connection.execute(asked["sums"])
@@ -101,7 +101,8 @@ def _one(connection: DuckDBPyConnection, statement: str) -> Any:
 
 def _group(row: Any) -> Group:
     *fields, statuses = row
-    return Group(*fields, tuple(statuses or ()))
+    values = (*fields, tuple(statuses or ()))
+    return Group(**dict(zip(Group.__slots__, values, strict=True)))
 
 
 def _counts() -> str:

@@ -22,7 +22,9 @@ _FILES: Final = 8
 
 @click.command
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
-@click.option("--format", "format_", metavar="NAME", help="What the logs are; without it, they tell.")
+@click.option(
+    "--format", "format_", metavar="NAME", help="What the logs are; without it, they tell."
+)
 @click.option(
     "--map", "map_", metavar="NAME=FIELD,...",
     help="Where a log of another form has what: model=m,input_tokens=usage.in,...",
@@ -42,8 +44,8 @@ def audit(
     """Read logs that are there already, and say what the traffic is and costs.
 
     PATH is a file, a folder, a glob or an address (s3://...) of JSONL, JSON, CSV or Parquet, plain, .gz or
-    .zst. Logs of gateways, observability tools, providers and lanewise itself are recognised. Texts are hashed
-    here and go nowhere.
+    .zst. Logs of gateways, observability tools, providers and lanewise itself are recognised. Texts are
+    hashed here and go nowhere.
     """
     wished = wishes(format_, map_, model)
     book = PriceBook.of_home(settings_from(home).home)
@@ -90,7 +92,11 @@ def _money(total: Group) -> str:
     """What was paid by the log, and what the same costs by our prices."""
     parts = []
     if total.logged_nano is not None:
-        whole = "" if total.logged_rows == total.rows else f" (in {total.logged_rows:,} of {total.rows:,} rows)"
+        whole = (
+            ""
+            if total.logged_rows == total.rows
+            else f" (in {total.logged_rows:,} of {total.rows:,} rows)"
+        )
         parts.append(f"by the log {dollars(total.logged_nano)}{whole}")
     if total.reckoned_nano is not None:
         parts.append(f"by the price book {dollars(total.reckoned_nano)}")
@@ -115,7 +121,9 @@ def _table(sums: Sums) -> None:
         console = Console(width=140)
     console.print(table)
     if sums.count > _GROUPS:
-        click.echo(f"and {sums.count - _GROUPS:,} more groups; --json has {len(sums.groups):,} of them")
+        click.echo(
+            f"and {sums.count - _GROUPS:,} more groups; --json has {len(sums.groups):,} of them"
+        )
 
 
 def _cells(group: Group) -> tuple[str, ...]:
@@ -142,7 +150,9 @@ def _tell_coverage(sums: Sums) -> None:
         click.echo(f"{_counted(sums.aggregates, 'row')} are buckets of many requests")
     if any(sums.untold_bytes):
         prompt, answer = sums.untold_bytes
-        click.echo(f"rows without tokens have texts of {prompt:,} and {answer:,} bytes, very roughly 4 bytes a token")
+        click.echo(
+            f"rows without tokens have texts of {prompt:,} and {answer:,} bytes, very roughly 4 bytes a token"
+        )
     for words in sums.missing:
         click.echo(f"not in this log: {words}")
 
@@ -163,5 +173,3 @@ def _span(group: Group) -> str:
         return ""
     first, last = (datetime.fromtimestamp(at, UTC) for at in (group.first, group.last))
     return f", {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
-
-

@@ -1,9 +1,10 @@
 """The formats of logs that are known, each a `.sql` file that says how it is recognised and read.
 
 The head of a file is `-- key: value` lines: `title`, `about`, `finds` (fields that a record of it has, one
-alternative a line; `a.b` is `b` inside `a`, in lists too; `a=x` asks for a value), `within` (names under which
-records lie in pages), `whole` (the one column is the whole record), `outer` (what of a page its records need) and `note`. Under `-- columns` stand the fields
-that are read, with their types; under `-- rows` the statement that makes normal rows out of `records`.
+alternative a line; `a.b` is `b` inside `a`, in lists too; `a=x` asks for a value), `within` (names under
+which records lie in pages), `outer` (what of a page its records need), `whole` (the one column is the whole record)
+and `note`. Under `-- columns` stand the fields that are read, with their types; under `-- rows` the statement
+that makes normal rows out of `records`.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ class Format:
 
     def fits(self, record: dict[str, Any]) -> int:
         """How well a record is one of this format: fields of the best alternative, 0 for not at all."""
-        return max((len(one) for one in self.finds if all(_has(record, path) for path in one)), default=0)
+        return max(
+            (len(one) for one in self.finds if all(_has(record, path) for path in one)), default=0
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,9 @@ class Recognised:
     within: str | None
 
 
-def recognise(records: list[dict[str, Any]], formats: tuple[Format, ...] | None = None) -> Recognised | None:
+def recognise(
+    records: list[dict[str, Any]], formats: tuple[Format, ...] | None = None
+) -> Recognised | None:
     """The format that most of the records are of; None where none of them is of any."""
     votes: dict[tuple[str, str | None], tuple[int, int]] = {}
     known = {format_.name: format_ for format_ in (formats or all_formats())}
@@ -78,22 +83,31 @@ def nearest(records: list[dict[str, Any]]) -> str:
             share = 1 - len(missing) / len(paths)
             if share and (best is None or (share, len(paths)) > best[:2]):
                 best = (share, len(paths), one, missing)
-    near = "" if best is None else f"; nearest is {best[2].name}, but {', '.join(best[3])} is not there"
+    near = (
+        ""
+        if best is None
+        else f"; nearest is {best[2].name}, but {', '.join(best[3])} is not there"
+    )
     return f"its fields are {', '.join(names[:12]) or 'none'}{near}"
 
 
-def _fits(record: dict[str, Any], formats: tuple[Format, ...]) -> list[tuple[tuple[str, str | None], int]]:
+def _fits(
+    record: dict[str, Any], formats: tuple[Format, ...]
+) -> list[tuple[tuple[str, str | None], int]]:
     """The format of a record by itself, else of what lies in it as a page."""
-    direct = [((one.name, None), fit) for one in formats if (fit := one.fits(record))]
     found: list[tuple[tuple[str, str | None], int]] = []
     for one in formats:
         for key in one.within:
             items = record.get(key)
-            inner = [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+            inner = (
+                [item for item in items if isinstance(item, dict)]
+                if isinstance(items, list)
+                else []
+            )
             fit = max((one.fits(item) for item in inner), default=0)
             if fit:
                 found.append(((one.name, key), fit))
-    return found or direct
+    return found or [((one.name, None), fit) for one in formats if (fit := one.fits(record))]
 
 
 def _has(value: object, path: str) -> bool:
