@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from lanewise.app.receipt import usd
 from lanewise.audit.database import database
@@ -19,6 +19,9 @@ from lanewise.pricing import PriceBook
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+
+_WORTH: Final = ("at", "input", "output", "cost_nano", "prompt", "answer")  # what makes a row worth reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +69,14 @@ def auditing(
     """
     with database(folder) as connection:
         imported = load(connection, paths, wishes)
-        if not imported.rows:
+        added = sums(connection, book, now) if imported.rows else None
+        if added is None or not any(added.coverage[name] for name in _WORTH):
             told = ", ".join(f"{one.file} ({one.format})" for one in imported.read[:5])
-            raise BadInput(f"no request in {told}; choose another --format, or give other files")
-        yield Audit(imported, sums(connection, book, now), book.basis, connection)
+            raise BadInput(
+                f"no request with a time, tokens, costs or a text in {told}; choose another --format, or give "
+                "other files"
+            )
+        yield Audit(imported, added, book.basis, connection)
 
 
 def wishes(format_: str | None, map_: str | None, model: str | None) -> Wishes:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lanewise.audit import broken, reading
 from lanewise.audit.database import spacious, unhurried
 from lanewise.audit.formats import Format, Recognised, all_formats, nearest, recognise
-from lanewise.audit.sources import Layout, Source, find
+from lanewise.audit.sources import Layout, Source, Unread, find
 from lanewise.audit.statements import statements, text
 from lanewise.errors import BadInput
 
@@ -40,14 +40,6 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True)
-class Unread:
-    """A source that was not read, and why."""
-
-    file: str
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
 class Imported:
     """What an audit has before it."""
 
@@ -73,8 +65,7 @@ def load(connection: DuckDBPyConnection, paths: tuple[str, ...], wishes: Wishes)
     sources, others = find(paths)
     told = {source: _told(connection, source, wishes) for source in sources}
     known = {one: what for one, what in told.items() if isinstance(what, Recognised)}
-    unread = [what for what in told.values() if isinstance(what, Unread)]
-    unread += [Unread(name, "its suffix is not that of a log") for name in others]
+    unread = [*others, *(what for what in told.values() if isinstance(what, Unread))]
     rejects: dict[str, list[broken.Line]] = {}
     for batch in _batches(known):
         unread += _filled(connection, batch, known[batch[0]], wishes, rejects)

@@ -39,22 +39,36 @@ def is_address(path: str) -> bool:
     return "://" in path
 
 
-def find(paths: tuple[str, ...]) -> tuple[list[Source], list[str]]:
-    """The sources of files, folders, globs and addresses, each once; and files of folders that are no logs.
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A file that was not read, and why."""
+
+    file: str
+    why: str
+
+
+def find(paths: tuple[str, ...]) -> tuple[list[Source], list[Unread]]:
+    """The sources of files, folders, globs and addresses, each once; and files that are none.
 
     Raises `BadInput` for a path where nothing is.
     """
-    found: dict[str, None] = {}
-    left: list[str] = []
+    found: dict[str, Source | Unread] = {}
     for path in paths:
-        names = _expanded(path)
-        for name in names:
-            readable = is_address(name) or suffix(name) in READABLE or name == path
-            if readable:
-                found[name] = None
-            else:
-                left.append(name)
-    return [Source(name, layout(name)) for name in found], left
+        for name in _expanded(path):
+            if name not in found:
+                found[name] = _source(name, asked_for=name == path)
+    sources = [one for one in found.values() if isinstance(one, Source)]
+    return sources, [one for one in found.values() if isinstance(one, Unread)]
+
+
+def _source(name: str, *, asked_for: bool) -> Source | Unread:
+    """A file as a source; in a folder, only what has the suffix of a log."""
+    if not (asked_for or is_address(name) or suffix(name) in READABLE):
+        return Unread(name, "its suffix is not that of a log")
+    try:
+        return Source(name, layout(name))
+    except BadInput as error:
+        return Unread(name, str(error))
 
 
 def _expanded(path: str) -> list[str]:
