@@ -2,8 +2,9 @@
 
     python scripts/audit_sample.py
 
-Eight workflows in LiteLLM's spend logs: people who wait (support chat, search), steps that block the next one (an
-agent), and work that nobody waits for (enrichment, ticket summaries, lead scoring, evaluation, indexing).
+Eight workflows in LiteLLM's spend logs: people who wait (support chat, search), steps that block the next
+one (an agent), and work that nobody waits for (enrichment, ticket summaries, lead scoring, evaluation,
+indexing).
 """
 
 from __future__ import annotations
@@ -20,10 +21,33 @@ from typing import Any
 TARGET = Path(__file__).parents[1] / "examples/audit/litellm-week.jsonl.gz"
 START = datetime(2026, 11, 2, tzinfo=UTC).timestamp()  # a Monday
 DAY, HOUR = 86_400.0, 3_600.0
-WORDS = (
-    "order invoice parcel customer refund contract meeting server login report price region plan "
-    "upgrade invoice late delivery team account export screen error question answer quarter"
-).split()
+WORDS = [
+    "order",
+    "invoice",
+    "parcel",
+    "customer",
+    "refund",
+    "contract",
+    "meeting",
+    "server",
+    "login",
+    "report",
+    "price",
+    "region",
+    "plan",
+    "upgrade",
+    "invoice",
+    "late",
+    "delivery",
+    "team",
+    "account",
+    "export",
+    "screen",
+    "error",
+    "question",
+    "answer",
+    "quarter",
+]
 PRICES = {  # USD per million tokens: input, cached, output
     "claude-sonnet-4-5": (3.0, 0.3, 15.0),
     "gpt-5-mini": (0.25, 0.025, 2.0),
@@ -79,9 +103,19 @@ def support_chat(dice: random.Random, day: int) -> Iterator[Call]:
             cached = tokens(messages) * 3 // 4 if turn else 0
             output = dice.randint(60, 260)
             yield Call(
-                at, "support_chat", "claude-sonnet-4-5", messages, output, 1.2 + output / 60, "web", stream=True,
-                session=f"chat-{day}-{n}", user=f"visitor-{dice.randint(1, 400)}", answer=prose(dice, 30), cached=cached,
-            )  # fmt: skip
+                at,
+                "support_chat",
+                "claude-sonnet-4-5",
+                messages,
+                output,
+                1.2 + output / 60,
+                "web",
+                stream=True,
+                session=f"chat-{day}-{n}",
+                user=f"visitor-{dice.randint(1, 400)}",
+                answer=prose(dice, 30),
+                cached=cached,
+            )
             turns += [prose(dice, 30), prose(dice, 15)]
             at += dice.lognormvariate(3.8, 0.7)
 
@@ -91,10 +125,17 @@ def search_assist(dice: random.Random, day: int) -> Iterator[Call]:
     system = "Answer from the results below in two sentences."
     for _ in range(20 if day < 5 else 6):
         yield Call(
-            START + day * DAY + dice.uniform(7, 21) * HOUR, "search_assist", "gpt-5-mini",
-            chat(system, prose(dice, 120)), dice.randint(30, 90), dice.uniform(0.8, 2.5), "web", stream=True,
-            user=f"visitor-{dice.randint(1, 400)}", answer=prose(dice, 20),
-        )  # fmt: skip
+            START + day * DAY + dice.uniform(7, 21) * HOUR,
+            "search_assist",
+            "gpt-5-mini",
+            chat(system, prose(dice, 120)),
+            dice.randint(30, 90),
+            dice.uniform(0.8, 2.5),
+            "web",
+            stream=True,
+            user=f"visitor-{dice.randint(1, 400)}",
+            answer=prose(dice, 20),
+        )
 
 
 def code_agent(dice: random.Random, day: int) -> Iterator[Call]:
@@ -106,23 +147,39 @@ def code_agent(dice: random.Random, day: int) -> Iterator[Call]:
             messages = chat(system, *turns)
             seconds = dice.uniform(2, 9)
             yield Call(
-                at, "code_agent", "claude-sonnet-4-5", messages, dice.randint(80, 300), seconds, "agents",
-                session=f"agent-{day}-{n}", user="ci", answer=prose(dice, 20),
+                at,
+                "code_agent",
+                "claude-sonnet-4-5",
+                messages,
+                dice.randint(80, 300),
+                seconds,
+                "agents",
+                session=f"agent-{day}-{n}",
+                user="ci",
+                answer=prose(dice, 20),
                 cached=tokens(messages) * 4 // 5 if step else 0,
-            )  # fmt: skip
+            )
             turns += [prose(dice, 40), prose(dice, 80)]
             at += seconds + dice.uniform(0.3, 2)
 
 
 def crm_enrich(dice: random.Random, day: int) -> Iterator[Call]:
     """Every night at two, all new records with one long template."""
-    system = "Fill in industry, size and country of the company as JSON. " + prose(random.Random(3), 750)
+    system = "Fill in industry, size and country of the company as JSON. " + prose(
+        random.Random(3), 750
+    )
     for n in range(45):
         yield Call(
-            START + day * DAY + 2 * HOUR + n * 1.7 + dice.uniform(0, 0.5), "crm_enrich", "gpt-5",
-            chat(system, f"Company {day * 45 + n}: {prose(dice, 40)}"), dice.randint(40, 80), dice.uniform(2, 5), "crm",
-            user="svc-crm", answer=json.dumps({"industry": dice.choice(WORDS), "size": dice.randint(1, 900)}),
-        )  # fmt: skip
+            START + day * DAY + 2 * HOUR + n * 1.7 + dice.uniform(0, 0.5),
+            "crm_enrich",
+            "gpt-5",
+            chat(system, f"Company {day * 45 + n}: {prose(dice, 40)}"),
+            dice.randint(40, 80),
+            dice.uniform(2, 5),
+            "crm",
+            user="svc-crm",
+            answer=json.dumps({"industry": dice.choice(WORDS), "size": dice.randint(1, 900)}),
+        )
 
 
 def ticket_summaries(dice: random.Random, day: int) -> Iterator[Call]:
@@ -130,22 +187,36 @@ def ticket_summaries(dice: random.Random, day: int) -> Iterator[Call]:
     system = "Summarise the ticket in three bullet points."
     for _ in range(35 if day < 5 else 8):
         yield Call(
-            START + day * DAY + dice.uniform(7, 19) * HOUR, "ticket_summaries", "gpt-4o",
-            chat(system, f"Ticket {dice.randint(10_000, 99_999)}\n{prose(dice, 260)}"), dice.randint(70, 120),
-            dice.uniform(2, 6), "helpdesk", user="svc-helpdesk", answer=prose(dice, 40),
-        )  # fmt: skip
+            START + day * DAY + dice.uniform(7, 19) * HOUR,
+            "ticket_summaries",
+            "gpt-4o",
+            chat(system, f"Ticket {dice.randint(10_000, 99_999)}\n{prose(dice, 260)}"),
+            dice.randint(70, 120),
+            dice.uniform(2, 6),
+            "helpdesk",
+            user="svc-helpdesk",
+            answer=prose(dice, 40),
+        )
 
 
 def lead_scoring(dice: random.Random, day: int) -> Iterator[Call]:
     """One word from a dear model, every hour."""
-    system = "Score the lead: hot, warm or cold. Answer with one word. " + prose(random.Random(4), 90)
+    system = "Score the lead: hot, warm or cold. Answer with one word. " + prose(
+        random.Random(4), 90
+    )
     for hour in range(24):
         for n in range(2):
             yield Call(
-                START + day * DAY + hour * HOUR + n * 2.0, "lead_scoring", "gpt-5",
-                chat(system, prose(dice, 45)), 3, dice.uniform(1, 2), "crm", user="svc-crm",
+                START + day * DAY + hour * HOUR + n * 2.0,
+                "lead_scoring",
+                "gpt-5",
+                chat(system, prose(dice, 45)),
+                3,
+                dice.uniform(1, 2),
+                "crm",
+                user="svc-crm",
                 answer=dice.choice(("hot", "warm", "cold", "cold")),
-            )  # fmt: skip
+            )
 
 
 def nightly_eval(dice: random.Random, day: int) -> Iterator[Call]:
@@ -157,10 +228,17 @@ def nightly_eval(dice: random.Random, day: int) -> Iterator[Call]:
         for again in range(2 if n % 6 == 0 else 1):
             at += dice.uniform(0.4, 1.1)
             yield Call(
-                at, "nightly_eval", "claude-sonnet-4-5", chat(system, question), dice.randint(60, 140),
-                dice.uniform(2, 6), "ml", user="svc-eval", answer=f"{dice.randint(1, 5)}: {prose(dice, 25)}",
+                at,
+                "nightly_eval",
+                "claude-sonnet-4-5",
+                chat(system, question),
+                dice.randint(60, 140),
+                dice.uniform(2, 6),
+                "ml",
+                user="svc-eval",
+                answer=f"{dice.randint(1, 5)}: {prose(dice, 25)}",
                 failed=again == 0 and n % 6 == 0,
-            )  # fmt: skip
+            )
 
 
 def doc_indexing(dice: random.Random, day: int) -> Iterator[Call]:
@@ -169,9 +247,16 @@ def doc_indexing(dice: random.Random, day: int) -> Iterator[Call]:
         for n in range(10):
             messages = [{"role": "user", "content": prose(dice, 180)}]
             yield Call(
-                START + day * DAY + hour * HOUR + 900 + n * 0.3, "doc_indexing", "text-embedding-3-small", messages,
-                0, dice.uniform(0.1, 0.4), "search", user="svc-index", answer="",
-            )  # fmt: skip
+                START + day * DAY + hour * HOUR + 900 + n * 0.3,
+                "doc_indexing",
+                "text-embedding-3-small",
+                messages,
+                0,
+                dice.uniform(0.1, 0.4),
+                "search",
+                user="svc-index",
+                answer="",
+            )
 
 
 def record(number: int, call: Call) -> dict[str, Any]:
@@ -219,10 +304,19 @@ def main() -> None:
     """Write the file."""
     dice = random.Random(7)
     makers = (
-        support_chat, search_assist, code_agent, crm_enrich, ticket_summaries, lead_scoring, nightly_eval, doc_indexing,
-    )  # fmt: skip
+        support_chat,
+        search_assist,
+        code_agent,
+        crm_enrich,
+        ticket_summaries,
+        lead_scoring,
+        nightly_eval,
+        doc_indexing,
+    )
     calls = [call for day in range(7) for make in makers for call in make(dice, day)]
-    lines = [json.dumps(record(n, call)) for n, call in enumerate(sorted(calls, key=lambda one: one.at))]
+    lines = [
+        json.dumps(record(n, call)) for n, call in enumerate(sorted(calls, key=lambda one: one.at))
+    ]
     TARGET.parent.mkdir(parents=True, exist_ok=True)
     TARGET.write_bytes(gzip.compress(("\n".join(lines) + "\n").encode(), 9, mtime=0))
     print(f"wrote {len(lines):,} requests to {TARGET}, {TARGET.stat().st_size:,} bytes")

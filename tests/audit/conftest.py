@@ -26,7 +26,8 @@ def write(path: Path, records: Iterable[Any]) -> Path:
             writer = csv.DictWriter(file, list(rows[0]))
             writer.writeheader()
             writer.writerows(
-                {k: v if isinstance(v, str | None) else json.dumps(v) for k, v in row.items()} for row in rows
+                {k: v if isinstance(v, str | None) else json.dumps(v) for k, v in row.items()}
+                for row in rows
             )
     else:
         path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")

@@ -52,7 +52,9 @@ MEANS: Final[dict[str, tuple[str, Callable[[Any], Any]]]] = {
 
 
 @pytest.mark.parametrize("sample", given())
-def test_a_given_record_becomes_the_given_row(sample: dict[str, Any] | None, tmp_path: Path) -> None:
+def test_a_given_record_becomes_the_given_row(
+    sample: dict[str, Any] | None, tmp_path: Path
+) -> None:
     shared(GIVEN)
     assert sample is not None
     suffix = "csv" if sample["format"].endswith("_csv") else "jsonl"
@@ -64,7 +66,10 @@ def test_a_given_record_becomes_the_given_row(sample: dict[str, Any] | None, tmp
         assert has is expect.pop("has_text"), sample["trap"]
     if "already_batch" in expect:
         assert (rows[0]["lane"] == "batch") is expect.pop("already_batch")
-    wanted = {MEANS[name][0]: MEANS[name][1](value) if value is not None else None for name, value in expect.items()}
+    wanted = {
+        MEANS[name][0]: MEANS[name][1](value) if value is not None else None
+        for name, value in expect.items()
+    }
     assert {name: rows[0][name] for name in wanted} == wanted, sample["trap"]
 
 
@@ -84,14 +89,26 @@ def test_of_real_langsmith_payloads_both_halves_of_a_run_are_joined() -> None:
     _, rows = rows_of(shared("logformats/langsmith_ingest_real.jsonl"))
     assert len(rows) == 8
     assert sum(row["input"] or 0 for row in rows) == 122
-    assert all(row["seconds"] > 0 and row["model"].startswith(("gpt-4o-mini-2", "o1-mini-2")) for row in rows)
+    assert all(
+        row["seconds"] > 0 and row["model"].startswith(("gpt-4o-mini-2", "o1-mini-2"))
+        for row in rows
+    )
     assert sum(row["stream"] is True for row in rows) == 4
 
 
 def test_a_real_bedrock_record_is_read() -> None:
     _, (row,) = rows_of(shared("logformats/bedrock_converse_real.jsonl"))
-    assert (row["provider"], row["model"], row["input"], row["output"]) == ("bedrock", "nova-lite", 4, 38)
-    assert (row["stream"], row["seconds"], row["workflow"]) == (True, pytest.approx(0.302), "dheeraj")
+    assert (row["provider"], row["model"], row["input"], row["output"]) == (
+        "bedrock",
+        "nova-lite",
+        4,
+        38,
+    )
+    assert (row["stream"], row["seconds"], row["workflow"]) == (
+        True,
+        pytest.approx(0.302),
+        "dheeraj",
+    )
 
 
 def test_of_real_aider_events_only_107_of_1000_are_requests() -> None:

@@ -16,15 +16,32 @@ from lanewise.errors import BadInput
 from .conftest import rows_of, write
 
 ONE: Final[dict[str, Any]] = {
-    "created_at": "2026-03-02T12:00:00Z", "provider": "openai", "model": "gpt-5", "tokens_in": 80, "tokens_out": 5,
-}  # fmt: skip
+    "created_at": "2026-03-02T12:00:00Z",
+    "provider": "openai",
+    "model": "gpt-5",
+    "tokens_in": 80,
+    "tokens_out": 5,
+}
 
 
 def test_broken_lines_are_counted_and_named_without_their_content(tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
-    good = json.dumps(ONE | {"metadata": {"workflow": "a\u2028b\u0085c"}}, ensure_ascii=False).encode()
+    good = json.dumps(
+        ONE | {"metadata": {"workflow": "a\u2028b\u0085c"}}, ensure_ascii=False
+    ).encode()
     log.write_bytes(
-        b"\n".join([good, b'{"secret": ', b"", b"[1]", good, b'{"model": "\xff"}', b'{"other": 1}', good + b"\r"])
+        b"\n".join(
+            [
+                good,
+                b'{"secret": ',
+                b"",
+                b"[1]",
+                good,
+                b'{"model": "\xff"}',
+                b'{"other": 1}',
+                good + b"\r",
+            ]
+        )
     )
     imported, rows = rows_of(log)
     (read,) = imported.read
@@ -115,7 +132,9 @@ def test_an_address_without_the_extension_for_it_says_so(tmp_path: Path) -> None
     from lanewise.audit.importing import _plain
     from lanewise.audit.sources import Source
 
-    said = _plain(ValueError("failed to install httpfs from ..."), Source("s3://bucket/x.jsonl", "lines"))
+    said = _plain(
+        ValueError("failed to install httpfs from ..."), Source("s3://bucket/x.jsonl", "lines")
+    )
     assert "httpfs" in said
     assert "copy the files here" in said
 
@@ -139,7 +158,15 @@ def test_a_broken_row_of_a_table_is_counted(tmp_path: Path) -> None:
 def test_a_mapping_reads_any_log(tmp_path: Path) -> None:
     log = write(
         tmp_path / "own.jsonl",
-        [{"when": 1_772_452_800_000, "m": "openai/gpt-5", "use": {"new": 3, "hit": 70, "out": 5}, "ms": 900, "q": "Hi"}],
+        [
+            {
+                "when": 1_772_452_800_000,
+                "m": "openai/gpt-5",
+                "use": {"new": 3, "hit": 70, "out": 5},
+                "ms": 900,
+                "q": "Hi",
+            }
+        ],
     )
     wanted = mapped(
         "at=when,model=m,uncached_tokens=use.new,cached_tokens=use.hit,output_tokens=use.out,latency_ms=ms,prompt=q"

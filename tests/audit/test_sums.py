@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -27,10 +26,21 @@ BOOK: Final = PriceBook.load()
 
 def ledger_row(**changes: Any) -> dict[str, Any]:
     row = {
-        "charged_at": "2026-03-02T12:00:00Z", "workflow": "w", "provider": "openai", "model": "gpt-5", "lane": "realtime",
-        "answers": 1, "input_tokens": 30, "cache_read_tokens": 70, "cache_write_5m_tokens": 0,
-        "cache_write_1h_tokens": 0, "cache_write_other_tokens": 0, "output_tokens": 5, "cost_usd": None, "baseline_usd": "0",
-    }  # fmt: skip
+        "charged_at": "2026-03-02T12:00:00Z",
+        "workflow": "w",
+        "provider": "openai",
+        "model": "gpt-5",
+        "lane": "realtime",
+        "answers": 1,
+        "input_tokens": 30,
+        "cache_read_tokens": 70,
+        "cache_write_5m_tokens": 0,
+        "cache_write_1h_tokens": 0,
+        "cache_write_other_tokens": 0,
+        "output_tokens": 5,
+        "cost_usd": None,
+        "baseline_usd": "0",
+    }
     return row | changes
 
 
@@ -52,7 +62,12 @@ def test_money_is_that_of_the_price_book_by_lane_and_part(tmp_path: Path) -> Non
         ledger_row(),
         ledger_row(),
         ledger_row(lane="batch"),
-        ledger_row(provider="anthropic", model="claude-sonnet-4-5", cache_write_5m_tokens=11, cache_write_1h_tokens=13),
+        ledger_row(
+            provider="anthropic",
+            model="claude-sonnet-4-5",
+            cache_write_5m_tokens=11,
+            cache_write_1h_tokens=13,
+        ),
     )
     used = Usage(input=30, cache_read=70, output=5)
     money = {(one.model, one.lane): one.reckoned_nano for one in found.groups}
@@ -68,7 +83,9 @@ def test_money_is_that_of_the_price_book_by_lane_and_part(tmp_path: Path) -> Non
 
 
 def test_a_long_request_has_the_prices_of_its_own_size_and_a_bucket_has_not(tmp_path: Path) -> None:
-    long = ledger_row(provider="gemini", model="gemini-2.5-pro", input_tokens=250_000, cache_read_tokens=0)
+    long = ledger_row(
+        provider="gemini", model="gemini-2.5-pro", input_tokens=250_000, cache_read_tokens=0
+    )
     short = long | {"input_tokens": 150_000}
     bucket = short | {"answers": 2, "workflow": "bucket", "input_tokens": 300_000}
     found = summed(tmp_path, long, short, bucket)
@@ -102,9 +119,13 @@ def test_what_is_not_known_is_not_zero(tmp_path: Path) -> None:
 
 def test_what_a_gateway_answered_itself_costs_nothing(tmp_path: Path) -> None:
     record = {
-        "created_at": "2026-03-02T12:00:00Z", "provider": "openai", "model": "gpt-5", "tokens_in": 80, "tokens_out": 5,
+        "created_at": "2026-03-02T12:00:00Z",
+        "provider": "openai",
+        "model": "gpt-5",
+        "tokens_in": 80,
+        "tokens_out": 5,
         "cached": True,
-    }  # fmt: skip
+    }
     found = summed(tmp_path, record)
     assert found.total.reckoned_nano == 0
 
@@ -113,54 +134,89 @@ def test_what_a_gateway_answered_itself_costs_nothing(tmp_path: Path) -> None:
 Request = tuple[int, int, int, int, bool, str]
 requests = st.lists(
     st.tuples(
-        st.integers(0, 10**6), st.integers(1, 10**5), st.integers(0, 10**5), st.integers(0, 10**4), st.booleans(),
+        st.integers(0, 10**6),
+        st.integers(1, 10**5),
+        st.integers(0, 10**5),
+        st.integers(0, 10**4),
+        st.booleans(),
         st.sampled_from(["nightly", "caf\u00e9 \u2028 %", 'qu"oted\\']),
     ),
-    min_size=1, max_size=5,
-)  # fmt: skip
+    min_size=1,
+    max_size=5,
+)
 
 
 def litellm(request: Request) -> dict[str, Any]:
     at, fresh, cached, out, stream, workflow = request
     return {
-        "startTime": iso(NOON + at)[:-6], "endTime": iso(NOON + at + 2)[:-6], "spend": 0.25, "model": "gpt-5",
-        "completionStartTime": iso(NOON + at + (1 if stream else 2))[:-6], "call_type": "acompletion",
-        "custom_llm_provider": "openai", "prompt_tokens": fresh + cached, "completion_tokens": out,
+        "startTime": iso(NOON + at)[:-6],
+        "endTime": iso(NOON + at + 2)[:-6],
+        "spend": 0.25,
+        "model": "gpt-5",
+        "completionStartTime": iso(NOON + at + (1 if stream else 2))[:-6],
+        "call_type": "acompletion",
+        "custom_llm_provider": "openai",
+        "prompt_tokens": fresh + cached,
+        "completion_tokens": out,
         "metadata": json.dumps({"additional_usage_values": {"cache_read_input_tokens": cached}}),
         "request_tags": json.dumps([f"workflow:{workflow}"]),
-    }  # fmt: skip
+    }
 
 
 def langfuse(request: Request) -> dict[str, Any]:
     at, fresh, cached, out, stream, workflow = request
     return {
-        "id": f"o{at}", "trace_id": "t", "type": "GENERATION", "start_time": iso(NOON + at), "end_time": iso(NOON + at + 2),
-        "completion_start_time": iso(NOON + at + 1) if stream else None, "provided_model_name": "gpt-5",
-        "usage_details": {"input": fresh, "input_cache_read": cached, "output": out, "total": fresh + cached + out},
-        "metadata": {"workflow": workflow}, "total_cost": 0.25,
-    }  # fmt: skip
+        "id": f"o{at}",
+        "trace_id": "t",
+        "type": "GENERATION",
+        "start_time": iso(NOON + at),
+        "end_time": iso(NOON + at + 2),
+        "completion_start_time": iso(NOON + at + 1) if stream else None,
+        "provided_model_name": "gpt-5",
+        "usage_details": {
+            "input": fresh,
+            "input_cache_read": cached,
+            "output": out,
+            "total": fresh + cached + out,
+        },
+        "metadata": {"workflow": workflow},
+        "total_cost": 0.25,
+    }
 
 
 def helicone(request: Request) -> dict[str, Any]:
     at, fresh, cached, out, stream, workflow = request
     return {
-        "request_created_at": iso(NOON + at), "delay_ms": 2000, "provider": "OPENAI", "request_model": "gpt-5",
-        "prompt_tokens": fresh + cached, "prompt_cache_read_tokens": cached, "completion_tokens": out, "cost": 0.25,
-        "request_properties": {"workflow": workflow}, "request_body": {"stream": stream},
-    }  # fmt: skip
+        "request_created_at": iso(NOON + at),
+        "delay_ms": 2000,
+        "provider": "OPENAI",
+        "request_model": "gpt-5",
+        "prompt_tokens": fresh + cached,
+        "prompt_cache_read_tokens": cached,
+        "completion_tokens": out,
+        "cost": 0.25,
+        "request_properties": {"workflow": workflow},
+        "request_body": {"stream": stream},
+    }
 
 
 def openinference(request: Request) -> dict[str, Any]:
     at, fresh, cached, out, stream, workflow = request
     return {
-        "start_time": iso(NOON + at), "end_time": iso(NOON + at + 2),
+        "start_time": iso(NOON + at),
+        "end_time": iso(NOON + at + 2),
         "attributes": {
-            "openinference.span.kind": "LLM", "llm.provider": "openai", "llm.model_name": "gpt-5",
-            "llm.token_count.prompt": fresh + cached, "llm.token_count.prompt_details.cache_read": cached,
-            "llm.token_count.completion": out, "llm.is_streaming": stream, "llm.cost.total": 0.25,
+            "openinference.span.kind": "LLM",
+            "llm.provider": "openai",
+            "llm.model_name": "gpt-5",
+            "llm.token_count.prompt": fresh + cached,
+            "llm.token_count.prompt_details.cache_read": cached,
+            "llm.token_count.completion": out,
+            "llm.is_streaming": stream,
+            "llm.cost.total": 0.25,
             "metadata": json.dumps({"workflow": workflow}),
         },
-    }  # fmt: skip
+    }
 
 
 def otlp(request: Request) -> dict[str, Any]:
@@ -169,9 +225,12 @@ def otlp(request: Request) -> dict[str, Any]:
     values = [{"key": key, "value": {"stringValue": str(value)}} for key, value in flat.items()]
     start = int(NOON + at) * 10**9
     span = {
-        "traceId": "t", "spanId": str(at), "startTimeUnixNano": str(start), "endTimeUnixNano": str(start + 2 * 10**9),
+        "traceId": "t",
+        "spanId": str(at),
+        "startTimeUnixNano": str(start),
+        "endTimeUnixNano": str(start + 2 * 10**9),
         "attributes": values,
-    }  # fmt: skip
+    }
     return {"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}
 
 
@@ -179,12 +238,27 @@ def iso(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat()
 
 
-SAME: Final = ("at", "provider", "model", "input", "cached", "output", "seconds", "stream", "workflow", "cost_nano")
+SAME: Final = (
+    "at",
+    "provider",
+    "model",
+    "input",
+    "cached",
+    "output",
+    "seconds",
+    "stream",
+    "workflow",
+    "cost_nano",
+)
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(requests)
-def test_the_same_requests_are_the_same_rows_in_every_form(tmp_path: Path, asked: list[Request]) -> None:
+def test_the_same_requests_are_the_same_rows_in_every_form(
+    tmp_path: Path, asked: list[Request]
+) -> None:
     found = []
     for form in (litellm, langfuse, helicone, openinference, otlp):
         log = write(tmp_path / f"{form.__name__}.jsonl", map(form, asked))

@@ -26,7 +26,12 @@ def audit(tmp_path: Path) -> Any:
 def test_the_sample_is_audited_with_one_command(audit: Any) -> None:
     done = audit(SAMPLE)
     assert done.exit_code == 0, done.output
-    for word in ("1,996 requests", "by the log $3.33; by the price book $3.33", "nightly_eval", "support_chat"):
+    for word in (
+        "1,996 requests",
+        "by the log $3.33; by the price book $3.33",
+        "nightly_eval",
+        "support_chat",
+    ):
         assert word in done.output
 
 
@@ -43,7 +48,9 @@ def test_json_has_all_that_programs_need_and_no_text_of_a_prompt(audit: Any) -> 
 def test_broken_lines_and_strange_files_are_told_on_the_side(audit: Any, tmp_path: Path) -> None:
     logs = tmp_path / "logs"
     logs.mkdir()
-    line = json.dumps({"created_at": "2026-03-02", "model": "gpt-5", "tokens_in": 8, "tokens_out": 5})
+    line = json.dumps(
+        {"created_at": "2026-03-02", "model": "gpt-5", "tokens_in": 8, "tokens_out": 5}
+    )
     (logs / "a.jsonl").write_text(f"{line}\n{{cut\n", encoding="utf-8")
     (logs / "b.jsonl").write_text('{"mood": 1}\n', encoding="utf-8")
     done = audit(logs)
@@ -63,13 +70,17 @@ def test_broken_lines_and_strange_files_are_told_on_the_side(audit: Any, tmp_pat
         ([str(SAMPLE), "--format", "cloudflare"], "choose another --format"),
     ],
 )
-def test_what_cannot_be_used_is_refused_with_what_can(audit: Any, args: list[str], said: str) -> None:
+def test_what_cannot_be_used_is_refused_with_what_can(
+    audit: Any, args: list[str], said: str
+) -> None:
     done = audit(*args)
     assert done.exit_code != 0
     assert said in str(done.exception)
 
 
-def test_the_sample_is_what_its_script_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sample_is_what_its_script_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import gzip
     import importlib.util
     import sys
@@ -83,4 +94,6 @@ def test_the_sample_is_what_its_script_writes(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(module, "TARGET", tmp_path / "audit/week.jsonl.gz")
     module.main()
     (kept,) = SAMPLE.glob("*.gz")
-    assert gzip.decompress((tmp_path / "audit/week.jsonl.gz").read_bytes()) == gzip.decompress(kept.read_bytes())
+    assert gzip.decompress((tmp_path / "audit/week.jsonl.gz").read_bytes()) == gzip.decompress(
+        kept.read_bytes()
+    )

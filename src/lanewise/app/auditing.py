@@ -21,7 +21,14 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 
-_WORTH: Final = ("at", "input", "output", "cost_nano", "prompt", "answer")  # what makes a row worth reading
+_WORTH: Final = (
+    "at",
+    "input",
+    "output",
+    "cost_nano",
+    "prompt",
+    "answer",
+)  # what makes a row worth reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +80,8 @@ def auditing(
         if added is None or not any(added.coverage[name] for name in _WORTH):
             told = ", ".join(f"{one.file} ({one.format})" for one in imported.read[:5])
             raise BadInput(
-                f"no request with a time, tokens, costs or a text in {told}; choose another --format, or give "
-                "other files"
+                f"no request with a time, tokens, costs or a text in {told}; choose another --format, "
+                "or give other files"
             )
         yield Audit(imported, added, book.basis, connection)
 

@@ -60,8 +60,8 @@ def _tell(found: Audit) -> None:
     _tell_files(found.imported)
     total = found.sums.total
     click.echo(
-        f"{_requests(total)} {'request' if total.requests == 1 else 'requests'}, {total.input:,} input tokens ({total.cached:,} cached), "
-        f"{total.output:,} output tokens{_span(total)}"
+        f"{_requests(total)} {'request' if total.requests == 1 else 'requests'}, "
+        f"{total.input:,} input tokens ({total.cached:,} cached), {total.output:,} output tokens{_span(total)}"
     )
     click.echo(_money(total))
     _table(found.sums)
