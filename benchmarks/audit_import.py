@@ -2,9 +2,9 @@
 
 python benchmarks/audit_import.py [--requests 1000000] [--forms litellm otlp] [--rounds 1]
 
-Each measure is a process of its own, and they take turns. `parse`: DuckDB detects the schema, parses every field of
-every record and hashes them all. `count`: it only counts the records of the detected schema. Both with the
-threads of the audit.
+Each measure is a process of its own, and they take turns. `parse`: DuckDB detects the schema, parses every
+field of every record and hashes them all. `keep`: it writes them into a table of a database file. `count`:
+it only counts the records. All have the threads of the audit and all the memory that they want.
 """
 
 from __future__ import annotations
@@ -40,12 +40,15 @@ DUCKDB: Final = """
 import sys, duckdb
 from lanewise.audit.database import THREADS
 import os
-c = duckdb.connect()
+c = duckdb.connect(sys.argv[1] + '.duckdb')
 c.execute(f"SET threads = {min(THREADS, os.cpu_count() or 1)}")
 c.execute("SET preserve_insertion_order = false")
 c.execute(QUERY.replace("FILE", "'" + sys.argv[1] + "'")).fetchall()
 """
 PARSE: Final = "SELECT bit_xor(hash(t)) FROM read_json(FILE, format = 'newline_delimited') t"
+KEEP: Final = (
+    "CREATE OR REPLACE TABLE t AS SELECT * FROM read_json(FILE, format = 'newline_delimited')"
+)
 COUNT: Final = "SELECT count(*) FROM read_json(FILE, format = 'newline_delimited')"
 
 
@@ -151,6 +154,7 @@ def compared(path: Path, count: int, rounds: int) -> dict[str, list[Usage]]:
     programs = {
         "audit": AUDIT,
         "parse": f"QUERY = {PARSE!r}\n{DUCKDB}",
+        "keep": f"QUERY = {KEEP!r}\n{DUCKDB}",
         "count": f"QUERY = {COUNT!r}\n{DUCKDB}",
         "nothing": "import duckdb, lanewise.app.auditing",
     }
@@ -176,7 +180,7 @@ def told(form: str, size: int, taken: dict[str, list[Usage]]) -> None:
     rows: list[tuple[str, Any]] = [("bytes", f"{size:,}")]
     for name, (wall, cpu, peak) in middle.items():
         rows.append((name, f"{wall:.1f} s, {cpu:.1f} s of CPU, peak {peak:.0f} MB"))
-    for name in ("parse", "count"):
+    for name in ("parse", "keep", "count"):
         ratios = [middle["audit"][part] / middle[name][part] for part in (0, 1)]
         rows.append((f"audit / {name}", f"{ratios[0]:.2f} in time, {ratios[1]:.2f} in CPU"))
     show(f"\n{form}", rows)

@@ -145,3 +145,27 @@ def test_an_attribute_without_a_value_does_not_move_the_others(read: Reader) -> 
     odd["attributes"].insert(0, {"key": "empty", "value": {}})
     (row,) = read(otlp(odd))
     assert (row["model"], row["input"]) == ("gpt-5", 80)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "2026-03-02T12:00:00Z",
+        "2026-03-02 12:00:00",
+        "2026-03-02T12:00:00.000000",
+        "2026-03-02 12:00:00 UTC",
+        "2026-03-02T14:00:00+02:00",
+        "2026-03-02 07:00:00.000-05:00",
+        "2026-03-02T07:00:00-0500",
+        "2026-03-02 07:00:00-05",
+        1772452800,
+        1772452800.0,
+        1772452800000,
+        "1772452800000000",
+        1772452800000000000,
+    ],
+)
+def test_a_time_is_read_as_whoever_wrote_it_meant_it(told: object, read: Reader) -> None:
+    record, _ = RECORDS["cloudflare"]
+    (row,) = read(record["result"][0] | {"created_at": told})
+    assert row["at"] == 1_772_452_800.0

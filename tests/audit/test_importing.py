@@ -101,7 +101,7 @@ def test_parquet_is_read_with_its_own_types(tmp_path: Path) -> None:
 
     log = tmp_path / "x.parquet"
     duckdb.execute(
-        f"COPY (SELECT TIMESTAMP '2026-03-02 12:00:00' AS created_at, 'openai' AS provider, 'gpt-5' AS model, "
+        f"COPY (SELECT TIMESTAMP '2026-03-02 12:00:00' AS created_at, 'openai' AS provider, "
         f"80 AS tokens_in, 5::SMALLINT AS tokens_out, {{'workflow': 'w'}} AS metadata) TO '{log}'"
     )
     (row,) = rows_of(log)[1]

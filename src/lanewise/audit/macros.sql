@@ -22,6 +22,9 @@ CREATE MACRO unwrapped(j) AS CASE
     WHEN starts_with(j::VARCHAR, '"') THEN TRY_CAST(json_extract_string(j, '$') AS JSON) ELSE j
 END;
 
+-- JSON from a field that is read as a text: of a text of JSON that is its value, of an object its JSON.
+CREATE MACRO parsed(t) AS TRY_CAST(t AS JSON);
+
 -- A text without the ways to write "nothing".
 CREATE MACRO said(t) AS CASE
     WHEN strlen(t) > 6 THEN t WHEN trim(t) IN ('', '{}', '[]', 'null', 'None', '""') THEN NULL ELSE t
@@ -56,21 +59,22 @@ CREATE MACRO session_of(j) AS first_of(j, [
 
 CREATE MACRO client_of(j) AS first_of(j, ['$.user_agent', '$."user-agent"', '$.client', '$.headers."user-agent"']);
 
--- Tags are a list, or a text of a list, or none; clients that gateways add as tags are no tags.
-CREATE MACRO tags_of(j) AS list_filter(
-    TRY_CAST(CASE WHEN starts_with(unwrapped(j)::VARCHAR, '[') THEN unwrapped(j) END AS VARCHAR[]),
-    lambda v: NOT starts_with(v, 'User-Agent:')
-);
+-- Tags are a list, or a text of a list, or none.
+CREATE MACRO tags_of(j) AS CASE
+    WHEN starts_with(j::VARCHAR, '[') THEN json_extract_string(j, '$[*]')
+    WHEN starts_with(j::VARCHAR, '"[') THEN json_extract_string(unwrapped(j), '$[*]')
+END;
 
-CREATE MACRO agent_tag(j) AS ltrim(substr(list_filter(
-    TRY_CAST(CASE WHEN starts_with(unwrapped(j)::VARCHAR, '[') THEN unwrapped(j) END AS VARCHAR[]),
-    lambda v: starts_with(v, 'User-Agent:')
-)[-1], 12));
+-- Clients that a gateway adds to its tags are no tags.
+CREATE MACRO own_tags(tags) AS list_filter(tags, lambda v: NOT starts_with(v, 'User-Agent:'));
+
+CREATE MACRO agent_tag(tags) AS ltrim(substr(list_filter(tags, lambda v: starts_with(v, 'User-Agent:'))[-1], 12));
 
 -- `workflow:name` among tags, else the first tag.
-CREATE MACRO workflow_tag(tags) AS coalesce(
-    substr(list_filter(tags, lambda v: starts_with(v, 'workflow:'))[1], 10), tags[1]
-);
+CREATE MACRO workflow_tag(tags) AS CASE
+    WHEN starts_with(tags[1], 'workflow:') THEN substr(tags[1], 10)
+    ELSE coalesce(substr(list_filter(tags, lambda v: starts_with(v, 'workflow:'))[1], 10), tags[1])
+END;
 
 -- What a tier of service is as a lane; what is not known stays NULL.
 CREATE MACRO lane_of(tier) AS CASE lower(tier)
@@ -140,8 +144,12 @@ CREATE MACRO provider_of(p) AS CASE
     ELSE lower(p)
 END;
 
--- The shape of a prompt: how it begins, digits aside. Requests of one template share it.
-CREATE MACRO shape_of(t) AS hash(translate(t[1:96], '0123456789', '##########'));
+-- The shape of a prompt: how it begins, with digits aside where it begins with what somebody asks rather than
+-- with what a system says. Requests of one template share it.
+CREATE MACRO shape_of(t) AS CASE
+    WHEN contains(left(t, 40), '"system"') THEN hash(left(t, 96))
+    ELSE hash(translate(left(t, 96), '0123456789', '##########'))
+END;
 
 -- One of a span's attributes: its names and its values are two lists.
 CREATE MACRO attribute(ks, vs, k) AS vs[list_position(ks, k)];

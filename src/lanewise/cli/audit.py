@@ -61,7 +61,8 @@ def _tell(found: Audit) -> None:
     total = found.sums.total
     click.echo(
         f"{_requests(total)} {'request' if total.requests == 1 else 'requests'}, "
-        f"{total.input:,} input tokens ({total.cached:,} cached), {total.output:,} output tokens{_span(total)}"
+        f"{total.input:,} input tokens ({total.cached:,} cached), {total.output:,} output tokens"
+        f"{_span(total)}"
     )
     click.echo(_money(total))
     _table(found.sums)

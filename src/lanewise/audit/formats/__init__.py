@@ -3,8 +3,8 @@
 The head of a file is `-- key: value` lines: `title`, `about`, `finds` (fields that a record of it has, one
 alternative a line; `a.b` is `b` inside `a`, in lists too; `a=x` asks for a value), `within` (names under
 which records lie in pages), `outer` (what of a page its records need), `whole` (the one column is the whole
-record) and `note`. Under `-- columns` stand the fields that are read, with their types; under `-- rows` the statement
-that makes normal rows out of `records`.
+record) and `note`. Under `-- columns` stand the fields that are read, with their types; under `-- rows` the
+statement that makes normal rows out of `records`.
 """
 
 from __future__ import annotations

@@ -21,20 +21,20 @@ custom_llm_provider VARCHAR
 user VARCHAR
 end_user VARCHAR
 api_key VARCHAR
-metadata JSON
+metadata VARCHAR
 cache_hit VARCHAR
-request_tags JSON
+request_tags VARCHAR
 session_id VARCHAR
 messages JSON
-response JSON
-proxy_server_request JSON
+response VARCHAR
+proxy_server_request VARCHAR
 status VARCHAR
 
 -- rows
 WITH opened AS (
     SELECT *, instant(startTime) AS began, instant(endTime) AS ended, instant(completionStartTime) AS first_token,
-        tags_of(request_tags) AS said_tags,
-        json_extract_string(unwrapped(metadata), [
+        tags_of(parsed(request_tags)) AS all_tags,
+        json_extract_string(parsed(metadata), [
             '$.additional_usage_values.cache_read_input_tokens',
             '$.additional_usage_values.prompt_tokens_details.cached_tokens',
             '$.additional_usage_values.cache_creation_input_tokens',
@@ -56,10 +56,10 @@ SELECT broken, file, began AS "at",
     first_token < ended AS stream,
     CASE WHEN lower(cache_hit) = 'true' THEN 'cache' WHEN contains(call_type, 'batch') THEN 'batch'
         ELSE lane_of(meta[6]) END AS lane,
-    coalesce(meta[7], meta[8], meta[9], workflow_tag(said_tags)) AS workflow,
+    coalesce(meta[7], meta[8], meta[9], workflow_tag(own_tags(all_tags))) AS workflow,
     coalesce(said(end_user), said("user")) AS user_name, said(session_id) AS session,
-    coalesce(meta[4], said(api_key)) AS key_name, agent_tag(request_tags) AS agent, said_tags AS tags,
+    coalesce(meta[4], said(api_key)) AS key_name, agent_tag(all_tags) AS agent, own_tags(all_tags) AS tags,
     nano(spend) AS cost_nano, coalesce(said(status), meta[5]) <> 'failure' AS ok,
-    coalesce(text_of(messages), first_of(unwrapped(proxy_server_request), ['$.messages', '$.input'])) AS prompt_text,
-    answer_of(unwrapped(response)) AS answer_text
+    coalesce(text_of(messages), first_of(parsed(proxy_server_request), ['$.messages', '$.input'])) AS prompt_text,
+    answer_of(parsed(response)) AS answer_text
 FROM opened

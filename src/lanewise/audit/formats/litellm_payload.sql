@@ -30,7 +30,7 @@ status VARCHAR
 -- rows
 WITH opened AS (
     SELECT *, instant(startTime) AS began, instant(endTime) AS ended, instant(completionStartTime) AS first_token,
-        tags_of(request_tags) AS said_tags,
+        tags_of(request_tags) AS all_tags,
         json_extract_string(unwrapped(metadata), [
             '$.usage_object.cache_read_input_tokens', '$.usage_object.prompt_tokens_details.cached_tokens',
             '$.usage_object.cache_creation_input_tokens', '$.user_api_key_alias', '$.usage_object.service_tier',
@@ -50,9 +50,9 @@ SELECT broken, file, began AS "at",
     stream,
     CASE WHEN lower(cache_hit) = 'true' THEN 'cache' WHEN contains(call_type, 'batch') THEN 'batch'
         ELSE lane_of(meta[5]) END AS lane,
-    coalesce(meta[6], meta[7], meta[8], workflow_tag(said_tags)) AS workflow,
+    coalesce(meta[6], meta[7], meta[8], workflow_tag(own_tags(all_tags))) AS workflow,
     coalesce(said(end_user), meta[9]) AS user_name, said(session_id) AS session,
-    coalesce(meta[4], meta[10]) AS key_name, agent_tag(request_tags) AS agent, said_tags AS tags,
+    coalesce(meta[4], meta[10]) AS key_name, agent_tag(all_tags) AS agent, own_tags(all_tags) AS tags,
     nano(response_cost) AS cost_nano, status <> 'failure' AS ok,
     text_of(messages) AS prompt_text, answer_of(response) AS answer_text
 FROM opened
