@@ -129,11 +129,13 @@ def test_where_nothing_is_known_the_error_says_what_would_be(tmp_path: Path) -> 
 
 
 def test_an_address_without_the_extension_for_it_says_so(tmp_path: Path) -> None:
+    import duckdb
+
     from lanewise.audit.importing import _plain
     from lanewise.audit.sources import Source
 
     said = _plain(
-        ValueError("failed to install httpfs from ..."), Source("s3://bucket/x.jsonl", "lines")
+        duckdb.Error("failed to install httpfs from ..."), Source("s3://bucket/x.jsonl", "lines")
     )
     assert "httpfs" in said
     assert "copy the files here" in said

@@ -205,22 +205,23 @@ def _reported(
 
 
 def _errors() -> tuple[type[Exception], ...]:
-    """What DuckDB raises for files; statements that it does not understand are our own mistakes."""
+    """What DuckDB raises for files, or for want of memory or an extension."""
     import duckdb
 
-    return (
-        duckdb.IOException,
-        duckdb.InvalidInputException,
-        duckdb.ConversionException,
-        duckdb.OutOfRangeException,
-        duckdb.HTTPException,
-        duckdb.OutOfMemoryException,
-        duckdb.NotImplementedException,  # of lines too long for several threads
-    )
+    return (duckdb.Error,)
+
+
+def _ours() -> tuple[type[Exception], ...]:
+    """What it raises for statements that it does not understand: our own mistakes, not to be hidden."""
+    import duckdb
+
+    return (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException)
 
 
 def _plain(error: Exception, source: Source) -> str:
     """Why DuckDB could not read a source, without anything that stands in it."""
+    if isinstance(error, _ours()):
+        raise error
     said = str(error)
     if source.remote and "httpfs" in said:
         return (
