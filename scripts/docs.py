@@ -18,6 +18,8 @@ import click
 
 from lanewise import Client, SyncClient, Ticket
 from lanewise.app import Receipt
+from lanewise.audit.formats import all_formats
+from lanewise.audit.mapping import TARGETS
 from lanewise.cli.main import COMMANDS, cli
 from lanewise.lanes import submit
 from lanewise.policy.keys import MATCHING, NAME, SAYING, ZONE, Key, schema
@@ -133,6 +135,34 @@ def providers() -> str:
     return "\n".join(parts)
 
 
+def log_formats() -> str:
+    """Every format of logs that the audit reads."""
+    parts = [NOTE, "# Formats of logs", ""]
+    parts += [
+        "What `lanewise audit` recognises, by which fields, and what is to be known of each. `--format`",
+        "takes the name in brackets; more in [Audit the logs you have](../how-to/audit.md). Whether a file",
+        "is a list or a page of records or has one a line makes no difference; nor does JSON, CSV or",
+        "Parquet where the fields are the same.",
+    ]
+    for one in all_formats():
+        parts += [
+            "",
+            f"## {one.title} (`{one.name}`)",
+            "",
+            f"{one.about[:1].upper()}{one.about[1:]}.",
+        ]
+        parts += [
+            "",
+            "Recognised by " + ", or ".join(f"`{', '.join(paths)}`" for paths in one.finds) + ".",
+        ]
+        if one.within:
+            parts.append(f"Pages have them in {', '.join(f'`{name}`' for name in one.within)}.")
+        parts += ["", *(f"- {note}" for note in one.notes)]
+    parts += ["", "## Any other (`--map`)", "", "| name | means |", "|---|---|"]
+    parts += [f"| `{name}` | {target.help} |" for name, target in TARGETS.items()]
+    return "\n".join(parts)
+
+
 def python() -> str:
     """The Python face, from its docstrings."""
     parts = [NOTE, "# Python", ""]
@@ -183,6 +213,7 @@ def pages() -> dict[Path, str]:
         DOCS / "reference/settings.md": settings(),
         DOCS / "reference/policy.md": policy(),
         DOCS / "reference/providers.md": providers(),
+        DOCS / "reference/log-formats.md": log_formats(),
         DOCS / "reference/python.md": python(),
         ROOT / "src/lanewise/policy/policy.schema.json": json.dumps(schema(), indent=2),
         once: protocol(once.read_text(encoding="utf-8")),

@@ -29,6 +29,10 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "pause": ("pause", "Stop sending: the kill switch."),
     "resume": ("pause", "Go on sending after a pause."),
     "receipt": ("receipt", "Show what a run or a workflow cost and saved."),
+    "audit": (
+        "audit",
+        "Read logs that are there already, and say what the traffic is and costs.",
+    ),
     "calc": (
         "calc",
         "Calculate what a workload costs in a month of 30 days, in every lane its provider offers.",

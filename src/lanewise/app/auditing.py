@@ -1,0 +1,127 @@
+"""An audit from end to end: logs read into a database of its own, added up by the price book of the home."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from lanewise.app.receipt import usd
+from lanewise.audit.database import database
+from lanewise.audit.formats import all_formats, named
+from lanewise.audit.importing import Imported, Wishes, load
+from lanewise.audit.mapping import mapped
+from lanewise.audit.sums import Group, Sums, sums
+from lanewise.errors import BadInput
+from lanewise.pricing import PriceBook
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+_WORTH: Final = (
+    "at",
+    "input",
+    "output",
+    "cost_nano",
+    "prompt",
+    "answer",
+)  # what makes a row worth reading
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What an audit found. `connection` has the tables `requests`, `sums`, `groups`, `rates`."""
+
+    imported: Imported
+    sums: Sums
+    basis: str  # of the prices
+    connection: DuckDBPyConnection
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields of `--json`; money in USD as exact decimal numbers."""
+        return {
+            "files": [
+                {
+                    "file": one.file,
+                    "format": one.format,
+                    "rows": one.rows,
+                    "unreadable_lines": one.unread,
+                    "examples": [{"line": line.number, "why": line.why} for line in one.samples],
+                }
+                for one in self.imported.read
+            ],
+            "not_read": [{"file": one.file, "why": one.why} for one in self.imported.unread],
+            "rows": self.imported.rows,
+            "aggregate_rows": self.sums.aggregates,
+            "unreadable_lines": self.imported.broken,
+            "total": group_json(self.sums.total),
+            "groups": [group_json(group) for group in self.sums.groups],
+            "groups_found": self.sums.count,
+            "coverage": {name: round(share, 4) for name, share in self.sums.coverage.items()},
+            "cannot_be_said": list(self.sums.missing),
+            "prices": self.basis,
+        }
+
+
+@contextmanager
+def auditing(
+    paths: tuple[str, ...], wishes: Wishes, book: PriceBook, now: float, folder: Path | None = None
+) -> Iterator[Audit]:
+    """Read the logs and add them up; the tables are there until the end. `folder`: where to put them.
+
+    Raises `BadInput` for paths, formats or logs that cannot be used.
+    """
+    with database(folder) as connection:
+        imported = load(connection, paths, wishes)
+        added = sums(connection, book, now) if imported.rows else None
+        if added is None or not any(added.coverage[name] for name in _WORTH):
+            told = ", ".join(f"{one.file} ({one.format})" for one in imported.read[:5])
+            raise BadInput(
+                f"no request with a time, tokens, costs or a text in {told}; choose another --format, "
+                "or give other files"
+            )
+        yield Audit(imported, added, book.basis, connection)
+
+
+def wishes(format_: str | None, map_: str | None, model: str | None) -> Wishes:
+    """How to read, from the flags. Raises `BadInput` for what is unknown or cannot be used together."""
+    if format_ is not None and map_ is not None:
+        raise BadInput("--format and --map exclude each other: --map describes a format of its own")
+    if map_ is not None:
+        return Wishes(mapped(map_), model)
+    if format_ is None:
+        return Wishes(None, model)
+    found = named(format_)
+    if found is None:
+        known = ", ".join(one.name for one in all_formats())
+        raise BadInput(f"--format is {format_!r}; accepted are {known}")
+    return Wishes(found, model)
+
+
+def group_json(group: Group) -> dict[str, Any]:
+    """A group for programs."""
+    return {
+        "workflow": group.workflow,
+        "provider": group.provider,
+        "model": group.model,
+        "lane": group.lane,
+        "rows": group.rows,
+        "requests": group.requests,
+        "rows_without_count": group.uncounted,
+        "rows_without_tokens": group.untold,
+        "input_tokens": group.input,
+        "cached_tokens": group.cached,
+        "cache_write_tokens": group.cache_write,
+        "output_tokens": group.output,
+        "logged_usd": None if group.logged_nano is None else usd(group.logged_nano),
+        "rows_with_logged_cost": group.logged_rows,
+        "reckoned_usd": None if group.reckoned_nano is None else usd(group.reckoned_nano),
+        "unpriced_rows": group.unpriced,
+        "failed": group.failed,
+        "first": group.first,
+        "last": group.last,
+        "price_statuses": list(group.statuses),
+    }

@@ -1,0 +1,67 @@
+"""Lines that could not be read: which, and why; never what stands in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from lanewise.audit.formats import Recognised
+from lanewise.audit.sources import is_address
+from lanewise.intake.lines import LINE_LIMIT
+from lanewise.intake.sources import blocks
+from lanewise.intake.splitting import Oversized, split
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+SHOWN: Final = 3  # lines that are named for each file
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line that could not be read."""
+
+    number: int  # from 1
+    why: str
+
+
+def sampled(file: str, what: Recognised) -> tuple[Line, ...]:
+    """The first lines of a file of which nothing could be read. Reads no further than to the last of them."""
+    if is_address(file):
+        return ()
+    found: list[Line] = []
+    for number, line in enumerate(split(blocks(file), LINE_LIMIT), start=1):
+        why = _why(line, what)
+        if why is not None:
+            found.append(Line(number, why))
+            if len(found) == SHOWN:
+                break
+    return tuple(found)
+
+
+def _why(line: bytes | Oversized, what: Recognised) -> str | None:
+    if isinstance(line, Oversized):
+        return f"longer than {line.limit:,} bytes"
+    if not line.strip():
+        return None
+    try:
+        record = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return f"no JSON: {error}"
+    if not isinstance(record, dict):
+        return "JSON, but no object"
+    wanted = [what.within] if what.within else [one.name for one in what.format.columns]
+    if all(record.get(name) is None for name in wanted):
+        return f"JSON, but without any field of {what.format.title}"
+    return None
+
+
+def rejected(connection: DuckDBPyConnection) -> list[Line]:
+    """Lines of the CSV file just read that DuckDB refused."""
+    rows = connection.execute(
+        "SELECT DISTINCT line, error_type::VARCHAR FROM reject_errors ORDER BY line"
+    ).fetchall()
+    connection.execute("DROP TABLE IF EXISTS reject_errors; DROP TABLE IF EXISTS reject_scans")
+    return [Line(int(line), f"no row of this table ({kind})") for line, kind in rows]

@@ -1,0 +1,21 @@
+-- title: Azure API Management LLM log
+-- about: the table ApiManagementGatewayLlmLog of Azure Monitor
+-- finds: TimeGenerated, PromptTokens, DeploymentName
+-- finds: TimeGenerated, PromptTokens, ModelName
+-- note: no cached tokens; latency is in another table (ApiManagementGatewayLogs, by CorrelationId) and not read
+
+-- columns
+TimeGenerated VARCHAR
+ModelName VARCHAR
+DeploymentName VARCHAR
+PromptTokens BIGINT
+CompletionTokens BIGINT
+IsStreamCompletion BOOLEAN
+RequestMessages JSON
+ResponseMessages JSON
+
+-- rows
+SELECT broken, file, instant(TimeGenerated) AS "at", CASE WHEN NOT broken THEN 'azure' END AS provider,
+    model_of(ModelName) AS model, PromptTokens AS input, CompletionTokens AS output, IsStreamCompletion AS stream,
+    said(DeploymentName) AS workflow, text_of(RequestMessages) AS prompt_text, text_of(ResponseMessages) AS answer_text
+FROM records

@@ -1,0 +1,34 @@
+-- title: lanewise's ledger
+-- about: lanewise ledger show --json or --csv, and lanewise.Books as Parquet
+-- finds: charged_at, input_tokens, cache_read_tokens, baseline_usd
+-- note: a row is what one batch or call was booked with; parts of input are told apart and added up here
+
+-- columns
+charged_at VARCHAR
+run VARCHAR
+workflow VARCHAR
+provider VARCHAR
+account VARCHAR
+model VARCHAR
+lane VARCHAR
+kind VARCHAR
+answers BIGINT
+input_tokens BIGINT
+cache_read_tokens BIGINT
+cache_write_5m_tokens BIGINT
+cache_write_1h_tokens BIGINT
+cache_write_other_tokens BIGINT
+output_tokens BIGINT
+cost_usd DOUBLE
+
+-- rows
+WITH summed AS (
+    SELECT *, coalesce(cache_write_5m_tokens, 0) + coalesce(cache_write_1h_tokens, 0)
+        + coalesce(cache_write_other_tokens, 0) AS written
+    FROM records
+)
+SELECT broken, file, instant(charged_at) AS "at", answers AS n, provider_of(provider) AS provider, model_of(model) AS model,
+    input_tokens + coalesce(cache_read_tokens, 0) + written AS input, cache_read_tokens AS cached,
+    written AS cache_write, cache_write_1h_tokens AS cache_write_1h, output_tokens AS output, lane, workflow,
+    account AS key_name, nano(cost_usd) AS cost_nano, answers <> 1 AS aggregate
+FROM summed

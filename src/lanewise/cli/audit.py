@@ -1,0 +1,176 @@
+"""`lanewise audit`: what the logs that a team has already say about its traffic."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import click
+
+from lanewise.app.auditing import Audit, auditing, wishes
+from lanewise.audit.importing import Imported
+from lanewise.audit.sums import Group, Sums
+from lanewise.cli.options import echo_json, home_option, json_option, settings_from
+from lanewise.clock import SystemClock
+from lanewise.pricing import PriceBook
+from lanewise.pricing.dollars import dollars
+
+_GROUPS: Final = 20  # that are shown
+_FILES: Final = 8
+
+
+@click.command
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.option(
+    "--format", "format_", metavar="NAME", help="What the logs are; without it, they tell."
+)
+@click.option(
+    "--map", "map_", metavar="NAME=FIELD,...",
+    help="Where a log of another form has what: model=m,input_tokens=usage.in,...",
+)  # fmt: skip
+@click.option("--model", help="The model of requests that name none.")
+@json_option
+@home_option
+def audit(
+    *,
+    paths: tuple[str, ...],
+    format_: str | None,
+    map_: str | None,
+    model: str | None,
+    as_json: bool,
+    home: Path | None,
+) -> None:
+    """Read logs that are there already, and say what the traffic is and costs.
+
+    PATH is a file, a folder, a glob or an address (s3://...) of JSONL, JSON, CSV or Parquet, plain, .gz or
+    .zst. Logs of gateways, observability tools, providers and lanewise itself are recognised. Texts are
+    hashed here and go nowhere.
+    """
+    wished = wishes(format_, map_, model)
+    book = PriceBook.of_home(settings_from(home).home)
+    with auditing(paths, wished, book, SystemClock().now()) as found:
+        if as_json:
+            echo_json(found.as_json())
+        else:
+            _tell(found)
+
+
+def _tell(found: Audit) -> None:
+    _tell_files(found.imported)
+    total = found.sums.total
+    click.echo(
+        f"{_requests(total)} {'request' if total.requests == 1 else 'requests'}, "
+        f"{total.input:,} input tokens ({total.cached:,} cached), {total.output:,} output tokens"
+        f"{_span(total)}"
+    )
+    click.echo(_money(total))
+    _table(found.sums)
+    _tell_coverage(found.sums)
+    click.echo(f"prices: {found.basis}")
+
+
+def _tell_files(imported: Imported) -> None:
+    """What was read as what; what was not, and why."""
+    kinds: dict[str, list[int]] = {}
+    for one in imported.read:
+        kinds.setdefault(one.format, []).append(one.rows)
+    for name, rows in kinds.items():
+        click.echo(f"read {_counted(len(rows), 'file')} of {name}: {_counted(sum(rows), 'row')}")
+    broken = [one for one in imported.read if one.unread]
+    for one in broken[:_FILES]:
+        click.echo(f"{one.file}: {_counted(one.unread, 'line')} could not be read", err=True)
+        for line in one.samples:
+            click.echo(f"  line {line.number:,}: {line.why}", err=True)
+    for other in imported.unread[:_FILES]:
+        click.echo(f"not read: {other.file}: {other.why}", err=True)
+    more = max(len(broken) - _FILES, 0) + max(len(imported.unread) - _FILES, 0)
+    if more:
+        click.echo(f"and {more:,} more files; --json names all", err=True)
+
+
+def _money(total: Group) -> str:
+    """What was paid by the log, and what the same costs by our prices."""
+    parts = []
+    if total.logged_nano is not None:
+        whole = (
+            ""
+            if total.logged_rows == total.rows
+            else f" (in {total.logged_rows:,} of {total.rows:,} rows)"
+        )
+        parts.append(f"by the log {dollars(total.logged_nano)}{whole}")
+    if total.reckoned_nano is not None:
+        parts.append(f"by the price book {dollars(total.reckoned_nano)}")
+    if total.unpriced:
+        parts.append(f"{_counted(total.unpriced, 'row')} of models without a known price")
+    return "; ".join(parts) or "no money: neither costs nor tokens are in the log"
+
+
+def _table(sums: Sums) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(show_edge=False, pad_edge=False)
+    for name in ("workflow", "model", "lane"):
+        table.add_column(name, overflow="fold")
+    for name in ("requests", "input", "cached", "output", "logged", "reckoned"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for group in sums.groups[:_GROUPS]:
+        table.add_row(*_cells(group))
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=140)
+    console.print(table)
+    if sums.count > _GROUPS:
+        click.echo(
+            f"and {sums.count - _GROUPS:,} more groups; --json has {len(sums.groups):,} of them"
+        )
+
+
+def _cells(group: Group) -> tuple[str, ...]:
+    share = f"{group.cached / group.input:.0%}" if group.input else ""
+    model = group.model or "?"
+    return (
+        group.workflow or "(none)",
+        f"{model} at {group.provider}" if group.provider else model,
+        group.lane or "",
+        _requests(group),
+        f"{group.input:,}",
+        share,
+        f"{group.output:,}",
+        "" if group.logged_nano is None else dollars(group.logged_nano),
+        "" if group.reckoned_nano is None else dollars(group.reckoned_nano),
+    )
+
+
+def _tell_coverage(sums: Sums) -> None:
+    """What share of the rows says what, and what cannot be said."""
+    shares = [f"{name} {share:.0%}" for name, share in sums.coverage.items() if share]
+    click.echo(f"rows that have: {', '.join(shares)}")
+    if sums.aggregates:
+        click.echo(f"{_counted(sums.aggregates, 'row')} are buckets of many requests")
+    if any(sums.untold_bytes):
+        prompt, answer = sums.untold_bytes
+        click.echo(
+            f"rows without tokens have texts of {prompt:,} and {answer:,} bytes, very roughly 4 bytes a token"
+        )
+    for words in sums.missing:
+        click.echo(f"not in this log: {words}")
+
+
+def _requests(group: Group) -> str:
+    """How many; buckets may not say."""
+    if group.requests is None:
+        return "?"
+    return f"{group.requests:,}+?" if group.uncounted else f"{group.requests:,}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _span(group: Group) -> str:
+    if group.first is None or group.last is None:
+        return ""
+    first, last = (datetime.fromtimestamp(at, UTC) for at in (group.first, group.last))
+    return f", {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,201 @@
+"""Whatever is handed in is read, or said to be unread and why; nothing stops the rest, nothing is silent."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from lanewise.audit.importing import Wishes
+from lanewise.audit.mapping import mapped
+from lanewise.errors import BadInput
+
+from .conftest import rows_of, write
+
+ONE: Final[dict[str, Any]] = {
+    "created_at": "2026-03-02T12:00:00Z",
+    "provider": "openai",
+    "model": "gpt-5",
+    "tokens_in": 80,
+    "tokens_out": 5,
+}
+
+
+def test_broken_lines_are_counted_and_named_without_their_content(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    good = json.dumps(
+        ONE | {"metadata": {"workflow": "a\u2028b\u0085c"}}, ensure_ascii=False
+    ).encode()
+    log.write_bytes(
+        b"\n".join(
+            [
+                good,
+                b'{"secret": ',
+                b"",
+                b"[1]",
+                good,
+                b'{"model": "\xff"}',
+                b'{"other": 1}',
+                good + b"\r",
+            ]
+        )
+    )
+    imported, rows = rows_of(log)
+    (read,) = imported.read
+    assert (read.rows, read.unread, len(rows)) == (3, 4, 3)
+    assert [line.number for line in read.samples] == [2, 4, 6]
+    assert not any("secret" in line.why for line in read.samples)
+    assert {row["workflow"] for row in rows} == {"a\u2028b\u0085c"}
+
+
+def test_a_file_whose_first_line_is_broken_is_still_lines(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text('{"model": "cut\n' + json.dumps(ONE) + "\n", encoding="utf-8")
+    imported, rows = rows_of(log)
+    assert (len(rows), imported.broken) == (1, 1)
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("shape", ["array", "page", "pages"])
+def test_lists_and_pages_are_taken_apart(tmp_path: Path, shape: str, indent: int | None) -> None:
+    two = [ONE, ONE | {"tokens_in": 90}]
+    whole = {
+        "array": json.dumps(two, indent=indent),
+        "page": json.dumps({"result": two}, indent=indent),
+        "pages": "\n".join(json.dumps({"result": [one]}, indent=indent) for one in two),
+    }
+    log = tmp_path / "log.json"
+    log.write_text(whole[shape], encoding="utf-8")
+    assert [row["input"] for row in rows_of(log)[1]] == [80, 90]
+
+
+def test_folders_globs_and_compressed_files_are_read_once(tmp_path: Path) -> None:
+    line = (json.dumps(ONE) + "\n").encode()
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    (inner / "x.jsonl.gz").write_bytes(gzip.compress(line))
+    (inner / "y.jsonl").write_bytes(line)
+    (inner / "notes.md").write_bytes(b"# no log")
+    imported, rows = rows_of(tmp_path / "a", tmp_path / "a" / "*" / "*.jsonl", inner / "y.jsonl")
+    assert len(rows) == 2
+    assert [Path(one.file).name for one in imported.unread] == ["notes.md"]
+
+
+def test_zstandard_is_read(tmp_path: Path) -> None:
+    import sys
+
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
+    log = tmp_path / "x.jsonl.zst"
+    log.write_bytes(zstd.compress((json.dumps(ONE) + "\n").encode()))
+    assert len(rows_of(log)[1]) == 1
+
+
+def test_parquet_is_read_with_its_own_types(tmp_path: Path) -> None:
+    import duckdb
+
+    log = tmp_path / "x.parquet"
+    duckdb.execute(
+        f"COPY (SELECT TIMESTAMP '2026-03-02 12:00:00' AS created_at, 'openai' AS provider, "
+        f"80 AS tokens_in, 5::SMALLINT AS tokens_out, {{'workflow': 'w'}} AS metadata) TO '{log}'"
+    )
+    (row,) = rows_of(log)[1]
+    assert (row["at"], row["input"], row["workflow"]) == (1_772_452_800.0, 80, "w")
+
+
+def test_what_is_of_no_known_format_is_named_with_what_is_nearest(tmp_path: Path) -> None:
+    good = write(tmp_path / "good.jsonl", [ONE])
+    odd = write(tmp_path / "odd.jsonl", [{"created_at": 1, "tokens_in": 2, "mood": "secret"}])
+    cut = tmp_path / "cut.jsonl.gz"
+    cut.write_bytes(gzip.compress((json.dumps(ONE) + "\n").encode() * 50)[:-20])
+    imported, rows = rows_of(tmp_path)
+    assert (len(rows), [one.file for one in imported.read]) == (1, [str(good)])
+    why = {one.file: one.why for one in imported.unread}
+    assert "nearest is cloudflare, but tokens_out is not there" in why[str(odd)]
+    assert "secret" not in why[str(odd)]
+    assert "could not read it" in why[str(cut)] or "cannot" in why[str(cut)]
+
+
+def test_where_nothing_is_known_the_error_says_what_would_be(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"fields are mood(.|\n)*litellm(.|\n)*--map"):
+        rows_of(write(tmp_path / "odd.jsonl", [{"mood": 1}]))
+    with pytest.raises(BadInput, match="a folder, a glob"):
+        rows_of(tmp_path / "nowhere*.jsonl")
+
+
+def test_an_address_without_the_extension_for_it_says_so(tmp_path: Path) -> None:
+    import duckdb
+
+    from lanewise.audit.importing import _plain
+    from lanewise.audit.sources import Source
+
+    said = _plain(
+        duckdb.Error("failed to install httpfs from ..."), Source("s3://bucket/x.jsonl", "lines")
+    )
+    assert "httpfs" in said
+    assert "copy the files here" in said
+
+
+def test_a_line_of_many_megabytes_is_read(tmp_path: Path) -> None:
+    large = ONE | {"metadata": {"workflow": "w", "note": "x" * 40_000_000}}
+    imported, rows = rows_of(write(tmp_path / "log.jsonl", [ONE, large]))
+    assert (len(rows), imported.broken, imported.unread) == (2, 0, ())
+
+
+def test_a_broken_row_of_a_table_is_counted(tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    names = ",".join(ONE)
+    good = ",".join(map(str, ONE.values()))
+    log.write_text(f"{names}\n{good}\n{good},one,too,many\n{good}\n", encoding="utf-8")
+    imported, rows = rows_of(log)
+    assert (len(rows), imported.broken) == (2, 1)
+    assert imported.read[0].samples[0].number == 3
+
+
+def test_a_mapping_reads_any_log(tmp_path: Path) -> None:
+    log = write(
+        tmp_path / "own.jsonl",
+        [
+            {
+                "when": 1_772_452_800_000,
+                "m": "openai/gpt-5",
+                "use": {"new": 3, "hit": 70, "out": 5},
+                "ms": 900,
+                "q": "Hi",
+            }
+        ],
+    )
+    wanted = mapped(
+        "at=when,model=m,uncached_tokens=use.new,cached_tokens=use.hit,output_tokens=use.out,latency_ms=ms,prompt=q"
+    )
+    (row,) = rows_of(log, wishes=Wishes(wanted))[1]
+    assert (row["at"], row["model"], row["provider"]) == (1_772_452_800.0, "gpt-5", "openai")
+    assert (row["input"], row["cached"], row["output"], row["seconds"]) == (73, 70, 5, 0.9)
+    assert (row["prompt_bytes"], row["n"], row["aggregate"]) == (2, 1, False)
+
+
+def test_a_mapping_of_buckets_and_of_tables(tmp_path: Path) -> None:
+    log = tmp_path / "own.csv"
+    log.write_text('day,calls,tokens,"who, when"\n2026-03-02,9,80,me\n', encoding="utf-8")
+    wanted = mapped("at=day,requests=calls,input_tokens=tokens")
+    (row,) = rows_of(log, wishes=Wishes(wanted, "gpt-5"))[1]
+    assert (row["n"], row["aggregate"], row["input"], row["model"]) == (9, True, 80, "gpt-5")
+
+
+@pytest.mark.parametrize(
+    ("pairs", "said"),
+    [
+        ("model", "NAME=FIELD"),
+        ("modle=m,input_tokens=i", "it takes at, model"),
+        ("model=m", "at least input_tokens"),
+        ("seconds=a,latency_ms=b,input_tokens=c", "seconds twice"),
+    ],
+)
+def test_a_mapping_that_cannot_be_used_says_what_could(pairs: str, said: str) -> None:
+    with pytest.raises(BadInput, match=said):
+        mapped(pairs)

@@ -1,0 +1,99 @@
+"""`lanewise audit` at a shell: one command from a log to its sums."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from click.testing import CliRunner, Result
+
+from lanewise.cli.main import cli
+
+ROOT: Final = Path(__file__).parents[2]
+SAMPLE: Final = ROOT / "examples/audit"
+
+
+@pytest.fixture
+def audit(tmp_path: Path) -> Any:
+    def run(*args: object) -> Result:
+        return CliRunner().invoke(cli, ["audit", "--home", str(tmp_path / "home"), *map(str, args)])
+
+    return run
+
+
+def test_the_sample_is_audited_with_one_command(audit: Any) -> None:
+    done = audit(SAMPLE)
+    assert done.exit_code == 0, done.output
+    for word in (
+        "1,996 requests",
+        "by the log $3.33; by the price book $3.33",
+        "nightly_eval",
+        "support_chat",
+    ):
+        assert word in done.output
+
+
+def test_json_has_all_that_programs_need_and_no_text_of_a_prompt(audit: Any) -> None:
+    done = audit(SAMPLE, "--json")
+    found = json.loads(done.output)
+    assert found["rows"] == sum(group["rows"] for group in found["groups"]) == 1996
+    assert found["total"]["reckoned_usd"] == pytest.approx(found["total"]["logged_usd"], abs=1e-6)
+    assert {group["workflow"] for group in found["groups"]} >= {"crm_enrich", "doc_indexing"}
+    assert found["coverage"]["workflow"] == 1
+    assert "support assistant" not in done.output
+
+
+def test_broken_lines_and_strange_files_are_told_on_the_side(audit: Any, tmp_path: Path) -> None:
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    line = json.dumps(
+        {"created_at": "2026-03-02", "model": "gpt-5", "tokens_in": 8, "tokens_out": 5}
+    )
+    (logs / "a.jsonl").write_text(f"{line}\n{{cut\n", encoding="utf-8")
+    (logs / "b.jsonl").write_text('{"mood": 1}\n', encoding="utf-8")
+    done = audit(logs)
+    assert done.exit_code == 0
+    assert "a.jsonl: 1 line could not be read\n  line 2: no JSON" in done.stderr
+    assert "not read: " in done.stderr
+    assert "1 request, 8 input tokens" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["nowhere"], "nothing at 'nowhere'"),
+        ([str(SAMPLE), "--format", "litelm"], "accepted are aider"),
+        ([str(SAMPLE), "--format", "litellm", "--map", "model=m"], "exclude each other"),
+        ([str(SAMPLE), "--map", "model"], "NAME=FIELD"),
+        ([str(SAMPLE), "--format", "cloudflare"], "choose another --format"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_with_what_can(
+    audit: Any, args: list[str], said: str
+) -> None:
+    done = audit(*args)
+    assert done.exit_code != 0
+    assert said in str(done.exception)
+
+
+def test_the_sample_is_what_its_script_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import gzip
+    import importlib.util
+    import sys
+
+    spec = importlib.util.spec_from_file_location("audit_sample", ROOT / "scripts/audit_sample.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "audit_sample", module)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "TARGET", tmp_path / "audit/week.jsonl.gz")
+    module.main()
+    (kept,) = SAMPLE.glob("*.gz")
+    assert gzip.decompress((tmp_path / "audit/week.jsonl.gz").read_bytes()) == gzip.decompress(
+        kept.read_bytes()
+    )
