@@ -1,0 +1,1 @@
+"""Logs in; levers, what-if and report out."""

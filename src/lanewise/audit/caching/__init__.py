@@ -1,0 +1,37 @@
+"""The cache lever: what repeats as a prefix, what a provider lets be read of it, and what that would save.
+
+    replay = Replay(rates)
+    for prompt in settled(prompts):  # in the order of time
+        replay.add(prompt)
+    found = lines(replay.sums, rates)  # by workflow and model; `whole(found)` is their sum
+
+docs/explanation/cache-replay.md says what each figure means.
+"""
+
+from lanewise.audit.caching.figures import Line, Money, Plan, Whole, lines, whole
+from lanewise.audit.caching.ordering import regrouped
+from lanewise.audit.caching.prompts import Prompt, in_order, settled
+from lanewise.audit.caching.replaying import Replay
+from lanewise.audit.caching.sampling import Interval, Stretches, draw, interval, replayed
+from lanewise.audit.caching.sums import RatesOf, total
+
+__all__ = [
+    "Interval",
+    "Line",
+    "Money",
+    "Plan",
+    "Prompt",
+    "RatesOf",
+    "Replay",
+    "Stretches",
+    "Whole",
+    "draw",
+    "in_order",
+    "interval",
+    "lines",
+    "regrouped",
+    "replayed",
+    "settled",
+    "total",
+    "whole",
+]

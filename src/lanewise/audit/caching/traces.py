@@ -1,0 +1,106 @@
+"""Prompts from traces that hold the blocks of each prompt, and from plain lists of prompts without times.
+
+A trace is JSONL whose lines name the blocks of a prompt: `hash_ids`, or `hash_runs` as `[[first, count], ...]`.
+Its other members go by several names, and neither the size of a block nor the unit of time is told: both are
+worked out from the lines, and `Trace` says what was found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from lanewise.audit.caching.prompts import Prompt, in_order
+from lanewise.errors import BadInput
+from lanewise.replay.blocks import of_ids, of_runs
+from lanewise.replay.caches import BLOCK_BYTES
+
+SIZES: Final = (16, 32, 64, 128, 256, 512, 1_024)  # tokens a block may have
+_TIMES: Final = ("timestamp", "t", "time", "at")
+_INPUTS: Final = ("input_length", "in", "input_tokens", "prompt_tokens")
+_WORKFLOWS: Final = ("workflow", "agent", "type")
+_SAMPLE: Final = 1_000  # lines that the unit and the size are worked out from
+# Whole numbers: since 1970 in micro- or milliseconds where they are so large, else milliseconds from the start.
+_MICROSECONDS: Final = 10**14
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """The prompts in the order of time, the tokens of a block, and how many of its units a second has."""
+
+    prompts: list[Prompt]
+    block: int
+    per_second: int
+
+
+def is_trace(record: Mapping[str, Any]) -> bool:
+    """Whether a line is one of a trace with blocks."""
+    return isinstance(record.get("hash_ids", record.get("hash_runs")), list)
+
+
+def read_trace(records: Iterable[Mapping[str, Any]], *, model: str = "") -> Trace:
+    """The prompts of a trace; `model` is taken where a line names none.
+
+    Ids of blocks are taken to be of their own `trace`, where lines name one. Raises `BadInput` for lines that
+    are of no such trace, or whose blocks are of no known size.
+
+    >>> lines = [{"timestamp": at, "input_length": 700, "hash_ids": [0, at]} for at in (2_000, 0)]
+    >>> trace = read_trace(lines)
+    >>> trace.block, trace.per_second, [prompt.at for prompt in trace.prompts]
+    (512, 1000, [0.0, 2.0])
+    """
+    rows = list(records)
+    sample = rows[:_SAMPLE]
+    block, unit = _block(sample), _unit(sample)
+    return Trace(in_order(_prompt(row, block, unit, model) for row in rows), block, unit)
+
+
+def paced(prompts: Sequence[Prompt], per_second: float) -> list[Prompt]:
+    """The same prompts as if they were sent one after the other, so many a second."""
+    return [prompt._replace(at=place / per_second) for place, prompt in enumerate(prompts)]
+
+
+def _prompt(row: Mapping[str, Any], block: int, unit: int, model: str) -> Prompt:
+    tokens = int(_member(row, _INPUTS))
+    return Prompt(
+        at=_member(row, _TIMES) / unit,
+        blocks=_blocks(row),
+        tokens=tokens,
+        size=tokens,
+        block=block,
+        workflow=next((str(row[name]) for name in _WORKFLOWS if row.get(name)), ""),
+        model=row.get("model") or model,
+        organisation=str(row.get("trace", "")),
+    )
+
+
+def _blocks(row: Mapping[str, Any]) -> bytes:
+    if "hash_runs" in row:
+        return of_runs(row["hash_runs"])
+    return of_ids(_member(row, ("hash_ids",)))
+
+
+def _block(rows: Sequence[Mapping[str, Any]]) -> int:
+    """The only size by which the blocks of all these prompts can be as many as they are."""
+    told = [(int(_member(row, _INPUTS)), len(_blocks(row)) // BLOCK_BYTES) for row in rows]
+    for size in SIZES:
+        if all(tokens // size <= blocks <= -(-tokens // size) for tokens, blocks in told):
+            return size
+    raise BadInput(
+        f"reading a trace: its prompts have blocks of no known size; accepted: {SIZES} tokens"
+    )
+
+
+def _unit(rows: Sequence[Mapping[str, Any]]) -> int:
+    times = [_member(row, _TIMES) for row in rows]
+    if any(isinstance(time, float) for time in times):
+        return 1
+    return 1_000_000 if max(times, default=0) >= _MICROSECONDS else 1_000
+
+
+def _member(row: Mapping[str, Any], names: Sequence[str]) -> Any:
+    for name in names:
+        if row.get(name) is not None:
+            return row[name]
+    raise BadInput(f"reading a trace: a line has none of {', '.join(names)}; it has {', '.join(row)}")
