@@ -1,7 +1,7 @@
 """What a model's prompt cache takes, and for how long, by the provider's own words.
 
-Sources: Anthropic's prompt caching guide of August 2026, OpenAI's of July 2026. Of other providers nothing was
-read, and what is assumed of them says so.
+Sources: Anthropic's prompt caching guide of August 2026, OpenAI's of July 2026. Of other providers nothing
+was read, and what is assumed of them says so.
 """
 
 from __future__ import annotations

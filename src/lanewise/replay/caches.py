@@ -6,8 +6,8 @@ keeps it. The cache is a tree whose nodes are runs of blocks, split where prompt
 as many steps as there are partings on the way and not as many as there are blocks. Whoever asks for a node
 asks for all above it: on the way down nothing is fresher than what stands before it.
 
-Memory: eight bytes for each distinct block that was asked for within two lifetimes, and some 300 bytes for each
-node, of which a request makes two at the most.
+Memory: eight bytes for each distinct block that was asked for within two lifetimes, and some 300 bytes for
+each node, of which a request makes two at the most.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ class Cache:
     def ask(self, at: float, blocks: bytes, *, ready: float | None = None, least: int = 1) -> Found:
         """Look up a prompt at an instant, and keep it.
 
-        `ready` is when what it wrote can be read, `at` where that is not known; `least` how many blocks are worth
-        a read. Raises `ValueError` if time runs backwards.
+        `ready` is when what it wrote can be read, `at` where that is not known; `least` how many blocks are
+        worth a read. Raises `ValueError` if time runs backwards.
         """
         if at < self._now:
             raise ValueError(f"asked at {at} after {self._now}: sort the requests by time first")

@@ -8,17 +8,16 @@
 docs/explanation/cache-replay.md says what each figure means.
 """
 
-from lanewise.audit.caching.figures import Line, Money, Plan, Whole, lines, whole
+from lanewise.audit.caching.figures import Line, Plan, Whole, gained, lines, whole
 from lanewise.audit.caching.ordering import regrouped
 from lanewise.audit.caching.prompts import Prompt, in_order, settled
 from lanewise.audit.caching.replaying import Replay
 from lanewise.audit.caching.sampling import Interval, Stretches, draw, interval, replayed
-from lanewise.audit.caching.sums import RatesOf, total
+from lanewise.audit.caching.sums import RatesOf, repeated, tokens, total
 
 __all__ = [
     "Interval",
     "Line",
-    "Money",
     "Plan",
     "Prompt",
     "RatesOf",
@@ -26,12 +25,15 @@ __all__ = [
     "Stretches",
     "Whole",
     "draw",
+    "gained",
     "in_order",
     "interval",
     "lines",
     "regrouped",
+    "repeated",
     "replayed",
     "settled",
+    "tokens",
     "total",
     "whole",
 ]

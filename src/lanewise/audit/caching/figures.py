@@ -2,7 +2,7 @@
 
 Money is in integer nano-USD, what caching saves against the same tokens at the plain input price, the premium
 for writing taken off. It is a range: at the least every prompt is written to its end, at the most only
-what is read again is written, as marks in the right places do. Where writing costs nothing, both are the same.
+what is read again is written, as marks in the right places do. Where writing costs nothing they are the same.
 """
 
 from __future__ import annotations
@@ -12,23 +12,12 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from lanewise.audit.caching.sums import Key, RatesOf, Sums, Table, Use
+from lanewise.audit.money import Money
 from lanewise.domain.usage import Usage
 from lanewise.policy.caching import saved
 from lanewise.pricing import Rates
 from lanewise.pricing.arithmetic import Vector
 from lanewise.replay.cache_rules import Life, Rules, rules_of
-
-
-@dataclass(frozen=True, slots=True)
-class Money:
-    """Nano-USD, at the least and at the most."""
-
-    low: int = 0
-    high: int = 0
-
-    def __add__(self, other: Money) -> Money:
-        """End by end."""
-        return Money(self.low + other.low, self.high + other.high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +102,21 @@ def whole(found: tuple[Line, ...]) -> Whole:
         gain,
         sum(line.unpriced for line in found),
     )
+
+
+def gained(table: Table, rates: RatesOf, chosen: tuple[Line, ...]) -> int:
+    """What the best plans of `chosen` would have gained at the most in a part of what they were made from.
+
+    Unlike `Line.gain` it may be negative: parts add up.
+    """
+    best = {(line.workflow, line.provider, line.model): line.best for line in chosen}
+    gain = 0
+    for line in lines(table, rates):
+        plan = best.get((line.workflow, line.provider, line.model))
+        used = next((one for one in line.plans if plan and one.life == plan.life), None)
+        gain += used.saves.high if used and used.saves else 0
+        gain -= line.saved or 0
+    return gain
 
 
 def _first(row: tuple[Key, Sums]) -> Key:

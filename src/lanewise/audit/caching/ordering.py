@@ -13,8 +13,8 @@ def regrouped(
 ) -> Iterator[Prompt]:
     """The same prompts and the same instants, but within each stretch of `seconds` sorted by prefix.
 
-    Takes and gives the order of time. Only what may move does, within its own organisation, provider, model and
-    lane, so each sends as many at each instant as before. One stretch is held at a time; `inf` holds all.
+    Takes and gives the order of time. Only what may move does, within its own organisation, provider, model
+    and lane, so each sends as many at each instant as before. One stretch is held at a time; `inf` holds all.
 
     >>> rows = [
     ...     Prompt(at, row, 9, 9, 9)

@@ -33,7 +33,10 @@ class Replay:
         self._starts: dict[tuple[str, str, str], tuple[int, ...]] = {}
 
     def add(self, prompt: Prompt, *, counted: bool = True) -> None:
-        """Take the next prompt; one that is not counted only warms the caches. Raises `ValueError` out of order."""
+        """Take the next prompt; one that is not counted only warms the caches.
+
+        Raises `ValueError` if it was asked before the one before it.
+        """
         rules = rules_of(prompt.model)
         caches = self._caches(prompt, rules)
         ready = prompt.at + prompt.begins

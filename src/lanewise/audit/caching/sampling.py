@@ -2,8 +2,8 @@
 
 What is there to be read depends only on what was asked within the last lifetime. So a stretch of the log is
 replayed exactly if the replay begins a lifetime before it; single requests drawn at random would lose
-their neighbours. The sample is a number of such stretches, drawn at random, and the interval comes from drawing
-them again (bootstrap). Of lives longer than `warm` the sample shows a little too little.
+their neighbours. The sample is a number of such stretches, drawn at random, and the interval comes from
+drawing them again (bootstrap). Of lives longer than `warm` the sample shows a little too little.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Final
 
 from lanewise.audit.caching.prompts import Prompt
 from lanewise.audit.caching.replaying import Replay
-from lanewise.audit.caching.sums import Sums, Table
+from lanewise.audit.caching.sums import Table
 
 DRAWS: Final = 1_000
 LEVEL: Final = 0.9
@@ -24,7 +24,7 @@ LEVEL: Final = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Stretches:
-    """Which stretches of a log are counted: `chosen` are numbers of stretches of `seconds` from `begins` on."""
+    """Which stretches of a log are counted: the numbers of `chosen`, each of `seconds`, from `begins` on."""
 
     begins: float
     seconds: float
@@ -68,12 +68,12 @@ def draw(
 ) -> Stretches:
     """Choose stretches that are about `share` of the log, at the least `least` of them.
 
-    A stretch is twice as long as its warming, or shorter where the log would not have enough of them: then more
-    is read than counted, never less exactly.
+    A stretch is twice as long as its warming, or shorter where the log would not have enough of them: then
+    more is read than counted.
 
     >>> found = draw(0, 30 * 86_400, share=0.1, warm=3_600)
     >>> found.seconds, found.of, len(found.chosen)
-    (7200.0, 360, 36)
+    (7200, 360, 36)
     """
     span = max(ends - begins, 1.0)
     seconds = min(max(2 * warm, 1.0), span / least)
@@ -106,17 +106,17 @@ def _over(stretches: Stretches, number: int, at: float) -> bool:
 
 def interval(
     tables: Sequence[Table],
-    figure: Callable[[Sums], float],
-    per: Callable[[Sums], float],
+    figure: Callable[[Table], float],
+    per: Callable[[Table], float],
     *,
     seed: int = 0,
 ) -> Interval | None:
     """`figure` for each `per`, over the stretches; None where fewer than two have anything.
 
-    `figure` and `per` are given the sums of one stretch and model, and add up.
+    `figure` and `per` are given the sums of one stretch, and add up: the share that repeats within an hour is
+    `interval(tables, lambda table: repeated(table, 3_600), tokens)`, and `gained` gives the money.
     """
-    pairs = [(sum(map(figure, table.values())), sum(map(per, table.values()))) for table in tables]
-    pairs = [pair for pair in pairs if pair[1]]
+    pairs = [pair for table in tables if (pair := (figure(table), per(table)))[1]]
     if len(pairs) < 2:
         return None
     dice = random.Random(seed)

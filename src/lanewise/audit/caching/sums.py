@@ -65,6 +65,16 @@ class Sums:
 Table: TypeAlias = Mapping[Key, Sums]
 
 
+def tokens(table: Table) -> int:
+    """All the input."""
+    return sum(sums.input for sums in table.values())
+
+
+def repeated(table: Table, window: float) -> int:
+    """The tokens that repeat as a prefix within so many seconds."""
+    return sum(sums.repeated.get(window, 0) for sums in table.values())
+
+
 def total(tables: Iterable[Table]) -> dict[Key, Sums]:
     """The sum of several tables; they stay as they are."""
     summed: dict[Key, Sums] = {}

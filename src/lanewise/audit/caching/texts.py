@@ -1,7 +1,7 @@
 """From the text of a prompt to blocks: by the model's own tokens where they can be had, else by bytes.
 
-What is kept of a text are hashes of pieces of sixteen tokens (or 64 bytes) each and how many there are; what is
-left at its end has no block, so up to fifteen tokens of a shared prefix go unseen.
+What is kept of a text are hashes of pieces of sixteen tokens (or 64 bytes) each and how many there are; what
+is left at its end has no block, so up to fifteen tokens of a shared prefix go unseen.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _TOLD: Final = ("role", "content", "parts", "text", "type", "cache_control")
 
 
 class Cut(NamedTuple):
-    """A text in blocks. `tokens` are the model's, counted by `method`; a log that knows better overrides them."""
+    """A text in blocks. `tokens` are the model's, counted by `method`; what a log says is better."""
 
     blocks: bytes
     size: int
@@ -42,7 +42,9 @@ class Cutter:
     >>> cut = Cutter("gpt-4o").cut("The quick brown fox jumps over the lazy dog. " * 8)
     >>> cut.tokens, len(cut.blocks) // 8, cut.method.value
     (81, 5, 'exact')
-    >>> Cutter("gpt-4o", quick=True).cut("The quick brown fox jumps over the lazy dog. " * 8).method.value
+    >>> Cutter("gpt-4o", quick=True).cut(
+    ...     "The quick brown fox jumps over the lazy dog. " * 8
+    ... ).method.value
     'bytes'
     """
 

@@ -1,8 +1,8 @@
 """Prompts from traces that hold the blocks of each prompt, and from plain lists of prompts without times.
 
-A trace is JSONL whose lines name the blocks of a prompt: `hash_ids`, or `hash_runs` as `[[first, count], ...]`.
-Its other members go by several names, and neither the size of a block nor the unit of time is told: both are
-worked out from the lines, and `Trace` says what was found.
+A trace is JSONL whose lines name the blocks of a prompt: `hash_ids`, or `hash_runs` as `[[first, count],
+...]`. Its other members go by several names, and neither the size of a block nor the unit of time is told:
+both are worked out from the lines, and `Trace` says what was found.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _TIMES: Final = ("timestamp", "t", "time", "at")
 _INPUTS: Final = ("input_length", "in", "input_tokens", "prompt_tokens")
 _WORKFLOWS: Final = ("workflow", "agent", "type")
 _SAMPLE: Final = 1_000  # lines that the unit and the size are worked out from
-# Whole numbers: since 1970 in micro- or milliseconds where they are so large, else milliseconds from the start.
+# Whole numbers are microseconds since 1970 where they are so large, else milliseconds.
 _MICROSECONDS: Final = 10**14
 
 
@@ -82,11 +82,12 @@ def _blocks(row: Mapping[str, Any]) -> bytes:
 
 
 def _block(rows: Sequence[Mapping[str, Any]]) -> int:
-    """The only size by which the blocks of all these prompts can be as many as they are."""
+    """The size by which all have as many blocks as they do, with a short last block or without."""
     told = [(int(_member(row, _INPUTS)), len(_blocks(row)) // BLOCK_BYTES) for row in rows]
-    for size in SIZES:
-        if all(tokens // size <= blocks <= -(-tokens // size) for tokens, blocks in told):
-            return size
+    for last in (1, 0):
+        for size in reversed(SIZES):
+            if all(blocks == (tokens + (size - 1) * last) // size for tokens, blocks in told):
+                return size
     raise BadInput(
         f"reading a trace: its prompts have blocks of no known size; accepted: {SIZES} tokens"
     )
@@ -103,4 +104,6 @@ def _member(row: Mapping[str, Any], names: Sequence[str]) -> Any:
     for name in names:
         if row.get(name) is not None:
             return row[name]
-    raise BadInput(f"reading a trace: a line has none of {', '.join(names)}; it has {', '.join(row)}")
+    raise BadInput(
+        f"reading a trace: a line has none of {', '.join(names)}; it has {', '.join(row)}"
+    )
