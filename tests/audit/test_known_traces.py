@@ -176,10 +176,17 @@ def test_runs_of_ids_are_read_and_belong_to_their_trace() -> None:
     assert whole(found(trace.prompts)).repeated[300] == 640
 
 
+def test_ids_may_be_words() -> None:
+    rows = [{"time": 0.5, "input_tokens": 40, "hash_ids": ["a1", "b2", other]} for other in "xy"]
+    trace = read_trace(rows)
+    assert trace.block == 16
+    assert whole(found(trace.prompts)).repeated[300] == 32
+
+
 def test_what_is_no_trace_is_refused_by_what_it_lacks() -> None:
     with pytest.raises(BadInput, match="none of input_length, in, input_tokens, prompt_tokens"):
         read_trace([{"timestamp": 1, "hash_ids": [1]}])
-    with pytest.raises(BadInput, match="blocks of no known size"):
+    with pytest.raises(BadInput, match="blocks are of no known size"):
         read_trace([{"timestamp": 1, "input_length": 100, "hash_ids": list(range(99))}])
 
 

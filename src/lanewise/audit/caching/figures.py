@@ -13,6 +13,7 @@ from itertools import groupby
 
 from lanewise.audit.caching.sums import Key, RatesOf, Sums, Table, Use
 from lanewise.audit.money import Money
+from lanewise.domain.lanes import BATCH
 from lanewise.domain.usage import Usage
 from lanewise.policy.caching import saved
 from lanewise.pricing import Rates
@@ -149,7 +150,7 @@ def _line(workflow: str, provider: str, model: str, rows: dict[Key, Sums], rates
         best,
         _gain(best, logged),
         unpriced,
-        tuple(_grounds(rules, summed, unpriced)),
+        tuple(_grounds(rules, summed, rows, unpriced)),
     )
 
 
@@ -215,12 +216,15 @@ def _vector(rates: Rates, key: Key) -> Vector:
     return rates.base if key.tier == 0 else rates.tiers[key.tier - 1][1]
 
 
-def _grounds(rules: Rules, sums: Sums, unpriced: int) -> Iterator[str]:
+def _grounds(rules: Rules, sums: Sums, rows: Table, unpriced: int) -> Iterator[str]:
     """What the figures rest on, in words."""
     yield f"at least {rules.least:,} tokens, in steps of {rules.step} ({rules.why})"
     if rules.marked:
         yield "most: marks end where prompts part, four of them being enough; least: all is written"
     if sums.unlogged:
         yield f"{sums.unlogged:,} of {sums.requests:,} requests do not say what was cached already"
+    batched = sum(row.requests for key, row in rows.items() if key.lane == BATCH)
+    if batched:
+        yield f"{batched:,} of {sums.requests:,} requests went in batches, which do not read what they write"
     if unpriced:
         yield f"{unpriced:,} of {sums.requests:,} requests have no known price and count for nothing"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import NamedTuple, TypeAlias
 
-from lanewise.pricing import Rates
+from lanewise.domain.lanes import LaneName
+from lanewise.pricing import PriceBook, Rates
 
 RatesOf: TypeAlias = Callable[[str, str, str], Rates | None]  # of provider, model and lane
 
@@ -63,6 +65,15 @@ class Sums:
 
 
 Table: TypeAlias = Mapping[Key, Sums]
+
+
+def rates_of(book: PriceBook, at: datetime) -> RatesOf:
+    """The prices of a day: every request of a log at the same, so that its parts can be compared."""
+
+    def rates(provider: str, model: str, lane: str) -> Rates | None:
+        return book.resolve(provider, model, at, LaneName(lane)).rates
+
+    return rates
 
 
 def tokens(table: Table) -> int:

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any, Final
 
 from lanewise.audit.caching.prompts import Prompt, in_order
 from lanewise.errors import BadInput
-from lanewise.replay.blocks import of_ids, of_runs
+from lanewise.replay.blocks import of_bytes, of_ids, of_runs
 from lanewise.replay.caches import BLOCK_BYTES
 
 SIZES: Final = (16, 32, 64, 128, 256, 512, 1_024)  # tokens a block may have
 _TIMES: Final = ("timestamp", "t", "time", "at")
 _INPUTS: Final = ("input_length", "in", "input_tokens", "prompt_tokens")
 _WORKFLOWS: Final = ("workflow", "agent", "type")
+_NEARLY: Final = 0.9  # of the lines
 _SAMPLE: Final = 1_000  # lines that the unit and the size are worked out from
 # Whole numbers are microseconds since 1970 where they are so large, else milliseconds.
 _MICROSECONDS: Final = 10**14
@@ -50,10 +52,11 @@ def read_trace(records: Iterable[Mapping[str, Any]], *, model: str = "") -> Trac
     >>> trace.block, trace.per_second, [prompt.at for prompt in trace.prompts]
     (512, 1000, [0.0, 2.0])
     """
-    rows = list(records)
-    sample = rows[:_SAMPLE]
+    rows = iter(records)
+    sample = list(islice(rows, _SAMPLE))
     block, unit = _block(sample), _unit(sample)
-    return Trace(in_order(_prompt(row, block, unit, model) for row in rows), block, unit)
+    prompts = (_prompt(row, block, unit, model) for row in chain(sample, rows))
+    return Trace(in_order(prompts), block, unit)
 
 
 def paced(prompts: Sequence[Prompt], per_second: float) -> list[Prompt]:
@@ -78,19 +81,26 @@ def _prompt(row: Mapping[str, Any], block: int, unit: int, model: str) -> Prompt
 def _blocks(row: Mapping[str, Any]) -> bytes:
     if "hash_runs" in row:
         return of_runs(row["hash_runs"])
-    return of_ids(_member(row, ("hash_ids",)))
+    ids = _member(row, ("hash_ids",))
+    if ids and isinstance(ids[0], str):
+        return b"".join(of_bytes(one.encode(), len(one.encode())) for one in ids)
+    return of_ids(ids)
 
 
 def _block(rows: Sequence[Mapping[str, Any]]) -> int:
-    """The size by which all have as many blocks as they do, with a short last block or without."""
+    """The size by which nearly all have as many blocks as they do, with a short last block or without."""
     told = [(int(_member(row, _INPUTS)), len(_blocks(row)) // BLOCK_BYTES) for row in rows]
-    for last in (1, 0):
-        for size in reversed(SIZES):
-            if all(blocks == (tokens + (size - 1) * last) // size for tokens, blocks in told):
-                return size
-    raise BadInput(
-        f"reading a trace: its prompts have blocks of no known size; accepted: {SIZES} tokens"
-    )
+    fits = {
+        (last, size): sum(blocks == (tokens + (size - 1) * last) // size for tokens, blocks in told)
+        for last in (1, 0)
+        for size in reversed(SIZES)
+    }
+    (_, size), most = max(fits.items(), key=lambda fit: fit[1])
+    if most < _NEARLY * len(told):
+        raise BadInput(
+            f"reading a trace: its blocks are of no known size; accepted: {SIZES} tokens"
+        )
+    return size
 
 
 def _unit(rows: Sequence[Mapping[str, Any]]) -> int:
