@@ -56,7 +56,8 @@ class Finding:
 
         What could be read saves the difference to a read at the most, and nothing at the least: whether
         requests come while an entry lives is for the replay to tell. What would be gone saves at the least
-        what a read costs, since it may be read from a cache today. What only a trial tells may be worth nothing.
+        what a read costs, since it may be read from a cache today. What only a trial tells may be worth
+        nothing.
 
         >>> prices = Vector(3_000_000, 300_000, 3_750_000, 6_000_000, 3_750_000, 15_000_000)
         >>> found = Finding("pretty JSON", "", 10, 5, 9_000, 1_000, Worth.GONE)
