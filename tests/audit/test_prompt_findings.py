@@ -147,6 +147,7 @@ def test_a_history_that_grows_is_counted_from_ten_turns_back() -> None:
     assert found.affected == 5  # the turns 11 to 15
     assert found.tokens == 100 + 200 + 300 + 400 + 500
     assert growing_histories(session[:14]) is None
+    assert growing_histories([turn._replace(cached=turn.input - 200) for turn in session]) is None
     one_shot = [Turn("s", float(turn), 1_000) for turn in range(40)]
     assert growing_histories(one_shot) is None
     begun_anew = [

@@ -29,6 +29,7 @@ class Turn(NamedTuple):
     session: str
     at: float
     input: int
+    cached: int = 0
 
 
 def loose_limit(answers: Sequence[Answered]) -> Finding | None:
@@ -61,41 +62,47 @@ def growing_histories(turns: Iterable[Turn]) -> Finding | None:
     """Sessions that send all that was said again with each turn.
 
     `tokens` is what stands further back than the last ten turns, by how much the input grew: what a summary
-    or a window would leave out. A session counts from fifteen turns on, while its input grows.
+    or a window would leave out. What a cache gave back of it is not counted, since it costs a fraction, and
+    a window that moves with each turn empties the cache. A session counts from fifteen turns on, while it
+    grows.
     """
-    requests = affected = total = tokens = sessions = 0
+    requests = total = 0
+    old: list[int] = []
+    sessions = 0
     for _, session in groupby(sorted(turns), key=lambda turn: turn.session):
-        inputs = [turn.input for turn in session]
-        requests += len(inputs)
-        total += sum(inputs)
-        old = [
-            over for run in _runs(inputs) if len(run) >= LEAST_TURNS for over in _further_back(run)
-        ]
-        sessions += bool(old)
-        affected += len(old)
-        tokens += sum(old)
-    if not affected:
+        sent = list(session)
+        requests += len(sent)
+        total += sum(turn.input for turn in sent)
+        found = [over for run in _runs(sent) for over in _further_back(run)]
+        sessions += bool(found)
+        old += found
+    if not old:
         return None
     says = (
-        f"{sessions:,} sessions send more than {KEPT_TURNS} turns of their history again, in {affected:,} "
-        f"of {requests:,} requests: a window or a summary would leave it out, if the answers allow"
+        f"{sessions:,} sessions send more than {KEPT_TURNS} turns of their history again, in {len(old):,} of "
+        f"{requests:,} requests, not read from a cache: a cache is the first remedy, a summary another"
     )
-    return Finding("growing history", says, requests, affected, total, tokens, Worth.TRIAL)
+    return Finding("growing history", says, requests, len(old), total, sum(old), Worth.TRIAL)
 
 
-def _runs(inputs: Sequence[int]) -> list[list[int]]:
+def _runs(turns: Sequence[Turn]) -> list[list[Turn]]:
     """Stretches in which the input does not shrink: it does where a history was cut or begun anew."""
-    runs: list[list[int]] = []
-    for size in inputs:
-        if runs and size >= runs[-1][-1]:
-            runs[-1].append(size)
+    runs: list[list[Turn]] = []
+    for turn in turns:
+        if runs and turn.input >= runs[-1][-1].input:
+            runs[-1].append(turn)
         else:
-            runs.append([size])
-    return runs
+            runs.append([turn])
+    return [run for run in runs if len(run) >= LEAST_TURNS]
 
 
-def _further_back(run: Sequence[int]) -> list[int]:
-    """For each turn that has any, how much of its input came after the first and before the last ten."""
-    return [
-        old for place in range(KEPT_TURNS, len(run)) if (old := run[place - KEPT_TURNS] - run[0])
-    ]
+def _further_back(run: Sequence[Turn]) -> list[int]:
+    """For each turn that has any, what came after the first and before the last ten, and was not cached.
+
+    A cache gives back the beginning of a prompt.
+    """
+    first = run[0].input
+    ends = (
+        (run[place - KEPT_TURNS].input, run[place].cached) for place in range(KEPT_TURNS, len(run))
+    )
+    return [old for end, cached in ends if (old := end - max(first, cached)) > 0]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
-from lanewise.audit.prompts.findings import Finding, Text, Worth, common_beginning, neighbours
+from lanewise.audit.prompts.findings import Finding, Text, Worth, common_beginning
 from lanewise.replay.cache_rules import Rules
 
 _MASK: Final = "\0"
@@ -27,8 +27,7 @@ def variable_first(texts: Sequence[Text], rules: Rules) -> Finding | None:
     the cache takes at the least with it moved to the end. `tokens` are those that could be read then.
     """
     affected = tokens = 0
-    for before, text in neighbours(texts):
-        one, other = _masked(before.text), _masked(text.text)
+    for before, text, one, other in _masked(texts):
         shared = _stripped(one[: common_beginning(one, other)])
         alike = common_beginning(before.text, text.text)
         more = rules.readable(text.part(shared)) - rules.readable(text.part(alike))
@@ -49,8 +48,7 @@ def instructions_last(texts: Sequence[Text], rules: Rules) -> Finding | None:
     again. Whether a model answers as well with its instructions first, only a trial tells.
     """
     affected = tokens = 0
-    for before, text in neighbours(texts):
-        one, other = _masked(before.text), _masked(text.text)
+    for _, text, one, other in _masked(texts):
         alike = common_beginning(one, other)
         ending = _stripped(_common_ending(one[alike:], other[alike:]))
         shared = _stripped(one[:alike])
@@ -75,8 +73,14 @@ def _finding(
     )
 
 
-def _masked(text: str) -> str:
-    return _VARIABLE.sub(_MASK, text)
+def _masked(texts: Sequence[Text]) -> Iterator[tuple[Text, Text, str, str]]:
+    """Neighbours, and both again with their times and ids masked."""
+    masked, before = "", None
+    for text in texts:
+        former, masked = masked, _VARIABLE.sub(_MASK, text.text)
+        if before is not None and before.text != text.text:
+            yield before, text, former, masked
+        before = text
 
 
 def _stripped(masked: str) -> int:
