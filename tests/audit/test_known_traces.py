@@ -224,3 +224,9 @@ def test_what_is_no_text_still_tells_prompts_apart() -> None:
     ]
     assert text_of(image("one")) != text_of(image("two"))
     assert text_of(["plain", None, 7]) == "plain\n\n7"
+
+
+def test_any_text_can_be_cut() -> None:
+    for text in ("half a pair \ud800", "", "two\u2028lines\x85", "<|endoftext|>"):
+        for quick in (False, True):
+            assert Cutter(MODEL, quick=quick).cut(text).tokens >= len(text) // 8
