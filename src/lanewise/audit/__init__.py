@@ -1,1 +1,1 @@
-"""Logs in: what a team has logged already, read into normal rows and added up."""
+"""Logs in; levers, what-if and report out."""

