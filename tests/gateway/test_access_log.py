@@ -7,6 +7,8 @@ import logging
 import os
 import re
 import signal
+import socket
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from lanewise.app import Engine, keys
 from lanewise.app.keys import NewKey
 from lanewise.cli.options import _JsonLines
 from lanewise.gateway.access import Line
+from lanewise.gateway.serving import working
 from lanewise.settings import load
 
 PATH = "/v1/chat/completions"
@@ -129,3 +132,46 @@ def test_the_page_lists_every_field() -> None:
         r"`(\w+)`", "".join(row.split("|")[1] for row in table.splitlines() if "|" in row)
     )
     assert set(listed) == {*Line.__dataclass_fields__, "at", "level", "logger", "message"}
+
+
+LATER = {"x-lanewise-deadline": "8h", "x-lanewise-workflow": "tickets"}
+
+
+def counted(place: Any, status: str) -> bool:
+    page = place.http.get("/metrics").text
+    return (
+        re.search(rf'lanewise_calls_total{{.*lane="waits".*status="{status}"}} 1', page) is not None
+    )
+
+
+def test_a_call_that_waits_is_told_of_once_at_its_end_with_what_it_was_told(
+    changes: Any, make_place: Callable[..., Any], kept: Kept
+) -> None:
+    place = make_place()
+    with working(place.engine):
+        answer = place.http.post(PATH, json=CHAT, headers=LATER)
+    assert answer.status_code == 200
+    changes.until(lambda: counted(place, "2xx"))
+    [line] = kept.lines
+    assert (line["status"], line["lane"], line["workflow"]) == (200, "waits", "tickets")
+    assert (line["request"], line["gone"]) == (answer.headers["x-lanewise-request"], False)
+    assert line["ms"] > 0.0
+
+
+def test_a_client_that_waits_no_more_is_told_of(place: Any, kept: Kept) -> None:
+    waiting = place.running.gateway.passing.background._waiting
+    told = threading.Event()
+    gone = waiting.gone
+    waiting.gone = lambda held: (gone(held), told.set())
+    with socket.create_connection(("127.0.0.1", int(place.url.rpartition(":")[2]))) as client:
+        lines = "".join(f"{name}: {value}\r\n" for name, value in ({"host": "x"} | LATER).items())
+        body = json.dumps(CHAT).encode()
+        head = f"POST {PATH} HTTP/1.1\r\n{lines}content-length: {len(body)}\r\n\r\n"
+        held = threading.Event()
+        add = waiting.add
+        waiting.add = lambda *wait: (add(*wait), held.set())[0]
+        client.sendall(head.encode() + body)
+        assert held.wait(20)
+    assert told.wait(20)
+    assert counted(place, "none")
+    assert [(line["status"], line["gone"]) for line in kept.lines] == [(None, True)]

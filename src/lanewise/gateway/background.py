@@ -36,7 +36,7 @@ from lanewise.gateway.dialect import Dialect, dialect_of, error_body
 from lanewise.gateway.keys import LOOK_SECONDS
 from lanewise.gateway.linking import linking
 from lanewise.gateway.routes import Handler, Parts, Receive, Scope, Send
-from lanewise.gateway.waiting import NO_RETRY, Patience, Waiting, held, told
+from lanewise.gateway.waiting import NO_RETRY, Holding, Patience, Waiting, told
 from lanewise.gateway.who import Who
 from lanewise.gateway.wire import Headers
 from lanewise.gateway.wishes import Answering, Head, Wish, is_background, workflow_of
@@ -126,7 +126,7 @@ class Background:
         place = ticket.place
         known = await self._waiting.known(place) if ticket.found else None
         if known is None:
-            return held(self._waiting, place)
+            return Holding(self._waiting, place)
         respond = told(known, place)
         if self._linking is None:
             return respond

@@ -33,13 +33,28 @@ _KINDS: Final = {
 }
 
 
+_OPENAI_ALONE: Final = (
+    "/v1/chat/",
+    "/v1/responses",
+    "/v1/embeddings",
+    "/v1/completions",
+    "/v1/moderations",
+    "/v1/batches",
+)
+
+
 def dialect_of(path: str, *, versioned: bool) -> Dialect:
     """The API of a path; of routes that both have, `versioned` (an `anthropic-version` header) tells.
 
     >>> dialect_of("/v1/messages", versioned=False), dialect_of("/v1/models", versioned=False)
     (<Dialect.ANTHROPIC: 'anthropic'>, <Dialect.OPENAI: 'openai'>)
+    >>> dialect_of("/v1/models", versioned=True), dialect_of("/v1/responses", versioned=True)
+    (<Dialect.ANTHROPIC: 'anthropic'>, <Dialect.OPENAI: 'openai'>)
     """
-    return Dialect.ANTHROPIC if versioned or path.startswith("/v1/messages") else Dialect.OPENAI
+    if path.startswith("/v1/messages"):
+        return Dialect.ANTHROPIC
+    both = versioned and not path.startswith(_OPENAI_ALONE)
+    return Dialect.ANTHROPIC if both else Dialect.OPENAI
 
 
 def error_body(

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from dataclasses import replace
+from time import monotonic
+from typing import Any, Final, Protocol
 
+from lanewise.gateway import access
+from lanewise.gateway.accepting import Place, request_id
 from lanewise.gateway.access import Line
 from lanewise.gateway.asked import Asked
+from lanewise.gateway.counting import Counts
 from lanewise.gateway.tracing import Attributes
 from lanewise.gateway.usage import Told
 from lanewise.gateway.who import Who
@@ -63,6 +68,25 @@ def line(call: Ended, path: str, seconds: float, first: float | None) -> Line:
         gone=call.gone,
         request=_request(call.said),
     )
+
+
+class Waited:
+    """What is told of a call that waits on its connection, when its wait is over: little, kept for hours."""
+
+    __slots__ = ("_began", "_counts", "_line", "_model", "_path")
+
+    def __init__(self, counts: Counts, call: Ended, path: str, began: float) -> None:
+        self._counts, self._path, self._began = counts, path, began
+        self._model = call.asked.model[:_MOST_NAME]
+        self._line = line(call, path, 0.0, None) if access.is_on() else None
+
+    def ended(self, status: int, place: Place) -> None:
+        """The wait is over; `status`: 0 where the client went away."""
+        seconds = monotonic() - self._began
+        self._counts.ended((self._path, WAITS, self._model, status // 100), seconds, None)
+        if self._line is not None:
+            told: dict[str, Any] = {"ms": round(seconds * 1_000.0, 3), "request": request_id(place)}
+            access.write(replace(self._line, status=status or None, gone=not status, **told))
 
 
 def attributes(call: Ended) -> Attributes:

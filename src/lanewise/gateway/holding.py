@@ -47,6 +47,14 @@ class Following(Protocol):
         ...
 
 
+class Ended(Protocol):
+    """Hears what became of somebody who waited."""
+
+    def ended(self, status: int, place: Place) -> None:
+        """The wait for a request is over; `status`: 0 where the client went away."""
+        ...
+
+
 class Held(asyncio.Protocol):
     """One connection. Somebody adopts it, and then ends it by `answer`, `finish` or `cut`.
 
@@ -62,7 +70,9 @@ class Held(asyncio.Protocol):
         "_transport",
         "begun",
         "due",
+        "ended",
         "place",
+        "status",
     )  # fmt: skip
 
     def __init__(
@@ -79,6 +89,8 @@ class Held(asyncio.Protocol):
         self.begun = False  # whether it has been told that all is well
         self.due = 0.0  # of the loop's clock: for its owner
         self.place: Place  # what it waits for
+        self.status = 0  # of its final answer, for its owner; 0 while there is none
+        self.ended: Ended | None = None  # is told at the end of the wait
 
     def adopt(self, owner: Owner, place: Place) -> bool:
         """Have somebody wait for the answer of a request; False where the client is gone already."""

@@ -20,7 +20,7 @@ from lanewise.gateway.asked import Asked, Refused, asked, read_body
 from lanewise.gateway.background import Refusing
 from lanewise.gateway.booking import Call
 from lanewise.gateway.dialect import dialect_of, error_body
-from lanewise.gateway.ending import WAITS, attributes, line, workflow
+from lanewise.gateway.ending import WAITS, Waited, attributes, line, workflow
 from lanewise.gateway.headers import for_client, for_upstream
 from lanewise.gateway.keys import UNKNOWN_KEY, Refusal, barred
 from lanewise.gateway.limits import Grant
@@ -30,6 +30,7 @@ from lanewise.gateway.tracing import CallSpan
 from lanewise.gateway.upstream import Answer, UpstreamFailed
 from lanewise.gateway.usage import ASK_FOR_USAGE, StreamReader, Told, WholeReader
 from lanewise.gateway.via import Via
+from lanewise.gateway.waiting import Holding
 from lanewise.gateway.ways import Tries, Way
 from lanewise.gateway.who import Who
 from lanewise.gateway.wire import Head, Headers
@@ -102,7 +103,7 @@ class Passage:
 
     async def run(self, path: str, *, booked: bool) -> None:
         """Pass it through, whatever becomes of it; book it and log it."""
-        began = monotonic()
+        began, held = monotonic(), False
         self._dialect = dialect_of(path, versioned=b"anthropic-version" in self.headers)
         if self._via.watch.tracing is not None:
             self._span = self._via.watch.tracing.begin(self.headers, path)
@@ -111,7 +112,11 @@ class Passage:
             if respond is not None:  # its body is written down, and no more kept here
                 self._let_go()
                 self._accepted(respond)
-                await respond(self._scope, self._receive, self._noted)
+                if isinstance(respond, Holding):
+                    waits = Waited(self._via.watch.counts, self, path, began)
+                    held = respond.take(self._scope, waits)
+                else:
+                    await respond(self._scope, self._receive, self._noted)
         except Refused as refused:
             await self._refuse(refused)
         except Exception as error:
@@ -122,7 +127,8 @@ class Passage:
             self._let_go()
             if self._tries is not None:
                 self._settle(self._tries.way.account, path, booked=booked)
-            self._tell(path, began, monotonic())
+            if not held:  # else that is told at the end of the wait
+                self._tell(path, began, monotonic())
 
     async def _pass(self, path: str) -> Handler | None:
         """Returns what answers a call that can wait; None where it was passed through, or is over."""

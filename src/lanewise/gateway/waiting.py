@@ -22,7 +22,7 @@ from lanewise.domain.results import Verdict
 from lanewise.errors import LanewiseError
 from lanewise.gateway.accepting import Place, request_id
 from lanewise.gateway.dialect import Dialect, error_body
-from lanewise.gateway.holding import HOLD, Held, Hold
+from lanewise.gateway.holding import HOLD, Ended, Held, Hold
 from lanewise.gateway.routes import Handler, Receive, Scope, Send
 from lanewise.gateway.wire import Headers
 from lanewise.providers.dialects import as_called
@@ -112,19 +112,23 @@ class Waiting:
         """Whether somebody waits for the answer of this request; may be asked from another thread."""
         return place.sequence in self._waiting.get(place.run, {})
 
-    def add(self, held: Held, place: Place) -> None:
-        """Answer on this connection with the final result, as soon as there is one."""
+    def add(self, held: Held, place: Place) -> bool:
+        """Answer on this connection with the final result, as soon as there is one.
+
+        False where the client is gone already.
+        """
         if not held.adopt(self, place):
-            return
+            return False
         self._waiting.setdefault(place.run, {}).setdefault(place.sequence, []).append(held)
         self.clients += 1
         if self._leaving:
             self.let_go()
-            return
+            return True
         self._fresh[place.run].add(place.sequence)
         self._later(self._quiet, held, self._patience.early)
         if self._watching is None or self._watching.done():
             self._watching = asyncio.create_task(self._watch(), name="answers")
+        return True
 
     def let_go(self) -> None:
         """Everybody who waits is told to call again; their requests go on, and are found by that call."""
@@ -149,6 +153,8 @@ class Waiting:
     def gone(self, held: Held) -> None:
         """Somebody waits no more."""
         place = held.place
+        if held.ended is not None:
+            held.ended.ended(held.status, place)
         of_run = self._waiting[place.run]
         of_run[place.sequence].remove(held)
         self.clients -= 1
@@ -271,19 +277,30 @@ def told(answer: Answer, place: Place) -> Handler:
     return respond
 
 
-def held(waiting: Waiting, place: Place) -> Handler:
+@dataclass(frozen=True, slots=True)
+class Holding:
     """Answers on the connection, later. A client that goes away leaves its request as it is."""
 
-    async def respond(scope: Scope, receive: Receive, send: Send) -> None:
-        hold: Hold | None = scope["extensions"].get(HOLD)
-        if hold is not None:  # else the client is gone
-            waiting.add(hold(scope), place)
+    waiting: Waiting
+    place: Place
 
-    return respond
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the caller wait."""
+        self.take(scope, None)
+
+    def take(self, scope: Scope, ended: Ended | None) -> bool:
+        """Let the caller wait, whose end `ended` is told; False where the client is gone already."""
+        hold: Hold | None = scope["extensions"].get(HOLD)
+        if hold is None:
+            return False
+        held = hold(scope)
+        held.ended = ended
+        return self.waiting.add(held, self.place)
 
 
 def _end(held: Held, reply: Reply) -> None:
     """Tell somebody who waited what became of it, as far as that can still be said."""
+    held.status = reply.status
     if not held.begun:
         held.answer(reply.status, _headers(reply, held.place), reply.body)
     elif reply.status < 400:
