@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -11,11 +12,12 @@ ASKED = {"model": "m", "messages": [{"role": "user", "content": "Hello"}], "stre
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
-def test_a_call_is_counted_from_its_beginning_to_its_end(
+def test_a_call_to_a_server_without_batches_is_counted_from_its_beginning_to_its_end(
     make_place: Callable[..., Any], upstream: Callable[..., Any]
 ) -> None:
     server = upstream(HEAD + b"e\r\ndata: [DONE]\n\n\r\n", b"0\r\n\r\n")
-    place = make_place(server.url)
+    own = {"name": "own", "api": "openai", "base_url": f"{server.url}/v1", "batches": False}
+    place = make_place(server.url, environ={"LANEWISE_UPSTREAMS": json.dumps([own])})
     account = next(iter(place.engine.accounts.members("openai", chosen=None))).account.id
     live = lambda: place.engine.traffic.live(account)  # noqa: E731
     assert live().under_way == 0

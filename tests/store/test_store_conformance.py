@@ -768,7 +768,7 @@ def test_what_was_handed_in_and_never_became_a_file_is_swept_after_a_while(desk:
 
 
 def test_the_trace_that_a_request_was_asked_in_is_kept_with_it(desk: Any) -> None:
-    traced = [Claim(None, b"c" * 16, "00-trace-span-01"), Claim(None, b"d" * 16)]
+    traced = [Claim(None, b"c" * 16, traceparent="00-trace-span-01"), Claim(None, b"d" * 16)]
     run = desk.accept(2, tenant="t", claims=traced)
     assert desk.store.origin(run.id, 0) == ("00-trace-span-01", 1.0)
     assert desk.store.origin(run.id, 1) == ("", 1.0)
