@@ -12,7 +12,7 @@ from lanewise.app import Engine
 from lanewise.domain.allowances import Load
 from lanewise.domain.usage import Usage
 from lanewise.gateway.keys import KeyRing, Refusal
-from lanewise.gateway.limits import Grant, Limits
+from lanewise.gateway.limits import NOTHING_SET_ASIDE, Grant, Limits
 from lanewise.gateway.who import Who
 from lanewise.intake import ENDPOINTS
 from lanewise.tokens import measure_alone
@@ -36,28 +36,20 @@ class Admission:
 
     def __init__(self, engine: Engine, keys: KeyRing | None) -> None:
         """`keys`: None where nobody has limits."""
-        self._keys = keys
         self._limits = None if keys is None else Limits(keys, engine.store, engine.clock)
 
     async def admit(
         self, who: Who, asking: Asking, price: Callable[[Usage], int | None]
     ) -> Grant | Refusal:
         """Let a call through, or say why not. `price`: nano-USD of a usage, None where it is not known."""
-        if self._limits is None or not self._bounded(who):
-            return Grant()
+        if self._limits is None or not who.limited:
+            return NOTHING_SET_ASIDE
         free = asking.path not in ENDPOINTS or asking.path == MODERATIONS
         if not free and price(Usage()) is None:
             return await self._limits.admit(who, Load(0), None)
         into, out = await _tokens(asking) if asking.path in ENDPOINTS else _NOTHING
         most = 0 if free or asking.waits else price(Usage(input=into, output=out))
         return await self._limits.admit(who, Load(into, out), most)
-
-    def _bounded(self, who: Who) -> bool:
-        terms = None if self._keys is None else self._keys.terms(who.key)
-        if terms is None:
-            return False
-        limits = (terms.requests_per_minute, terms.tokens_per_minute, terms.monthly_nano)
-        return any(limit is not None for limit in limits)
 
     def close(self) -> None:
         """Give back what was set aside and not spent."""

@@ -145,9 +145,10 @@ def _not_for(what: str, asked: str, takes: tuple[str, ...]) -> Refusal:
 
 
 def _holder(name: str, terms: KeyTerms) -> Who:
+    limits = (terms.requests_per_minute, terms.tokens_per_minute, terms.monthly_nano)
     return Who(
         name, name, terms.workflow, terms.models, terms.lanes, terms.endpoints, terms.deadline,
-        terms.monthly_nano,
+        terms.monthly_nano, any(limit is not None for limit in limits),
     )  # fmt: skip
 
 

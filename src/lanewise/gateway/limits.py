@@ -95,11 +95,19 @@ class Grant:
     reserved: int = 0  # nano-USD
     _part: _Part | None = None
 
+    @property
+    def open(self) -> bool:
+        """Whether anything is set aside for it."""
+        return self._part is not None
+
     def settle(self, cost_nano: int | None) -> None:
         """What it really cost, 0 if it was not sent; None where nobody knows: what was reserved counts."""
         part, self._part = self._part, None
         if part is not None and cost_nano is not None:
             part.left += self.reserved - cost_nano
+
+
+NOTHING_SET_ASIDE: Final = Grant()  # of whoever has no limits; settling it changes nothing
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable
-from contextlib import ExitStack
 from time import monotonic
 from typing import Any, Final
 from urllib.parse import quote
@@ -23,7 +22,7 @@ from lanewise.gateway.dialect import dialect_of, error_body
 from lanewise.gateway.ending import WAITS, Waited, attributes, line, workflow
 from lanewise.gateway.headers import for_client, for_upstream
 from lanewise.gateway.keys import UNKNOWN_KEY, Refusal, barred
-from lanewise.gateway.limits import Grant
+from lanewise.gateway.limits import NOTHING_SET_ASIDE
 from lanewise.gateway.listening import ARRIVED, WHEN_LOST
 from lanewise.gateway.routes import Handler, Receive, Scope, Send
 from lanewise.gateway.tracing import CallSpan
@@ -88,7 +87,7 @@ class Passage:
         self.said: Headers = []  # the headers of the answer
         self.gone = False  # whether the client went away before the end
         self._span: CallSpan | None = None
-        self._grant = Grant()
+        self._grant = NOTHING_SET_ASIDE
         self._tries: Tries | None = None
         self._size = 0  # of the body, as far as it is here
         self._begun = self._last = False
@@ -235,15 +234,16 @@ class Passage:
         if self._span is not None:
             headers = self._span.carried(headers)
 
-        with ExitStack() as under_way:
+        def ask(way: Way) -> Awaitable[Answer]:
+            there = way.member.name_there(tries.model)
+            asking = body if there == self.named else asking_of(body, there)
+            return way.upstream.send(method, self._target(path, way), headers, asking)
 
-            def ask(way: Way) -> Awaitable[Answer]:
-                if not way.member.batches:  # else nothing gives way to it
-                    under_way.enter_context(self._via.traffic.call(way.account.id))
-                there = way.member.name_there(tries.model)
-                asking = body if there == self.named else asking_of(body, there)
-                return way.upstream.send(method, self._target(path, way), headers, asking)
-
+        own = tries.order[0]
+        if own.member.batches:  # what waits is elsewhere there, and need not give way
+            await self._heard(tries, await tries.send(ask), ours=ours)
+            return
+        with self._via.traffic.call(own.account.id):
             await self._heard(tries, await tries.send(ask), ours=ours)
 
     async def _heard(self, tries: Tries, answer: Answer, *, ours: bool) -> None:
@@ -298,8 +298,9 @@ class Passage:
     def _reader(self, head: Head, *, ours: bool) -> WholeReader | StreamReader:
         provider = self._dialect.value
         named = self._scope["path"] == RESPONSES and bool(self.who and self.who.tenant)
-        if any(value.startswith(b"text/event-stream") for value in head.values(b"content-type")):
-            return StreamReader(provider, ours=ours, named=named)
+        for name, value in head.headers:
+            if name == b"content-type" and value.startswith(b"text/event-stream"):
+                return StreamReader(provider, ours=ours, named=named)
         return WholeReader(provider, named=named)
 
     # -- after ------------------------------------------------------------------------------------
@@ -327,7 +328,8 @@ class Passage:
             return
         call = self._charged(account, path)
         self._via.book(call)
-        self._grant.settle(self._via.cost(call) if call.whole else None)
+        if self._grant.open:
+            self._grant.settle(self._via.cost(call) if call.whole else None)
 
     def _charged(self, account: Account, path: str) -> Call:
         who, told = self.who, self.told

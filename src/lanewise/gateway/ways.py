@@ -20,6 +20,7 @@ from lanewise.gateway.wire import Head
 from lanewise.policy.health import Health, Outcome, Rotation, outcome
 from lanewise.providers.protocol import Account
 from lanewise.providers.rate_headers import retry_after_of
+from lanewise.upstreams import NamedUpstream
 
 logger: Final = logging.getLogger("lanewise.gateway")
 MOST_UNDER_WAY: Final = 2_000  # calls to one upstream
@@ -43,6 +44,11 @@ class Way:
         return self.member.weight
 
     @property
+    def named(self) -> NamedUpstream | None:
+        """What settings say of it; None where it takes every model."""
+        return self.member.named
+
+    @property
     def full(self) -> bool:
         """Whether it has as many calls as it may."""
         return self.upstream.under_way >= MOST_UNDER_WAY
@@ -60,6 +66,14 @@ class Ways:
 
         `now`: seconds of the loop's clock.
         """
+        only = self.all[0]
+        if (
+            len(self.all) == 1
+            and only.named is None
+            and not only.full
+            and not only.health.shut_until
+        ):
+            return self.all
         fit = [way for way in self.all if way.member.takes(model)]
         if not fit:
             message = f"no upstream of this gateway has the model {model[:200]!r}"

@@ -21,6 +21,7 @@ class Who:
     endpoints: tuple[str, ...] = ()  # none: all
     deadline: str | None = None  # where the request says nothing
     monthly_nano: int | None = None  # the key's monthly budget, nano-USD; None: no limit
+    limited: bool = False  # whether it has a budget or a rate at all
 
 
 OPEN: Final = Who()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 from lanewise.domain.lanes import BACKGROUND_2H, BACKGROUND_8H, BATCH, FLEX, REALTIME, LaneName
 from lanewise.domain.packing import Limits
@@ -33,6 +34,7 @@ def caller(account: Account) -> CallProvider:
     return OpenAICalls(account)
 
 
+@cache
 def unwrap(provider: str) -> Callable[[bytes], ResultLine | Unreadable]:
     """The reader of one result line in a provider's form; needs no account."""
     if provider == "anthropic":
