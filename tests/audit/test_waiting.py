@@ -113,3 +113,9 @@ def test_what_went_in_batch_already_is_counted_and_not_judged(tmp_path: Path) ->
         load(connection, (str(write(tmp_path / "log.jsonl", rows)),), wishes())
         (facts,) = gather(connection).values()
     assert (facts.requests, facts.elsewhere) == (0, 9)
+
+
+def test_a_backfill_on_behalf_of_many_users_is_not_taken_for_people(tmp_path: Path) -> None:
+    rows = [row | {"user": f"u{n % 500}"} for n, row in enumerate(log(7, NUMBERS.__getitem__))]
+    found = judged(tmp_path, rows, wishes())
+    assert not waited(found[NUMBERS["backfill"]])

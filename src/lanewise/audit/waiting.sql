@@ -89,16 +89,20 @@ WITH next AS (
 SELECT id, {followed: count(*) FILTER (other <> id AND gap BETWEEN -0.2 AND 3) / count(*)} FROM next GROUP BY id
 
 -- name: crowds
--- Requests that begin while at least four others of the same asker are still being answered.
+-- Requests that begin while at least four others, of the same asker or of anybody, are still being answered.
 WITH edges AS (
     SELECT id, asker, "at", 1 AS step FROM live WHERE "at" IS NOT NULL
     UNION ALL SELECT id, asker, "at" + greatest(coalesce(seconds, 1), 0.5), -1 FROM live WHERE "at" IS NOT NULL
 ),
 busy AS (
-    SELECT id, step, sum(step) OVER (PARTITION BY id, asker ORDER BY "at", step ROWS UNBOUNDED PRECEDING) AS running
+    SELECT id, step, sum(step) OVER (PARTITION BY id, asker ORDER BY "at", step ROWS UNBOUNDED PRECEDING) AS running,
+        sum(step) OVER (PARTITION BY id ORDER BY "at", step ROWS UNBOUNDED PRECEDING) AS together
     FROM edges
 )
-SELECT id, {crowded: count(*) FILTER (running > 4) / count(*), crowd: max(running)::BIGINT}
+SELECT id, {
+    crowded: count(*) FILTER (running > 4) / count(*), crowd: max(running)::BIGINT,
+    together: count(*) FILTER (together > 4) / count(*), throng: max(together)::BIGINT
+}
 FROM busy WHERE step = 1 GROUP BY id
 
 -- name: hours

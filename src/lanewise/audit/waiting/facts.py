@@ -95,6 +95,8 @@ class Facts:
     followed: float = 0.0  # share behind which another workflow of the session goes on at once
     crowded: float = 0.0  # share that begins while four others of the same asker run
     crowd: int = 0
+    together: float = 0.0  # the same, whoever asks
+    throng: int = 0
     days: int = 0
     slots: int = 0  # stretches of ten minutes with any request
     log_slots: int = 0  # of the whole log

@@ -132,16 +132,22 @@ def schedule(facts: Facts) -> Iterator[Sign]:
 
 
 def crowds(facts: Facts) -> Iterator[Sign]:
-    """Many at once of one asker, which no person sends."""
-    if facts.crowded < 0.5 or facts.requests < 20:
+    """Many at once: of one asker, which no person sends, or of a workflow that hardly ever has any."""
+    if facts.requests < 20:
         return
-    rest = facts.slots <= 0.2 * facts.log_slots
-    alone = facts.asked_by_told >= _MOST * facts.requests
-    if not (rest or alone):
-        return
-    whose = "one asker" if alone else "a workflow that is idle most of the time"
-    says = f"{facts.crowded:.0%} of the requests begin while four others of {whose} run, up to {facts.crowd}"
-    yield Sign(Waiting.BACKGROUND, 2.0 if alone and rest else 1.5, says)
+    rests = facts.slots <= 0.2 * facts.log_slots
+    known = facts.asked_by_told >= _MOST * facts.requests
+    if known and facts.crowded >= 0.5:
+        yield Sign(
+            Waiting.BACKGROUND, 2.0 if rests else 1.5,
+            f"{facts.crowded:.0%} of the requests begin while four others of one asker run, up to {facts.crowd}",
+        )  # fmt: skip
+    elif rests and facts.together >= 0.5:
+        yield Sign(
+            Waiting.BACKGROUND, 1.5,
+            f"it is idle most of the time, and {facts.together:.0%} of the requests begin while four others run, "
+            f"up to {facts.throng}",
+        )  # fmt: skip
 
 
 def rounds(facts: Facts) -> Iterator[Sign]:
