@@ -140,12 +140,12 @@ def crowds(facts: Facts) -> Iterator[Sign]:
     if known and facts.crowded >= 0.5:
         yield Sign(
             Waiting.BACKGROUND, 2.0 if rests else 1.5,
-            f"{facts.crowded:.0%} of the requests begin while four others of one asker run, up to {facts.crowd}",
+            f"{facts.crowded:.0%} begin while four others of one asker run, up to {facts.crowd}",
         )  # fmt: skip
     elif rests and facts.together >= 0.5:
         yield Sign(
             Waiting.BACKGROUND, 1.5,
-            f"it is idle most of the time, and {facts.together:.0%} of the requests begin while four others run, "
+            f"it is idle most of the time, and {facts.together:.0%} begin while four others run, "
             f"up to {facts.throng}",
         )  # fmt: skip
 
