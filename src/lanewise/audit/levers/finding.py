@@ -27,6 +27,7 @@ class Group:
     """Requests that belong together, and who waits for their answers. `now`: what they cost in real time."""
 
     name: str
+    id: int  # in `grouped`
     facts: Facts
     judged: Judged
     now: int  # nano-USD; 0 where no price is known
@@ -59,7 +60,7 @@ def find(
     facts_by_group = waiting.gather(connection)
     uses = using.gather(connection, now)
     for id_, facts in facts_by_group.items():
-        group = _group(facts, uses.get(id_, []), prices)
+        group = _group(id_, facts, uses.get(id_, []), prices)
         groups.append(group)
         levers += _levers(group, uses.get(id_, []), prices, terms or Terms.ANY)
     return Found(
@@ -90,9 +91,9 @@ def named(facts: Facts) -> str:
     return f"({', '.join(part for part in parts if part) or 'none'})"
 
 
-def _group(facts: Facts, used: list[Used], prices: Prices) -> Group:
+def _group(id_: int, facts: Facts, used: list[Used], prices: Prices) -> Group:
     now = sum(prices.cost(one) or 0 for one in used)
-    return Group(named(facts), facts, waiting.judge(facts), now)
+    return Group(named(facts), id_, facts, waiting.judge(facts), now)
 
 
 def _levers(group: Group, used: list[Used], prices: Prices, terms: Terms) -> Iterator[Lever]:

@@ -50,6 +50,9 @@ def wait(
         sure=judged.level,
         evidence=judged.evidence,
         rests_on=tuple(_grounds(moved, used)),
+        lanes={
+            (one.used.provider, one.used.model): one.lane for one in sorted(moved, key=_dearest)
+        },
         by_terms={term: _total(_best(used, prices, term)) for term in Terms},
     )
 
@@ -87,6 +90,10 @@ def _saves(used: Used, now: int, offer: Offer, prices: Prices) -> Money | None:
         return None
     worst = max(cost, plain) if offer.lane == BATCH else cost
     return Money(max(now - worst, 0) * (100 - BACK) // 100, now - cost)
+
+
+def _dearest(moved: Moved) -> int:
+    return moved.saves.high
 
 
 def _total(moved: Sequence[Moved]) -> Money:

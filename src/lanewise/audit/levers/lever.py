@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lanewise.audit.money import Money
-from lanewise.domain.lanes import Terms
+from lanewise.domain.lanes import LaneName, Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ class Lever:
     evidence: tuple[str, ...]
     rests_on: tuple[str, ...]
     by_terms: Mapping[Terms, Money] = field(default_factory=dict)  # where data terms decide
+    lanes: Mapping[tuple[str, str], LaneName] = field(default_factory=dict)  # by provider and model
 
     @property
     def counts(self) -> bool:
