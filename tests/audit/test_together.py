@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
+import pytest
+
+from lanewise.app.auditing import auditing
 from lanewise.audit.caching import Prompt
+from lanewise.audit.levers import sample
 from lanewise.audit.levers.together import Asked, together
 from lanewise.audit.levers.used import Prices, Used
 from lanewise.audit.money import Money
@@ -13,6 +18,9 @@ from lanewise.domain.lanes import BATCH
 from lanewise.domain.usage import Usage
 from lanewise.pricing import PriceBook
 from lanewise.replay.blocks import of_ids
+
+from .conftest import write
+from .workloads import START, wishes
 
 PRICES: Final = Prices(PriceBook.load())
 DAY: Final = datetime(2026, 11, 20, tzinfo=UTC)
@@ -74,3 +82,46 @@ def test_without_texts_nothing_is_said_of_caches_or_repeats() -> None:
     found = together(rows, TO_BATCH, PRICES)
     assert (found.cache, found.dedupe) == (Money(), Money())
     assert found.joint == found.lanes
+
+
+@pytest.mark.parametrize("name", ["log.jsonl", "log.csv"])
+def test_the_latest_requests_are_replayed_with_the_pieces_of_their_prompts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Of 30 requests the last 20: the first of them finds an empty cache, as the first of all would."""
+    rows = [
+        {
+            "at": str(START + n), "model": "gpt-4.1", "provider": "openai", "workflow": "w", "seconds": "0.1",
+            "input_tokens": "2048", "output_tokens": "100", "prompt": "the same " * 900 + f"question {n}",
+        }
+        for n in range(30)
+    ]  # fmt: skip
+    monkeypatch.setattr(sample, "MOST", 20)
+    log = str(write(tmp_path / name, rows))
+    with auditing(
+        (log,), wishes("stream", "lane", "user", "session", "answer"), PRICES.book, START
+    ) as found:
+        replayed = found.replayed
+    assert replayed is not None
+    assert (replayed.together.requests, replayed.of, replayed.texts) == (20, 30, True)
+    assert replayed.together.now == 20 * ONE
+    assert replayed.together.cache.high == 19 * READ * 1_500
+
+
+def test_a_very_long_log_is_not_read_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        {
+            "at": START + n,
+            "model": "gpt-4.1",
+            "provider": "openai",
+            "input_tokens": 9,
+            "prompt": "p" * 900,
+        }
+        for n in range(3)
+    ]
+    monkeypatch.setattr(sample, "READ_TWICE", 2)
+    log = str(write(tmp_path / "log.jsonl", rows))
+    with auditing((log,), wishes(), PRICES.book, START) as found:
+        replayed = found.replayed
+    assert replayed is not None
+    assert (replayed.texts, replayed.together.dedupe.high) == (False, 2 * 9 * 2_000)

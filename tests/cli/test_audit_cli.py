@@ -68,6 +68,19 @@ def test_it_says_who_waits_and_what_would_cost_less(audit: Any) -> None:
     ]  # fmt: skip
 
 
+def test_levers_are_replayed_together_over_the_texts_of_the_log(audit: Any) -> None:
+    found = json.loads(audit(SAMPLE, "--json").output)
+    together = found["together"]
+    alone = together["saves_alone_usd"]
+    assert together["requests_replayed"] == together["of_requests"] == 1996
+    assert together["texts_read"]
+    assert alone["lane"] == pytest.approx(found["lever_total_usd"], abs=1e-6)
+    assert alone["cache"]["high"] > 0.4
+    assert 0 == alone["dedupe"]["low"] < alone["dedupe"]["high"]
+    highs = [one["high"] for one in alone.values()]
+    assert max(highs) < together["saves_together_usd"]["high"] < sum(highs)
+
+
 def test_data_terms_leave_out_the_lanes_that_are_not_offered_under_them(audit: Any) -> None:
     levers = json.loads(audit(SAMPLE, "--terms", "zdr", "--json").output)["levers"]
     does = {lever["workflow"]: lever["does"] for lever in levers if lever["lever"] == "lane"}

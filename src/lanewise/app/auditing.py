@@ -12,7 +12,7 @@ from lanewise.app.receipt import usd
 from lanewise.audit.database import database
 from lanewise.audit.formats import all_formats, named
 from lanewise.audit.importing import Imported, Wishes, load
-from lanewise.audit.levers import Found, Lever, find, next_steps
+from lanewise.audit.levers import Found, Lever, Replayed, find, next_steps, replayed
 from lanewise.audit.levers import Group as Workflow
 from lanewise.audit.mapping import mapped
 from lanewise.audit.money import Money
@@ -42,6 +42,7 @@ class Audit:
     imported: Imported
     sums: Sums
     found: Found
+    replayed: Replayed | None  # what levers save together
     basis: str  # of the prices
     connection: DuckDBPyConnection
 
@@ -68,6 +69,7 @@ class Audit:
             "coverage": {name: round(share, 4) for name, share in self.sums.coverage.items()},
             "cannot_be_said": list(self.sums.missing),
             **found_json(self.found),
+            "together": None if self.replayed is None else _together_json(self.replayed),
             "prices": self.basis,
         }
 
@@ -97,7 +99,9 @@ def auditing(
                 f"no request with a time, tokens, costs or a text in {told}; choose another --format, "
                 "or give other files"
             )
-        yield Audit(imported, added, find(connection, book, now, terms), book.basis, connection)
+        found = find(connection, book, now, terms)
+        together = replayed(connection, imported, found, book)
+        yield Audit(imported, added, found, together, book.basis, connection)
 
 
 def wishes(format_: str | None, map_: str | None, model: str | None) -> Wishes:
@@ -158,6 +162,22 @@ def _lever_json(lever: Lever) -> dict[str, Any]:
         "in_total": lever.counts,
         "evidence": list(lever.evidence),
         "rests_on": list(lever.rests_on),
+    }
+
+
+def _together_json(replayed: Replayed) -> dict[str, Any]:
+    found = replayed.together
+    return {
+        "requests_replayed": found.requests,
+        "of_requests": replayed.of,
+        "texts_read": replayed.texts,
+        "now_usd": usd(found.now),
+        "saves_alone_usd": {
+            "lane": _range(found.lanes),
+            "cache": _range(found.cache),
+            "dedupe": _range(found.dedupe),
+        },
+        "saves_together_usd": _range(found.joint),
     }
 
 

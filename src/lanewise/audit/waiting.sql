@@ -21,7 +21,7 @@ shaped AS (
 SELECT CASE WHEN workflow IS NULL THEN hash(key_name, agent, common) ELSE hash(workflow) END AS id,
     workflow, CASE WHEN workflow IS NULL THEN key_name END AS key_name,
     CASE WHEN workflow IS NULL THEN agent END AS agent, CASE WHEN workflow IS NULL THEN common END AS shape,
-    "at", n, provider, model, input, cached, cache_write, cache_write_1h, output, seconds, first_token_seconds, stream, ok,
+    "at", n, provider, model, input, cached, cache_write, cache_write_1h, output, seconds, first_token_seconds, stream, ok, prompt_bytes, file,
     coalesce(lane, 'realtime') AS lane, aggregate, program, template, prompt, answer,
     CASE WHEN user_name IS NOT NULL THEN hash(user_name) END AS asker,
     CASE WHEN session IS NOT NULL THEN hash(session) END AS session,

@@ -75,7 +75,7 @@ def _tell(found: Audit) -> None:
     click.echo(_money(total))
     _table(found.sums)
     _tell_coverage(found.sums)
-    tell_levers(found.found)
+    tell_levers(found.found, found.replayed)
     click.echo(f"prices: {found.basis}")
 
 

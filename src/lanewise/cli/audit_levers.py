@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from lanewise.audit.levers import Found, Group, Lever, next_steps
+from lanewise.audit.levers import Found, Group, Lever, Replayed, next_steps
 from lanewise.audit.waiting import Waiting
 from lanewise.pricing.dollars import dollars
 
@@ -14,10 +14,12 @@ _SHOWN: Final = 20
 _REASONS: Final = 3
 
 
-def tell_levers(found: Found) -> None:
-    """Two tables, the dearest first, and three steps."""
+def tell_levers(found: Found, replayed: Replayed | None) -> None:
+    """Two tables, the dearest first, what levers save together, and three steps."""
     _tell_who_waits(found)
     _tell_levers(found)
+    if replayed is not None:
+        _tell_together(replayed)
     steps = next_steps(found)
     if steps:
         click.echo("\nnext steps")
@@ -63,6 +65,23 @@ def _tell_levers(found: Found) -> None:
     click.echo(
         f"together {found.total}: what has a high or medium confidence, each request counted once; "
         "trials and what is not known are not in it. --json has what each figure rests on"
+    )
+
+
+def _tell_together(replayed: Replayed) -> None:
+    """They interact: what is moved, cached and not asked again is not the sum of the three."""
+    found = replayed.together
+    which = (
+        f"all {found.requests:,}"
+        if found.requests == replayed.of
+        else f"the latest {found.requests:,}"
+    )
+    alone = f"lanes {found.lanes}, repeats {found.dedupe}"
+    if replayed.texts:
+        alone += f", prompt caches {found.cache}"
+    click.echo(
+        f"replayed over {which} of {replayed.of:,} requests in real time, which cost {dollars(found.now)}: "
+        f"alone, {alone}; together {found.joint}"
     )
 
 

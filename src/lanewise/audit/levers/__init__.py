@@ -2,5 +2,6 @@
 
 from lanewise.audit.levers.finding import Found, Group, find, next_steps
 from lanewise.audit.levers.lever import Lever
+from lanewise.audit.levers.sample import Replayed, replayed
 
-__all__ = ["Found", "Group", "Lever", "find", "next_steps"]
+__all__ = ["Found", "Group", "Lever", "Replayed", "find", "next_steps", "replayed"]
