@@ -37,4 +37,4 @@ SELECT wanted.id, wanted."at", provider, model, input, coalesce(cached, 0), coal
 FROM wanted LEFT JOIN cut USING (prompt) ORDER BY wanted."at", wanted.prompt, wanted.id, input, output
 
 -- name: live_count
-SELECT count(*) FROM live
+SELECT count(*) FROM grouped WHERE single
