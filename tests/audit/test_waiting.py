@@ -9,7 +9,7 @@ import pytest
 
 from lanewise.audit.database import database
 from lanewise.audit.importing import Wishes, load
-from lanewise.audit.waiting import Judged, Waiting, facts, gather, judge
+from lanewise.audit.waiting import Judged, Waiting, facts, gather, groups_found, judge
 
 from .conftest import write
 from .workloads import BACKGROUND, START, WAITED_FOR, Row, log, wishes
@@ -132,3 +132,18 @@ def test_of_a_very_long_log_the_latest_are_looked_at(
     assert found.live == 4_000
     assert 900 <= found.requests <= 1_100
     assert found.last == START + 3_999
+
+
+def test_where_each_request_has_a_name_of_its_own_only_the_largest_groups_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(facts, "GROUPS", 2)
+    rows = [{"model": "gpt-5", "workflow": f"w{n // 3}"} for n in range(10)] + [
+        {"model": "gpt-5", "workflow": "w1"}
+    ]
+    with database() as connection:
+        load(connection, (str(write(tmp_path / "log.jsonl", rows)),), wishes())
+        found = gather(connection)
+        assert groups_found(connection) == 4
+    assert len(found) == 2
+    assert {one.name: one.rows for one in found.values()}["w1"] == 4

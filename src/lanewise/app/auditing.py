@@ -123,6 +123,7 @@ def found_json(found: Found) -> dict[str, Any]:
     """Who waits, the levers and what to do next, for programs."""
     return {
         "who_waits": [_workflow_json(group) for group in found.groups],
+        "workflows_found": found.count,
         "levers": [_lever_json(lever) for lever in found.levers],
         "lever_total_usd": _range(found.total),
         "data_terms": found.terms,

@@ -15,4 +15,5 @@ SELECT id, provider, model,
     coalesce(sum(output), 0)::BIGINT
 FROM grouped LEFT JOIN starts USING (provider, model)
 WHERE lane IN ('realtime', 'priority') AND input IS NOT NULL AND provider IS NOT NULL AND model IS NOT NULL
+    AND id IN (SELECT id FROM kept)
 GROUP BY ALL ORDER BY ALL

@@ -17,6 +17,11 @@ SELECT *, CASE WHEN workflow IS NULL THEN hash(key_name, agent, shape) ELSE hash
     NOT aggregate AND lane IN ('realtime', 'priority') AS single
 FROM shaped
 
+-- name: kept
+-- The groups that are looked at: those with the most rows.
+CREATE OR REPLACE TABLE kept AS
+SELECT id FROM grouped GROUP BY id ORDER BY count(*) DESC, id LIMIT ?
+
 -- name: timed
 SELECT count("at") FROM grouped WHERE single
 
@@ -27,7 +32,9 @@ SELECT approx_quantile("at", {before}) FROM grouped WHERE single
 -- name: live
 -- Single requests that somebody could have waited for: those that went in real time, in a very long log the latest.
 CREATE OR REPLACE TABLE live AS
-WITH latest AS (SELECT * FROM grouped WHERE single AND ("at" IS NULL OR "at" >= $since)),
+WITH latest AS (
+    SELECT * FROM grouped WHERE single AND ("at" IS NULL OR "at" >= $since) AND id IN (SELECT id FROM kept)
+),
 askers AS (
     SELECT user_name, regexp_matches(lower(user_name), $program) AS program
     FROM (SELECT DISTINCT user_name FROM latest WHERE user_name IS NOT NULL)
@@ -44,7 +51,10 @@ SELECT id, any_value(workflow), any_value(key_name) FILTER (workflow IS NULL),
     sum(n)::BIGINT, count(*) FILTER (aggregate)::BIGINT,
     coalesce(sum(n) FILTER (lane NOT IN ('realtime', 'priority', 'cache')), 0)::BIGINT,
     count(*) FILTER (single)::BIGINT
-FROM grouped GROUP BY id ORDER BY count(*) DESC, id
+FROM grouped WHERE id IN (SELECT id FROM kept) GROUP BY id ORDER BY count(*) DESC, id
+
+-- name: groups_found
+SELECT count(DISTINCT id) FROM grouped
 
 -- name: counts
 SELECT id, {

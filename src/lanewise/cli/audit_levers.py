@@ -43,6 +43,8 @@ def _tell_who_waits(found: Found) -> None:
     click.echo("\nwho waits for the answers?")
     _print(table)
     _tell_more(len(found.groups), "workflows")
+    if found.count > len(found.groups):
+        click.echo(f"{found.count - len(found.groups):,} more have too few rows to be looked at")
     looked, live = (sum(count) for count in zip(*map(_counts, found.groups), strict=True))
     if looked < live:
         click.echo(f"looked at: the latest {looked:,} of {live:,} requests in real time")

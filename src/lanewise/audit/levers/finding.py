@@ -40,6 +40,7 @@ class Found:
     groups: tuple[Group, ...]
     levers: tuple[Lever, ...]
     terms: Terms | None
+    count: int  # groups, also those that were not looked at
 
     @property
     def total(self) -> Money:
@@ -67,6 +68,7 @@ def find(
         tuple(sorted(groups, key=lambda group: (-group.now, -group.facts.rows, group.name))),
         tuple(sorted(levers, key=_rank)),
         terms,
+        waiting.groups_found(connection),
     )
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 MOST: Final = 2_000_000  # requests that are looked at, the latest; money is of all
+GROUPS: Final = 2_000  # that are looked at: some logs name each request
 OFTEN: Final = 20  # requests from which on a template makes a group of its own
 PROGRAM: Final = (
     r"(^|[^a-z])(svc|service|bot|cron|job|worker|airflow|dagster|prefect|celery|batch|pipeline|scheduler|etl|daemon|"
@@ -115,10 +116,14 @@ _NAMES: Final = frozenset(field.name for field in fields(Facts))
 
 
 def gather(connection: DuckDBPyConnection) -> dict[int, Facts]:
-    """The facts of every group of `requests` by its id. Leaves `grouped`, with that id, to reckon with."""
+    """The facts of each group of `requests` by its id, of at most `GROUPS`, those with the most rows.
+
+    Leaves `grouped`, with that id, `kept` and `live` to reckon with.
+    """
     asked = statements("waiting")
     connection.execute(asked["often"], [OFTEN])
     connection.execute(asked["grouped"])
+    connection.execute(asked["kept"], [GROUPS])
     connection.execute(asked["live"], {"since": _since(connection), "program": PROGRAM})
     found: dict[int, dict[str, Any]] = {}
     for id_, *told in connection.execute(asked["groups"]).fetchall():
@@ -142,6 +147,12 @@ def gather(connection: DuckDBPyConnection) -> dict[int, Facts]:
             found[id_] |= {name: value for name, value in row.items() if name in _NAMES}
     _add_times(connection, found)
     return {id_: Facts(**values) for id_, values in found.items()}
+
+
+def groups_found(connection: DuckDBPyConnection) -> int:
+    """How many groups there are, also those that are not looked at. After `gather`."""
+    (count,) = connection.execute(statements("waiting")["groups_found"]).fetchall()[0]
+    return int(count)
 
 
 def _since(connection: DuckDBPyConnection) -> float:
