@@ -24,7 +24,7 @@ from .conftest import write
 from .workloads import START, log, wishes
 
 DAY: Final = datetime(2026, 11, 20, tzinfo=UTC)
-PRICES: Final = Prices(PriceBook.load())
+PRICES: Final = Prices(PriceBook.load(), DAY)
 NOBODY: Final = Judged(Waiting.BACKGROUND, 0.95, ("a scheduler starts them",))
 UNKNOWN: Final = Judged(Waiting.UNKNOWN, 0.0, ())
 
@@ -32,9 +32,7 @@ UNKNOWN: Final = Judged(Waiting.UNKNOWN, 0.0, ())
 def used(
     provider: str, model: str, usage: Usage | None = None, requests: int = 1_000, above: int = 0
 ) -> Used:
-    return Used(
-        provider, model, above, requests, DAY, usage or Usage(input=1_000_000, output=100_000)
-    )
+    return Used(provider, model, above, requests, usage or Usage(input=1_000_000, output=100_000))
 
 
 def lever(*parts: Used, judged: Judged = NOBODY, terms: Terms = Terms.ANY) -> Lever:

@@ -23,8 +23,8 @@ from lanewise.replay.blocks import of_ids
 from .conftest import write
 from .workloads import START, wishes
 
-PRICES: Final = Prices(PriceBook.load())
 DAY: Final = datetime(2026, 11, 20, tzinfo=UTC)
+PRICES: Final = Prices(PriceBook.load(), DAY)
 INPUT: Final = 2_048  # tokens, in blocks of 64, of which all but the last are the same for all
 READ: Final = 1_920  # 31 blocks in steps of 128 from 1,024 on
 OUTPUT: Final = 100
@@ -36,7 +36,7 @@ def asked(
     usage = Usage(input=INPUT, output=OUTPUT)
     blocks = of_ids([*range(31), 1_000 + content])
     prompt = Prompt(at, blocks, INPUT, INPUT, 64, provider="openai", model=model)
-    return Asked(group, Used("openai", model, 0, 1, DAY, usage), prompt, content, answer or content)
+    return Asked(group, Used("openai", model, 0, 1, usage), prompt, content, answer or content)
 
 
 ONE: Final = INPUT * 2_000 + OUTPUT * 8_000  # gpt-4.1, nano-USD

@@ -8,7 +8,7 @@ WITH starts AS (
 SELECT id, provider, model,
     CASE WHEN aboves IS NULL OR aggregate THEN 0
         ELSE list_max(list_filter(aboves, lambda a: a = 0 OR a < input)) END AS above,
-    sum(coalesce(n, 1))::BIGINT, max("at"),
+    sum(coalesce(n, 1))::BIGINT,
     sum(greatest(input - coalesce(cached, 0) - coalesce(cache_write, 0), 0))::BIGINT,
     coalesce(sum(cached), 0)::BIGINT,
     coalesce(sum(cache_write - coalesce(cache_write_1h, 0)), 0)::BIGINT, coalesce(sum(cache_write_1h), 0)::BIGINT,

@@ -3,5 +3,6 @@
 from lanewise.audit.levers.finding import Found, Group, find, next_steps
 from lanewise.audit.levers.lever import Lever
 from lanewise.audit.levers.sample import Replayed, replayed
+from lanewise.audit.levers.used import Prices
 
-__all__ = ["Found", "Group", "Lever", "Replayed", "find", "next_steps", "replayed"]
+__all__ = ["Found", "Group", "Lever", "Prices", "Replayed", "find", "next_steps", "replayed"]

@@ -56,10 +56,10 @@ class Found:
 def find(
     connection: DuckDBPyConnection, book: PriceBook, now: float, terms: Terms | None = None
 ) -> Found:
-    """Look at every group. Needs `requests` and `rates`, leaves `grouped`."""
-    prices, groups, levers = Prices(book), list[Group](), list[Lever]()
+    """Look at every group, at the prices as of `now`. Needs `requests` and `rates`, leaves `grouped`."""
+    prices, groups, levers = Prices.of(book, now), list[Group](), list[Lever]()
     facts_by_group = waiting.gather(connection)
-    uses = using.gather(connection, now)
+    uses = using.gather(connection)
     for id_, facts in facts_by_group.items():
         group = _group(id_, facts, uses.get(id_, []), prices)
         groups.append(group)

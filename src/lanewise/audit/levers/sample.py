@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from lanewise.audit import texts
@@ -14,7 +13,6 @@ from lanewise.audit.levers.together import Asked, Lanes, Together, together
 from lanewise.audit.levers.used import Prices, Used
 from lanewise.audit.statements import statements
 from lanewise.domain.usage import Usage
-from lanewise.pricing import PriceBook
 from lanewise.replay.blocks import of_ids
 
 if TYPE_CHECKING:
@@ -35,7 +33,7 @@ class Replayed(NamedTuple):
 
 
 def replayed(
-    connection: DuckDBPyConnection, imported: Imported, found: Found, book: PriceBook
+    connection: DuckDBPyConnection, imported: Imported, found: Found, prices: Prices
 ) -> Replayed | None:
     """Replay the latest requests, at most `MOST`; None where none has a time and tokens."""
     asked_ = statements("texts")
@@ -47,7 +45,7 @@ def replayed(
         return None
     (count,) = connection.execute(asked_["live_count"]).fetchall()[0]
     cut = any(one.prompt.size for one in rows)
-    return Replayed(together(rows, _lanes(found), Prices(book)), count, cut)
+    return Replayed(together(rows, _lanes(found), prices), count, cut)
 
 
 def _lanes(found: Found) -> Lanes:
@@ -87,7 +85,7 @@ def _one(row: Any) -> Asked:
     ) = row
     plain = max(input_ - read - written, 0)
     usage = Usage(plain, read, written - long, long, 0, output)
-    used = Used(provider, model, max(input_ - 1, 0), 1, datetime.fromtimestamp(at, UTC), usage)
+    used = Used(provider, model, max(input_ - 1, 0), 1, usage)
     prompt = Prompt(
         at,
         of_ids(blocks or ()),

@@ -20,21 +20,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """Requests of one group, model and price tier (`above` so much input); priced as of the last of them."""
+    """Requests of one group, model and price tier (`above` so much input)."""
 
     provider: str
     model: str
     above: int
     requests: int
-    at: datetime
     usage: Usage
 
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """The price book for what was used."""
+    """The price book for what was used, on one day: what the same would cost from then on."""
 
     book: PriceBook
+    at: datetime
+
+    @classmethod
+    def of(cls, book: PriceBook, now: float) -> Prices:
+        """As of `now`, in seconds since the epoch."""
+        return cls(book, datetime.fromtimestamp(now, UTC))
 
     def cost(
         self,
@@ -49,7 +54,7 @@ class Prices:
         cached: whether what was read from a cache would be again; if not, all input is plain.
         """
         seller, name, _ = listed_as(used.provider, used.model)
-        found = self.book.resolve(seller, model or name, used.at, lane)
+        found = self.book.resolve(seller, model or name, self.at, lane)
         if found.rates is None:
             return None
         usage = (
@@ -58,15 +63,14 @@ class Prices:
         return price(Rates(_vector(found.rates, used.above)), usage)
 
 
-def gather(connection: DuckDBPyConnection, now: float) -> dict[int, list[Used]]:
-    """By the id of the group. Rows without a time are priced as of `now`."""
+def gather(connection: DuckDBPyConnection) -> dict[int, list[Used]]:
+    """By the id of the group."""
     found: defaultdict[int, list[Used]] = defaultdict(list)
     rows = connection.execute(statements("levers")["used"]).fetchall()
-    for id_, provider, model, above, requests, last, *parts in rows:
+    for id_, provider, model, above, requests, *parts in rows:
         plain, read, short, long, output = parts
         usage = Usage(plain, read, short, long, 0, output)
-        at = datetime.fromtimestamp(now if last is None else last, UTC)
-        found[id_].append(Used(provider, model, above, requests, at, usage))
+        found[id_].append(Used(provider, model, above, requests, usage))
     return found
 
 
