@@ -45,6 +45,48 @@ def test_json_has_all_that_programs_need_and_no_text_of_a_prompt(audit: Any) -> 
     assert "support assistant" not in done.output
 
 
+def test_it_says_who_waits_and_what_would_cost_less(audit: Any) -> None:
+    done = audit(SAMPLE, "--json")
+    found = json.loads(done.output)
+    waits = {one["workflow"]: one["who_waits"] for one in found["who_waits"]}
+    assert waits == {
+        "support_chat": "interactive",
+        "search_assist": "interactive",
+        "code_agent": "blocking step",
+        **dict.fromkeys(
+            ("crm_enrich", "nightly_eval", "ticket_summaries", "lead_scoring", "doc_indexing"),
+            "background",
+        ),
+    }
+    assert all(one["evidence"] for one in found["who_waits"])
+    assert 0.89 < found["lever_total_usd"]["low"] < found["lever_total_usd"]["high"] < 1
+    told = audit(SAMPLE).stdout
+    assert "a scheduler starts them" in told
+    assert "verify with a trial" in told
+    assert [line[:3] for line in told.splitlines() if line[:2] in ("1.", "2.", "3.", "4.")] == [
+        "1. ", "2. ", "3. ",
+    ]  # fmt: skip
+
+
+def test_levers_are_replayed_together_over_the_texts_of_the_log(audit: Any) -> None:
+    found = json.loads(audit(SAMPLE, "--json").output)
+    together = found["together"]
+    alone = together["saves_alone_usd"]
+    assert together["requests_replayed"] == together["of_requests"] == 1996
+    assert together["texts_read"]
+    assert alone["lane"] == pytest.approx(found["lever_total_usd"], abs=1e-6)
+    assert alone["cache"]["high"] > 0.4
+    assert 0 == alone["dedupe"]["low"] < alone["dedupe"]["high"]
+    highs = [one["high"] for one in alone.values()]
+    assert max(highs) < together["saves_together_usd"]["high"] < sum(highs)
+
+
+def test_data_terms_leave_out_the_lanes_that_are_not_offered_under_them(audit: Any) -> None:
+    levers = json.loads(audit(SAMPLE, "--terms", "zdr", "--json").output)["levers"]
+    does = {lever["workflow"]: lever["does"] for lever in levers if lever["lever"] == "lane"}
+    assert does == {"crm_enrich": "flex at openai", "lead_scoring": "flex at openai"}
+
+
 def test_broken_lines_and_strange_files_are_told_on_the_side(audit: Any, tmp_path: Path) -> None:
     logs = tmp_path / "logs"
     logs.mkdir()

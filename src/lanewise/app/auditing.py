@@ -12,8 +12,12 @@ from lanewise.app.receipt import usd
 from lanewise.audit.database import database
 from lanewise.audit.formats import all_formats, named
 from lanewise.audit.importing import Imported, Wishes, load
+from lanewise.audit.levers import Found, Lever, Replayed, find, next_steps, replayed
+from lanewise.audit.levers import Group as Workflow
 from lanewise.audit.mapping import mapped
+from lanewise.audit.money import Money
 from lanewise.audit.sums import Group, Sums, sums
+from lanewise.domain.lanes import Terms
 from lanewise.errors import BadInput
 from lanewise.pricing import PriceBook
 
@@ -37,6 +41,8 @@ class Audit:
 
     imported: Imported
     sums: Sums
+    found: Found
+    replayed: Replayed | None  # what levers save together
     basis: str  # of the prices
     connection: DuckDBPyConnection
 
@@ -62,15 +68,25 @@ class Audit:
             "groups_found": self.sums.count,
             "coverage": {name: round(share, 4) for name, share in self.sums.coverage.items()},
             "cannot_be_said": list(self.sums.missing),
+            **found_json(self.found),
+            "together": None if self.replayed is None else _together_json(self.replayed),
             "prices": self.basis,
         }
 
 
 @contextmanager
 def auditing(
-    paths: tuple[str, ...], wishes: Wishes, book: PriceBook, now: float, folder: Path | None = None
+    paths: tuple[str, ...],
+    wishes: Wishes,
+    book: PriceBook,
+    now: float,
+    *,
+    terms: Terms | None = None,
+    folder: Path | None = None,
 ) -> Iterator[Audit]:
     """Read the logs and add them up; the tables are there until the end. `folder`: where to put them.
+
+    terms: the data terms under which lanes are recommended; None: not said, and asked for.
 
     Raises `BadInput` for paths, formats or logs that cannot be used.
     """
@@ -83,7 +99,9 @@ def auditing(
                 f"no request with a time, tokens, costs or a text in {told}; choose another --format, "
                 "or give other files"
             )
-        yield Audit(imported, added, book.basis, connection)
+        found = find(connection, book, now, terms)
+        together = replayed(connection, imported, found, book)
+        yield Audit(imported, added, found, together, book.basis, connection)
 
 
 def wishes(format_: str | None, map_: str | None, model: str | None) -> Wishes:
@@ -99,6 +117,72 @@ def wishes(format_: str | None, map_: str | None, model: str | None) -> Wishes:
         known = ", ".join(one.name for one in all_formats())
         raise BadInput(f"--format is {format_!r}; accepted are {known}")
     return Wishes(found, model)
+
+
+def found_json(found: Found) -> dict[str, Any]:
+    """Who waits, the levers and what to do next, for programs."""
+    return {
+        "who_waits": [_workflow_json(group) for group in found.groups],
+        "levers": [_lever_json(lever) for lever in found.levers],
+        "lever_total_usd": _range(found.total),
+        "data_terms": found.terms,
+        "next_steps": list(next_steps(found)),
+    }
+
+
+def _workflow_json(group: Workflow) -> dict[str, Any]:
+    facts, judged = group.facts, group.judged
+    return {
+        "workflow": group.name,
+        "discovered": not facts.name,
+        "requests_looked_at": facts.requests,
+        "requests_in_other_lanes": facts.elsewhere,
+        "realtime_usd": usd(group.now),
+        "who_waits": judged.waiting,
+        "confidence": judged.confidence,
+        "confidence_level": judged.level,
+        "evidence": list(judged.evidence),
+        "evidence_against": list(judged.against),
+        "to_log": list(judged.to_log),
+    }
+
+
+def _lever_json(lever: Lever) -> dict[str, Any]:
+    return {
+        "lever": lever.kind,
+        "workflow": lever.group,
+        "does": lever.does,
+        "requests": lever.requests,
+        "now_usd": usd(lever.now),
+        "saves_usd": _range(lever.money),
+        "saves_usd_by_data_terms": {
+            terms: _range(money) for terms, money in lever.by_terms.items()
+        },
+        "confidence": lever.sure,
+        "in_total": lever.counts,
+        "evidence": list(lever.evidence),
+        "rests_on": list(lever.rests_on),
+    }
+
+
+def _together_json(replayed: Replayed) -> dict[str, Any]:
+    found = replayed.together
+    return {
+        "requests_replayed": found.requests,
+        "of_requests": replayed.of,
+        "texts_read": replayed.texts,
+        "now_usd": usd(found.now),
+        "saves_alone_usd": {
+            "lane": _range(found.lanes),
+            "cache": _range(found.cache),
+            "dedupe": _range(found.dedupe),
+        },
+        "saves_together_usd": _range(found.joint),
+    }
+
+
+def _range(money: Money) -> dict[str, Any]:
+    return {"low": usd(money.low), "high": usd(money.high)}
 
 
 def group_json(group: Group) -> dict[str, Any]:

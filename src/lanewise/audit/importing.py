@@ -45,6 +45,7 @@ class Imported:
 
     read: tuple[Read, ...]
     unread: tuple[Unread, ...]
+    sources: tuple[tuple[Source, Recognised], ...] = ()  # that can be read again
 
     @property
     def rows(self) -> int:
@@ -72,7 +73,9 @@ def load(connection: DuckDBPyConnection, paths: tuple[str, ...], wishes: Wishes)
     read = _reported(connection, known, {one.file for one in unread}, rejects)
     if not read:
         raise BadInput(_nothing(unread))
-    return Imported(tuple(read), tuple(unread))
+    bad = {one.file for one in unread}
+    again = tuple(one for one in known.items() if one[0].path not in bad)
+    return Imported(tuple(read), tuple(unread), again)
 
 
 def _told(connection: DuckDBPyConnection, source: Source, wishes: Wishes) -> Recognised | Unread:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lanewise.pricing.dollars import dollars
+
 
 @dataclass(frozen=True, slots=True)
 class Money:
@@ -19,3 +21,12 @@ class Money:
     def __add__(self, other: Money) -> Money:
         """End by end."""
         return Money(self.low + other.low, self.high + other.high)
+
+    def __str__(self) -> str:
+        """For people.
+
+        >>> str(Money(1_000_000_000, 2_500_000_000)), str(Money(5_000_000_000, 5_000_000_000))
+        ('$1.00 to $2.50', '$5.00')
+        """
+        low, high = dollars(self.low), dollars(self.high)
+        return low if low == high else f"{low} to {high}"

@@ -11,8 +11,10 @@ import click
 from lanewise.app.auditing import Audit, auditing, wishes
 from lanewise.audit.importing import Imported
 from lanewise.audit.sums import Group, Sums
+from lanewise.cli.audit_levers import tell_levers
 from lanewise.cli.options import echo_json, home_option, json_option, settings_from
 from lanewise.clock import SystemClock
+from lanewise.domain.lanes import Terms
 from lanewise.pricing import PriceBook
 from lanewise.pricing.dollars import dollars
 
@@ -30,6 +32,10 @@ _FILES: Final = 8
     help="Where a log of another form has what: model=m,input_tokens=usage.in,...",
 )  # fmt: skip
 @click.option("--model", help="The model of requests that name none.")
+@click.option(
+    "--terms", type=click.Choice([term.value for term in Terms]),
+    help="What may be done with the data: any, zero retention (zdr), or in the EU.",
+)  # fmt: skip
 @json_option
 @home_option
 def audit(
@@ -38,10 +44,11 @@ def audit(
     format_: str | None,
     map_: str | None,
     model: str | None,
+    terms: str | None,
     as_json: bool,
     home: Path | None,
 ) -> None:
-    """Read logs that are there already, and say what the traffic is and costs.
+    """Read logs that are there already: what the traffic costs, who waits for it, what would cost less.
 
     PATH is a file, a folder, a glob or an address (s3://...) of JSONL, JSON, CSV or Parquet, plain, .gz or
     .zst. Logs of gateways, observability tools, providers and lanewise itself are recognised. Texts are
@@ -49,7 +56,8 @@ def audit(
     """
     wished = wishes(format_, map_, model)
     book = PriceBook.of_home(settings_from(home).home)
-    with auditing(paths, wished, book, SystemClock().now()) as found:
+    said = None if terms is None else Terms(terms)
+    with auditing(paths, wished, book, SystemClock().now(), terms=said) as found:
         if as_json:
             echo_json(found.as_json())
         else:
@@ -67,6 +75,7 @@ def _tell(found: Audit) -> None:
     click.echo(_money(total))
     _table(found.sums)
     _tell_coverage(found.sums)
+    tell_levers(found.found, found.replayed)
     click.echo(f"prices: {found.basis}")
 
 

@@ -31,7 +31,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "receipt": ("receipt", "Show what a run or a workflow cost and saved."),
     "audit": (
         "audit",
-        "Read logs that are there already, and say what the traffic is and costs.",
+        "Read logs that are there already: what the traffic costs, who waits for it, what would cost less.",
     ),
     "calc": (
         "calc",

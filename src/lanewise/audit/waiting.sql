@@ -1,0 +1,138 @@
+-- Who waits: requests in groups, and what shows in each group whether somebody waits for its answers.
+
+-- name: askers
+-- What the names of those who ask say, looked at once each.
+CREATE OR REPLACE TABLE askers AS
+SELECT user_name, regexp_matches(lower(user_name), ?) AS program
+FROM (SELECT DISTINCT user_name FROM requests WHERE user_name IS NOT NULL)
+
+-- name: grouped
+-- A group is a workflow; where none is logged, what shares a key, a client and a template that is used often.
+CREATE OR REPLACE TABLE grouped AS
+WITH often AS (
+    SELECT hash(key_name, agent, template) AS shape FROM requests
+    WHERE workflow IS NULL AND template IS NOT NULL GROUP BY ALL HAVING count(*) >= ?
+),
+shaped AS (
+    SELECT requests.*, program, CASE WHEN often.shape IS NOT NULL THEN template END AS common
+    FROM requests LEFT JOIN askers USING (user_name)
+    LEFT JOIN often ON workflow IS NULL AND hash(key_name, agent, template) = often.shape
+)
+SELECT CASE WHEN workflow IS NULL THEN hash(key_name, agent, common) ELSE hash(workflow) END AS id,
+    workflow, CASE WHEN workflow IS NULL THEN key_name END AS key_name,
+    CASE WHEN workflow IS NULL THEN agent END AS agent, CASE WHEN workflow IS NULL THEN common END AS shape,
+    "at", n, provider, model, input, cached, cache_write, cache_write_1h, output, seconds, first_token_seconds, stream, ok, prompt_bytes, file,
+    coalesce(lane, 'realtime') AS lane, aggregate, program, template, prompt, answer,
+    CASE WHEN user_name IS NOT NULL THEN hash(user_name) END AS asker,
+    CASE WHEN session IS NOT NULL THEN hash(session) END AS session,
+    lower(coalesce(agent, '')) AS client
+FROM shaped
+
+-- name: live
+-- Single requests that somebody could have waited for: those that went in real time.
+CREATE OR REPLACE VIEW live AS SELECT * FROM grouped WHERE NOT aggregate AND lane IN ('realtime', 'priority')
+
+-- name: groups
+SELECT id, any_value(workflow), any_value(key_name), any_value(agent), any_value(shape), count(*)::BIGINT,
+    sum(n)::BIGINT, count(*) FILTER (aggregate)::BIGINT,
+    coalesce(sum(n) FILTER (lane NOT IN ('realtime', 'priority', 'cache')), 0)::BIGINT
+FROM grouped GROUP BY id ORDER BY count(*) DESC, id
+
+-- name: counts
+SELECT id, {
+    requests: count(*), timed: count("at"), first: min("at"), last: max("at"),
+    stream_told: count(stream), streamed: count(*) FILTER (stream), priority: count(*) FILTER (lane = 'priority'),
+    in_session: count(session), sessions: count(DISTINCT session),
+    asked_by_told: count(asker), askers: count(DISTINCT asker), programs: count(*) FILTER (program),
+    people_clients: count(*) FILTER (regexp_matches(client, $people)),
+    program_clients: count(*) FILTER (regexp_matches(client, $programs)), client_told: count(*) FILTER (client <> ''),
+    input: coalesce(approx_quantile(input, 0.5), 0), output_told: count(output),
+    output: coalesce(approx_quantile(output, 0.5), 0), long_output: coalesce(approx_quantile(output, 0.95), 0),
+    prompts: count(prompt), distinct_prompts: approx_count_distinct(prompt),
+    answers: count(answer), distinct_answers: approx_count_distinct(answer)
+} FROM live GROUP BY id
+
+-- name: templates
+-- The share of the three templates that are used most.
+WITH counted AS (SELECT id, template, count(*) AS c FROM live WHERE template IS NOT NULL GROUP BY ALL)
+SELECT id, {templated: list_sum(max(c, 3)) / sum(c)} FROM counted GROUP BY id
+
+-- name: turns
+-- Requests after the one before them of the same session, or of the same asker: how long after its end, and
+-- whether what was said came along.
+WITH pairs AS (
+    SELECT id, session IS NOT NULL AS in_session, "at" - lag("at" + coalesce(seconds, 0)) OVER thread AS gap,
+        input - lag(input) OVER thread AS more, lag(output) OVER thread AS said
+    FROM live WHERE "at" IS NOT NULL AND coalesce(session, asker) IS NOT NULL
+    WINDOW thread AS (PARTITION BY id, coalesce(session, asker) ORDER BY "at")
+),
+told AS (
+    SELECT *, more > 0 AND 2 * more >= coalesce(said, 0) AND gap BETWEEN -0.5 AND 14400 AS carried,
+        in_session AND gap BETWEEN 3 AND 3600 AS paused
+    FROM pairs WHERE gap IS NOT NULL
+)
+SELECT id, {
+    pairs: count(*), carried: count(*) FILTER (carried),
+    carried_gap: coalesce(approx_quantile(gap, 0.5) FILTER (carried), 0),
+    session_pairs: count(*) FILTER (in_session), paused: count(*) FILTER (paused),
+    pause: coalesce(approx_quantile(gap, 0.5) FILTER (paused), 0),
+    pause_spread: coalesce(stddev_pop(gap) FILTER (paused), 0)
+} FROM told GROUP BY id
+
+-- name: followed
+-- Requests behind which the next one of the same session, whatever its group, begins at once.
+WITH next AS (
+    SELECT id, lead(id) OVER session AS other, lead("at") OVER session - ("at" + seconds) AS gap
+    FROM live WHERE "at" IS NOT NULL AND session IS NOT NULL AND seconds IS NOT NULL
+    WINDOW session AS (PARTITION BY session ORDER BY "at")
+)
+SELECT id, {followed: count(*) FILTER (other <> id AND gap BETWEEN -0.2 AND 3) / count(*)} FROM next GROUP BY id
+
+-- name: crowds
+-- Requests that begin while at least four others, of the same asker or of anybody, are still being answered.
+WITH edges AS (
+    SELECT id, asker, "at", 1 AS step FROM live WHERE "at" IS NOT NULL
+    UNION ALL SELECT id, asker, "at" + greatest(coalesce(seconds, 1), 0.5), -1 FROM live WHERE "at" IS NOT NULL
+),
+busy AS (
+    SELECT id, step, sum(step) OVER (PARTITION BY id, asker ORDER BY "at", step ROWS UNBOUNDED PRECEDING) AS running,
+        sum(step) OVER (PARTITION BY id ORDER BY "at", step ROWS UNBOUNDED PRECEDING) AS together
+    FROM edges
+)
+SELECT id, {
+    crowded: count(*) FILTER (running > 4) / count(*), crowd: max(running)::BIGINT,
+    together: count(*) FILTER (together > 4) / count(*), throng: max(together)::BIGINT
+}
+FROM busy WHERE step = 1 GROUP BY id
+
+-- name: hours
+SELECT id, CAST(floor("at" % 86400 / 3600) AS INTEGER), count(*)::BIGINT FROM live WHERE "at" IS NOT NULL GROUP BY ALL ORDER BY ALL
+
+-- name: slots
+-- Days, and stretches of ten minutes, in which there was any.
+SELECT id, {days: count(DISTINCT floor("at" / 86400)), slots: count(DISTINCT floor("at" / 600))}
+FROM live WHERE "at" IS NOT NULL GROUP BY id
+
+-- name: span
+SELECT min("at"), max("at") FROM live
+
+-- name: bursts
+-- Stretches without a pause, and how closely their beginnings agree in their place within a period.
+WITH pauses(pause) AS (VALUES (150), (900)),
+periods(period) AS (VALUES (300), (900), (3600), (14400), (86400), (604800)),
+begun AS (
+    SELECT id, pause, "at", coalesce("at" - lag("at") OVER (PARTITION BY id, pause ORDER BY "at") > pause, true) AS fresh
+    FROM live, pauses WHERE "at" IS NOT NULL
+),
+numbered AS (
+    SELECT id, pause, "at", sum(fresh::INTEGER) OVER (PARTITION BY id, pause ORDER BY "at" ROWS UNBOUNDED PRECEDING) AS burst
+    FROM begun
+),
+bursts AS (
+    SELECT id, pause, min("at") AS start, max("at") - min("at") AS long, count(*) AS size
+    FROM numbered GROUP BY id, pause, burst
+)
+SELECT id, period, count(*)::BIGINT AS bursts, avg(size) AS size, avg(long) AS long,
+    max(start) - min(start) AS across,
+    sqrt(pow(avg(cos(2 * pi() * start / period)), 2) + pow(avg(sin(2 * pi() * start / period)), 2)) AS agree
+FROM bursts, periods GROUP BY id, pause, period ORDER BY id, period, pause

@@ -1,0 +1,146 @@
+"""What shows in a group of requests, as DuckDB adds it up. Nothing here judges."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Final
+
+from lanewise.audit.statements import statements
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+OFTEN: Final = 20  # requests from which on a template makes a group of its own
+PROGRAM: Final = (
+    r"(^|[^a-z])(svc|service|bot|cron|job|worker|airflow|dagster|prefect|celery|batch|pipeline|scheduler|etl|daemon|"
+    r"system|serviceaccount|ci)([^a-z]|$)"
+)
+PEOPLE_CLIENTS: Final = (
+    r"mozilla|safari|chrome|claude-cli|claude-code|cursor|open-?webui|librechat|slack|vscode|jetbrains|"
+    r"cline|aider"
+)
+PROGRAM_CLIENTS: Final = r"airflow|dagster|prefect|celery|cron|spark|dbt|temporal"
+_PARTS: Final = ("counts", "templates", "turns", "followed", "crowds", "slots")
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """Bursts of requests, and how closely they keep time within a period."""
+
+    period: float  # seconds
+    bursts: int
+    size: float  # requests in each, on average
+    long: float  # seconds that each lasts, on average
+    across: float  # seconds from the first to the last
+    agree: float  # 0: they begin anywhere in the period; 1: always at the same place
+
+    @property
+    def spread(self) -> float:
+        """By how many seconds beginnings differ: the circular standard deviation."""
+        if self.agree <= 0:
+            return self.period
+        return (
+            math.sqrt(max(-2 * math.log(min(self.agree, 1.0)), 0.0)) * self.period / (2 * math.pi)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """About the single requests of one group that went in real time; zero where the log does not say.
+
+    Counts are of requests, shares lie between 0 and 1, times are seconds.
+    """
+
+    name: str = ""  # the workflow; empty of a group that was found
+    key: str | None = None
+    agent: str | None = None
+    shape: int | None = None  # the template by which it was found
+    rows: int = 0  # in all lanes, buckets included
+    counted: int | None = None  # requests that they stand for
+    aggregates: int = 0  # rows that are buckets
+    elsewhere: int = 0  # requests that went in batch, flex or background already
+    requests: int = 0  # all that follows is about these
+    timed: int = 0
+    first: float | None = None
+    last: float | None = None
+    stream_told: int = 0
+    streamed: int = 0
+    priority: int = 0
+    in_session: int = 0
+    sessions: int = 0
+    asked_by_told: int = 0
+    askers: int = 0
+    programs: int = 0  # asked by somebody whose name is a program's
+    client_told: int = 0
+    people_clients: int = 0
+    program_clients: int = 0
+    input: float = 0  # tokens, the median
+    output_told: int = 0
+    output: float = 0
+    long_output: float = 0  # tokens that 95 of 100 answers do not exceed
+    prompts: int = 0
+    distinct_prompts: int = 0
+    answers: int = 0
+    distinct_answers: int = 0
+    templated: float = 0.0  # share of the three templates that are used most
+    pairs: int = 0  # requests after another one of the same session or asker
+    carried: int = 0  # of these, with what was said before in their input
+    carried_gap: float = 0  # from the end of one to the next, the median
+    session_pairs: int = 0
+    paused: int = 0  # in a session, 3 s to an hour after the answer
+    pause: float = 0
+    pause_spread: float = 0
+    followed: float = 0.0  # share behind which another workflow of the session goes on at once
+    crowded: float = 0.0  # share that begins while four others of the same asker run
+    crowd: int = 0
+    together: float = 0.0  # the same, whoever asks
+    throng: int = 0
+    days: int = 0
+    slots: int = 0  # stretches of ten minutes with any request
+    log_slots: int = 0  # of the whole log
+    hours: tuple[int, ...] = ()  # requests by hour of the day, UTC
+    beats: tuple[Beat, ...] = ()
+
+    def share(self, part: int, of: int | None = None) -> float:
+        """Of those requests that could show it."""
+        whole = self.requests if of is None else of
+        return part / whole if whole else 0.0
+
+
+_NAMES: Final = frozenset(field.name for field in fields(Facts))
+
+
+def gather(connection: DuckDBPyConnection) -> dict[int, Facts]:
+    """The facts of every group of `requests` by its id. Leaves `grouped`, with that id, to reckon with."""
+    asked = statements("waiting")
+    connection.execute(asked["askers"], [PROGRAM])
+    connection.execute(asked["grouped"], [OFTEN])
+    connection.execute(asked["live"])
+    found: dict[int, dict[str, Any]] = {}
+    for id_, *told in connection.execute(asked["groups"]).fetchall():
+        names = ("name", "key", "agent", "shape", "rows", "counted", "aggregates", "elsewhere")
+        found[id_] = dict(zip(names, (told[0] or "", *told[1:]), strict=True))
+    for part in _PARTS:
+        clients = (
+            {"people": PEOPLE_CLIENTS, "programs": PROGRAM_CLIENTS} if part == "counts" else None
+        )
+        for id_, row in connection.execute(asked[part], clients).fetchall():
+            found[id_] |= {name: value for name, value in row.items() if name in _NAMES}
+    _add_times(connection, found)
+    return {id_: Facts(**values) for id_, values in found.items()}
+
+
+def _add_times(connection: DuckDBPyConnection, found: dict[int, dict[str, Any]]) -> None:
+    asked = statements("waiting")
+    hours: defaultdict[int, list[int]] = defaultdict(lambda: [0] * 24)
+    for id_, hour, count in connection.execute(asked["hours"]).fetchall():
+        hours[id_][hour] = count
+    beats: defaultdict[int, list[Beat]] = defaultdict(list)
+    for id_, *beat in connection.execute(asked["bursts"]).fetchall():
+        beats[id_].append(Beat(*beat))
+    first, last = connection.execute(asked["span"]).fetchall()[0]
+    slots = 0 if first is None else int((last - first) // 600) + 1
+    for id_, counts in hours.items():
+        found[id_] |= {"hours": tuple(counts), "beats": tuple(beats[id_]), "log_slots": slots}

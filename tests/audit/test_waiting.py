@@ -1,0 +1,121 @@
+"""Who waits: what everybody agrees on is found from the traffic alone, and no more is said than it holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from lanewise.audit.database import database
+from lanewise.audit.importing import Wishes, load
+from lanewise.audit.waiting import Judged, Waiting, gather, judge
+
+from .conftest import write
+from .workloads import BACKGROUND, START, WAITED_FOR, Row, log, wishes
+
+NAMES: Final = {work.__name__: work in WAITED_FOR for work in (*WAITED_FOR, *BACKGROUND)}
+NUMBERS: Final = {name: f"wf-{n * 7919 % 1000}" for n, name in enumerate(NAMES)}
+
+
+def judged(path: Path, rows: list[Any], wished: Wishes) -> dict[str, Judged]:
+    """What is said of each workflow."""
+    with database() as connection:
+        load(connection, (str(write(path / "log.jsonl", rows)),), wished)
+        return {facts.name: judge(facts) for facts in gather(connection).values()}
+
+
+def waited(one: Judged) -> bool:
+    return one.waiting in (Waiting.INTERACTIVE, Waiting.BLOCKING)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("named", ["by what it is", "by a number"])
+def test_the_classes_that_everybody_agrees_on(tmp_path: Path, seed: int, named: str) -> None:
+    called = NUMBERS if named == "by a number" else {name: name for name in NAMES}
+    found = judged(tmp_path, log(seed, called.__getitem__), wishes())
+    wrong = {
+        name: found[called[name]]
+        for name, waits in NAMES.items()
+        if found[called[name]].waiting is Waiting.UNKNOWN or waited(found[called[name]]) != waits
+    }
+    assert not wrong
+    assert found[called["agent_steps"]].waiting is Waiting.BLOCKING
+    for name in ("chatbot", "in_app_drafting", "search_assistance"):
+        assert found[called[name]].waiting is Waiting.INTERACTIVE
+
+
+@pytest.mark.parametrize(
+    "without",
+    [
+        ("user",),
+        ("stream",),
+        ("session",),
+        ("prompt", "answer"),
+        ("user", "session", "stream"),
+        ("user", "session", "stream", "prompt", "answer", "seconds"),
+        ("at",),
+    ],
+    ids=" ".join,
+)
+def test_with_less_in_the_log_less_is_said_and_nothing_wrong(
+    tmp_path: Path, without: tuple[str, ...]
+) -> None:
+    found = judged(tmp_path, log(4, NUMBERS.__getitem__), wishes(*without))
+    wrong = {
+        name: found[number]
+        for name, number in NUMBERS.items()
+        if found[number].waiting is not Waiting.UNKNOWN and waited(found[number]) != NAMES[name]
+    }
+    assert not wrong
+    assert all(one.to_log for one in found.values() if one.waiting is Waiting.UNKNOWN)
+
+
+def test_without_any_signal_it_is_unknown_whatever_it_is_called(tmp_path: Path) -> None:
+    rows = [{"model": "gpt-5", "input_tokens": 900, "workflow": "nightly_batch_enrichment"}] * 200
+    (only,) = judged(
+        tmp_path, rows, wishes("at", "provider", "output_tokens", "seconds", "stream", "lane", "user",
+                               "session", "prompt", "answer"),
+    ).values()  # fmt: skip
+    assert only.waiting is Waiting.UNKNOWN
+    assert "whether answers are streamed" in only.to_log
+
+
+def test_a_streamed_job_of_the_night_is_background_all_the_same(tmp_path: Path) -> None:
+    rows = [row | {"stream": True} for row in log(5, NUMBERS.__getitem__)]
+    found = judged(tmp_path, rows, wishes())
+    assert found[NUMBERS["enrichment"]].waiting is Waiting.BACKGROUND
+    assert any("streamed" in words for words in found[NUMBERS["enrichment"]].against)
+
+
+def test_groups_are_found_where_no_workflow_is_logged(tmp_path: Path) -> None:
+    def alike(row: Row, name: str) -> Row:
+        return row | {"prompt": f"{name}: {'always the same ' * 8}{row['prompt']}"}
+
+    rows = [
+        alike(row, row["workflow"])
+        for row in log(6, lambda name: name)
+        if row["workflow"] in ("enrichment", "in_app_drafting")
+    ]
+    with database() as connection:
+        load(connection, (str(write(tmp_path / "log.jsonl", rows)),), wishes("workflow"))
+        found = gather(connection).values()
+    classes = {facts.requests: judge(facts).waiting for facts in found}
+    counts = [
+        sum(row["workflow"] == name for row in rows) for name in ("enrichment", "in_app_drafting")
+    ]
+    assert classes == dict(zip(counts, (Waiting.BACKGROUND, Waiting.INTERACTIVE), strict=True))
+
+
+def test_what_went_in_batch_already_is_counted_and_not_judged(tmp_path: Path) -> None:
+    rows = [{"at": START + n, "model": "gpt-5", "workflow": "w", "lane": "batch"} for n in range(9)]
+    with database() as connection:
+        load(connection, (str(write(tmp_path / "log.jsonl", rows)),), wishes())
+        (facts,) = gather(connection).values()
+    assert (facts.requests, facts.elsewhere) == (0, 9)
+
+
+def test_a_backfill_on_behalf_of_many_users_is_not_taken_for_people(tmp_path: Path) -> None:
+    rows = [row | {"user": f"u{n % 500}"} for n, row in enumerate(log(7, NUMBERS.__getitem__))]
+    found = judged(tmp_path, rows, wishes())
+    assert not waited(found[NUMBERS["backfill"]])
