@@ -26,7 +26,7 @@ from lanewise.replay.calls import FLEX_CALL, FLEX_NEEDS, Calls
 from lanewise.replay.flights import Flight, Flights
 from lanewise.replay.nouns import Arrivals, Menu, Outcome, Sold
 from lanewise.replay.room import Room
-from lanewise.replay.worlds import World
+from lanewise.replay.worlds import Conditions
 
 _HOUR: Final = 3_600.0
 _GOLDEN: Final = 0.6180339887498949  # its multiples spread evenly over 0 to 1
@@ -69,7 +69,7 @@ class Replay:
         self,
         arrivals: Arrivals,
         menu: Menu,
-        world: World,
+        world: Conditions,
         belief: Belief,
         *,
         allowed: Sequence[frozenset[LaneName]] | None = None,

@@ -36,7 +36,9 @@ class Tally:
 
 def all_realtime(arrivals: Arrivals, menu: Menu) -> Tally:
     """Every request in real time when it comes, as far as the limits allow."""
-    outcome = Replay(arrivals, menu, World("fast", 0), Prior(), allowed=(frozenset({REALTIME}),)).run()
+    outcome = Replay(
+        arrivals, menu, World("fast", 0), Prior(), allowed=(frozenset({REALTIME}),)
+    ).run()
     return Tally(outcome.cost_nano, outcome.met)
 
 
