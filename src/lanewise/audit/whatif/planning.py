@@ -126,7 +126,8 @@ class _Planning:
     streams: dict[Stream, _Columns] = field(default_factory=dict)
     busiest: dict[tuple[str, str], Busiest] = field(default_factory=dict)
     ways: dict[tuple[str, str, str, int], Way] = field(default_factory=dict)
-    same: Counter[Logged] = field(default_factory=Counter)
+    before: Logged | None = None  # whose rollout was asked for last
+    alike: int = 0  # how many equal ones were before it
 
     def add(self, logged: Logged) -> None:
         """One request more."""
@@ -172,9 +173,13 @@ class _Planning:
         return found
 
     def _id(self, logged: Logged) -> str:
-        """What a rollout goes by, as logs have no ids: what a request is like, and which of its like."""
-        number = self.same[logged] = self.same[logged] + 1
-        return f"{logged!r}:{number}"
+        """What a rollout goes by, as logs have no ids: what a request is like, and which of its like.
+
+        Equal ones come one after another.
+        """
+        self.alike = self.alike + 1 if logged == self.before else 0
+        self.before = logged
+        return f"{logged!r}:{self.alike}"
 
     def _count(self, logged: Logged, ruling: Ruling) -> None:
         plan, asked = self.plan, Stream(logged.provider, endpoint_of(logged), logged.model)
