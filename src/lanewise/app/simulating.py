@@ -45,6 +45,7 @@ class Days:
     model: str
     seeds: int = 10
     first: int = 0
+    rolled_out: bool = False  # as if every rollout were complete
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ class Simulations:
         """The fields of `--json`; money in USD, ranges as [low, middle, high] of nine seeds in ten."""
         found: dict[str, Any] = {
             "completion_model": self.days.model,
+            "as_if_rolled_out": self.days.rolled_out,
             "learned_from": self.learned or None,
             "seeds": [self.days.first, self.days.first + self.days.seeds - 1],
             "rows": self.imported.rows,
@@ -97,6 +99,8 @@ def simulate(
     Raises `BadInput` for files, logs or formats that cannot be used, and where nothing can be replayed.
     """
     policies = [load_policy(file, now).sound() for file in files]
+    if days.rolled_out:
+        policies = [policy.rolled_out() for policy in policies]
     book = PriceBook.of_home(settings.home)
     curves, basis = _learned(settings, now) if days.model == LEARNED else (None, "")
     with database() as connection:

@@ -30,6 +30,7 @@ from lanewise.errors import BadInput
     "--seeds", type=click.IntRange(1, 1_000), default=10, show_default=True, help="Days to replay."
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The first.")
+@click.option("--rolled-out", is_flag=True, help="As if the rollout of every rule were complete.")
 @click.option("--format", "format_", metavar="NAME", help="What the logs are; else they tell.")
 @click.option("--map", "map_", metavar="NAME=FIELD,...", help="As of lanewise audit.")
 @click.option("--model", help="The model of requests that name none.")
@@ -42,6 +43,7 @@ def simulate(
     completion: str,
     seeds: int,
     seed: int,
+    rolled_out: bool,
     format_: str | None,
     map_: str | None,
     model: str | None,
@@ -61,7 +63,7 @@ def simulate(
     if not logs:
         raise BadInput(f"{paths[0]} is taken as the policy; name the logs too: POLICY PATH...")
     found = simulated(
-        files, logs, Days(completion, seeds, seed), wishes=wishes(format_, map_, model),
+        files, logs, Days(completion, seeds, seed, rolled_out), wishes=wishes(format_, map_, model),
         settings=settings_from(home), now=SystemClock().now(),
     )  # fmt: skip
     if as_json:
