@@ -100,4 +100,7 @@ def test_whatever_workflows_are_called_the_file_passes_the_check(classes: list[C
     tomllib.loads(text)
     document = checked(text)
     assert not document.errors
-    assert len(document.sound().rules) == sum(one.safe for one in classes)
+    safe = {(one.workflow or "default", one.key) for one in classes if one.safe}
+    assert {(rule.match.workflow, rule.match.key) for rule in document.sound().rules} == {
+        (workflow, key or "*") for workflow, key in safe
+    }

@@ -53,9 +53,10 @@ def policy_text(classes: Iterable[Classed], terms: Terms = Terms.ANY) -> str:
     Whatever no rule names stays in real time.
     """
     known = sorted(classes, key=_order)
-    parts = ["\n".join(_head(known, terms))]
-    parts += ["\n".join(_rule(one)) for one in known if one.safe]
-    later = [line for one in known if not one.safe for line in _later(one)]
+    first = _distinct([one for one in known if one.safe])
+    parts = ["\n".join(_head(first, len(known), terms))]
+    parts += ["\n".join(_rule(one)) for one in first]
+    later = [line for one in known if one not in first for line in _later(one)]
     if later:
         parts.append("\n".join(["# Not moved:", *later]))
     return "\n\n".join(parts) + "\n"
@@ -66,8 +67,19 @@ def _order(one: Classed) -> tuple[bool, int, str, str]:
     return (not one.key, -sum(one.saving) if one.saving else 0, one.workflow, one.key)
 
 
-def _head(known: list[Classed], terms: Terms) -> Iterator[str]:
-    safe = [one for one in known if one.safe]
+def _distinct(safe: list[Classed]) -> list[Classed]:
+    """Those whose rules do not stand in each other's way, by name or by what they fit."""
+    names: set[object] = set()
+    found = []
+    for one in safe:
+        own = {_name(one), (one.workflow or UNNAMED, one.key)}
+        if not own & names:
+            names |= own
+            found.append(one)
+    return found
+
+
+def _head(safe: list[Classed], count: int, terms: Terms) -> Iterator[str]:
     known_savings = [one.saving for one in safe if one.saving]
     total = (sum(low for low, _ in known_savings), sum(high for _, high in known_savings))
     yield "# Written by lanewise audit from logs. Each rule says what it rests on; nothing moves yet:"
@@ -76,7 +88,7 @@ def _head(known: list[Classed], terms: Terms) -> Iterator[str]:
     yield '#   3. rollout = "all"'
     yield "# One rule at a time, the first below first. After each change: lanewise policy check"
     yield "# What it would come to: lanewise simulate --rolled-out policy.toml LOGS"
-    yield f"# In all {_money(total)} over the span of the log, from {len(safe)} of {len(known)} workflows."
+    yield f"# In all {_money(total)} over the span of the log, from {len(safe)} of {count} workflows."
     yield ""
     yield "[default]"
     yield 'deadline = "now"  # what no rule names stays in real time'
