@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from math import inf
 from typing import Final, TypeAlias
 
@@ -12,7 +11,6 @@ from lanewise.domain.lanes import BATCH, FLEX, REALTIME, LaneName
 from lanewise.domain.packing import Limits
 from lanewise.policy.choosing import Chooser, Ladder, Option
 from lanewise.policy.packing import (
-    OpenBatch,
     Ripe,
     batch_size,
     deadline_class,
@@ -25,6 +23,7 @@ from lanewise.replay.books import Books
 from lanewise.replay.calls import FLEX_CALL, FLEX_NEEDS, Calls
 from lanewise.replay.flights import Flight, Flights
 from lanewise.replay.nouns import Arrivals, Menu, Outcome, Sold
+from lanewise.replay.packs import Pack, Trial
 from lanewise.replay.room import Room
 from lanewise.replay.worlds import Conditions
 
@@ -33,33 +32,6 @@ _GOLDEN: Final = 0.6180339887498949  # its multiples spread evenly over 0 to 1
 NOWHERE: Final = LaneName("")
 _AGAIN: Final = 60.0  # seconds until a lane without another after it is asked once more
 _Key: TypeAlias = tuple[LaneName, int | None, int]  # lane, deadline class, kind
-
-
-@dataclass(slots=True)
-class _Pack:
-    """Requests that gather for one lane."""
-
-    name: str
-    order: tuple[LaneName, ...]
-    opened_at: float
-    deadline: float
-    size: int
-    which: list[int] = field(default_factory=list)
-
-    def open_batch(self) -> OpenBatch:
-        """As the policy sees it."""
-        deadline = None if self.deadline == inf else self.deadline
-        return OpenBatch(len(self.which), self.opened_at, deadline)
-
-
-@dataclass(frozen=True, slots=True)
-class _Trial:
-    """Requests for which flex is asked until it has capacity, or time is up."""
-
-    name: str
-    after: tuple[LaneName, ...]
-    deadline: float
-    until: float
 
 
 class Replay:
@@ -86,15 +58,15 @@ class Replay:
             self._agenda, self._books, self._calls, belief, self._faster,
             self._send_rescue, self._waiting_loads, self._left, self._chooser.forget,
         )  # fmt: skip
-        self._mean = _mean(arrivals)
+        self._mean = arrivals.mean
         self._limits = Limits(
             menu.batch_requests,
             batch_bytes=1 << 62,
             line_bytes=1 << 62,
             creations_per_hour=menu.creations_per_hour,
-            min_batch_requests=_floor(menu),
+            min_batch_requests=menu.floor,
         )
-        self._packs: dict[_Key, _Pack] = {}
+        self._packs: dict[_Key, Pack] = {}
         self._trying: dict[str, Load] = {}  # asked of flex, refused so far
         self._numbers: dict[str, int] = {}
         self._asked = 0
@@ -133,7 +105,7 @@ class Replay:
         return [
             self._option(found)
             for found in self._menu.lanes
-            if found.offer.lane in self._allowed[kind] and (now is None or _quicker(found, now))
+            if found.offer.lane in self._allowed[kind] and (now is None or found.quicker(now))
         ]
 
     def _faster(self, flight: Flight) -> Ladder | None:
@@ -189,9 +161,9 @@ class Replay:
         elif refused:
             self._send(lanes[1:], refused, at)
 
-    def _trial(self, after: tuple[LaneName, ...], deadline: float) -> _Trial:
+    def _trial(self, after: tuple[LaneName, ...], deadline: float) -> Trial:
         until = inf if after in ((REALTIME,), ()) else self._agenda.now + FLEX_NEEDS
-        return _Trial(self._name("flex"), after, deadline, until)
+        return Trial(self._name("flex"), after, deadline, until)
 
     def _ask_flex(self, which: Sequence[int], deadline: float) -> Sequence[int]:
         """What flex refuses; a rate limit that is used up is as good as a refusal."""
@@ -204,7 +176,7 @@ class Replay:
             self._calls.send(FLEX, which[:taken], deadline)
         return which[taken:]
 
-    def _try_flex(self, trial: _Trial, which: Sequence[int], now: float) -> None:
+    def _try_flex(self, trial: Trial, which: Sequence[int], now: float) -> None:
         refused = self._ask_flex(which, trial.deadline)
         self._trying.pop(trial.name, None)
         if not refused:
@@ -246,7 +218,7 @@ class Replay:
             size = batch_size(
                 slack, self._calls.drain(), sum(self._mean), self._limits, self._menu.queued_tokens
             )
-            pack = _Pack(name, lanes, now, deadline, size)
+            pack = Pack(name, lanes, now, deadline, size)
             self._packs[key] = pack
             wait = linger(slack, self._room.creations(now))
             self._agenda.at(now + wait, lambda at: self._close(pack, key, at))
@@ -255,7 +227,7 @@ class Replay:
         if len(pack.which) >= pack.size:
             self._close(pack, key, now)
 
-    def _close(self, pack: _Pack, key: _Key, now: float) -> None:
+    def _close(self, pack: Pack, key: _Key, now: float) -> None:
         if self._packs.get(key) is not pack:  # it left before, full
             return
         limits = self._limits if key[0] == BATCH else Limits(1 << 40, 1 << 62, 1 << 62)
@@ -306,22 +278,6 @@ class Replay:
     def _name(self, kind: str) -> str:
         number = self._numbers[kind] = self._numbers.get(kind, 0) + 1
         return f"{kind}:{number:07}"
-
-
-def _mean(arrivals: Arrivals) -> tuple[int, int]:
-    count = max(len(arrivals), 1)
-    return sum(arrivals.input) // count, sum(arrivals.output) // count
-
-
-def _floor(menu: Menu) -> int:
-    return max((found.offer.floor for found in menu.lanes), default=1)
-
-
-def _quicker(sold: Sold, than: Sold) -> bool:
-    """Whether work may move from one lane to the other: to a call, or to a shorter window."""
-    if sold.offer.window_seconds is None and sold.offer.one_by_one:
-        return True
-    return (sold.offer.window_seconds or inf) < (than.offer.window_seconds or inf)
 
 
 def _deadline(at: float) -> Deadline:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import NamedTuple
 
 from lanewise.domain.lanes import LaneName, Offer
@@ -60,6 +61,12 @@ class Arrivals:
         inputs, outputs = self.input, self.output
         return sum(inputs[one] for one in which), sum(outputs[one] for one in which)
 
+    @property
+    def mean(self) -> tuple[int, int]:
+        """Input and output tokens of one."""
+        count = max(len(self), 1)
+        return sum(self.input) // count, sum(self.output) // count
+
     def nano(self, sold: Sold, which: Sequence[int]) -> int:
         """What these cost in a lane: each its own cost where that is known, else by their tokens."""
         costs = self.costs.get(sold.offer.lane)
@@ -77,6 +84,12 @@ class Sold:
     def nano(self, tokens: tuple[int, int]) -> int:
         """What so many tokens cost."""
         return (tokens[0] * self.input_pico + tokens[1] * self.output_pico) // PICO_PER_NANO
+
+    def quicker(self, than: Sold) -> bool:
+        """Whether work may move here from the other lane: to a call, or to a shorter window."""
+        if self.offer.window_seconds is None and self.offer.one_by_one:
+            return True
+        return (self.offer.window_seconds or inf) < (than.offer.window_seconds or inf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +111,11 @@ class Menu:
             if found.offer.lane == lane:
                 return found
         raise KeyError(lane)
+
+    @property
+    def floor(self) -> int:
+        """The least requests in a batch."""
+        return max((found.offer.floor for found in self.lanes), default=1)
 
     @property
     def names(self) -> frozenset[LaneName]:
