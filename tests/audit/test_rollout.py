@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import tomllib
+from pathlib import Path
 
+import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lanewise.app import policies
+from lanewise.app.rollout import write_policy
 from lanewise.audit.rollout import Classed, policy_text
+from lanewise.cli.main import cli
 from lanewise.domain.deadlines import AtOnce, By
 from lanewise.domain.lanes import BATCH, Terms
+from lanewise.errors import BadInput
 from lanewise.policy.document import Document, read
 from lanewise.policy.rules import Traits
 from lanewise.providers.offers import offers
@@ -104,3 +110,14 @@ def test_whatever_workflows_are_called_the_file_passes_the_check(classes: list[C
     assert {(rule.match.workflow, rule.match.key) for rule in document.sound().rules} == {
         (workflow, key or "*") for workflow, key in safe
     }
+
+
+def test_the_file_passes_the_check_and_none_is_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "proposed.toml"
+    assert len(write_policy(path, KNOWN, NOW).rules) == 2
+    done = CliRunner().invoke(cli, ["policy", "check", str(path)])
+    assert (done.exit_code, "2 rules" in done.output, "ok" in done.output) == (0, True, True)
+    before = path.read_bytes()
+    with pytest.raises(BadInput, match="is there already"):
+        write_policy(path, KNOWN[:1], NOW)
+    assert path.read_bytes() == before
