@@ -1,8 +1,8 @@
-"""What a replay of logged traffic under a policy takes: seconds a seed, and memory, against the limits aimed at.
+"""What a replay of logged traffic under a policy takes: seconds a seed, and memory.
 
     python benchmarks/simulate.py [--requests 1000000] [--days 7]
 
-The log is made up: five workflows on five models, bursts aside evenly over the days; one workflow goes at once,
+The log is made up: five workflows on five models, evenly over the days; one workflow goes at once,
 one is half rolled out, the others are due in 2 hours, at 06:00 or in a day. Aimed at: a million
 requests in under 60 s a seed and under 1 GB.
 """
