@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,14 @@ def test_comments_say_on_what_each_rule_rests_and_what_it_saves() -> None:
     ):
         assert line in text
     assert text.index("# crm:") < text.index("# nightly_eval:") < text.index("# Not moved:")
+
+
+def test_long_evidence_is_told_to_its_end_in_short_lines() -> None:
+    told = " ".join(f"word{n}" for n in range(60))
+    lines = policy_text([replace(SAFE, evidence=(told,))]).splitlines()
+    assert max(map(len, lines)) <= 110
+    kept = " ".join(line.lstrip("#- ") for line in lines if line.startswith("#   "))
+    assert told in kept
 
 
 def test_each_step_of_the_rollout_is_a_policy_too() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Final
 
 from lanewise.audit.whatif.planning import UNNAMED
@@ -114,7 +115,9 @@ def _comments(one: Classed) -> Iterator[str]:
     told = "saving not known" if one.saving is None else f"saves {_money(one.saving)}"
     yield f"# {_plain(_name(one))}: {one.waiting}, confidence {one.confidence:.0%}; {told}"
     for sentence in one.evidence:
-        yield f"#   - {_plain(sentence)}"
+        yield from wrap(
+            _plain(sentence), _WIDTH, initial_indent="#   - ", subsequent_indent="#     "
+        )
 
 
 def _later(one: Classed) -> Iterator[str]:
@@ -138,9 +141,8 @@ def _name(one: Classed) -> str:
 
 
 def _plain(text: str) -> str:
-    """On one line of a comment."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return line if len(line) <= _WIDTH else line[: _WIDTH - 1] + "…"
+    """Without what would end a line of a comment."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def _text(value: str) -> str:
