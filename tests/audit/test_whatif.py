@@ -153,6 +153,25 @@ def test_another_model_is_asked_and_paid_where_a_rule_says_so() -> None:
     assert seed.cost_nano < held.today_nano / 4
 
 
+def test_what_is_asked_of_another_model_without_knowing_what_it_cost_is_left_out() -> None:
+    rules = '[[rule]]\nname = "small"\ndeadline = "24h"\nuse_model = "gpt-5-mini"'
+    held = plan([logged(0.0, model="gpt-nobody-knows")], rules)
+    assert (held.requests, held.unfit.total()) == (0, 1)
+
+
+def test_what_is_held_and_not_yet_acted_on_goes_at_once() -> None:
+    text = '[default]\npin = "held"\nheld = "06:00-07:00"\nrollout = "observe"'
+    seed = replay(many(10), text)
+    assert (list(seed.hours.calls), seed.late.total()) == ([int(BEGIN // HOUR)], 0)
+
+
+def test_what_a_batch_read_from_a_cache_is_part_of_what_it_cost() -> None:
+    text = '[default]\ndeadline = "24h"'
+    claude = {"provider": "anthropic", "model": "claude-sonnet-4-5", "lane": BATCH}
+    cold, warm = (plan([logged(0.0, cached=cached, **claude)], text) for cached in (0, 900))
+    assert warm.today_nano < cold.today_nano
+
+
 def test_what_went_by_batch_already_is_today_at_its_price() -> None:
     held = plan(many(20, lane=BATCH), '[default]\ndeadline = "24h"')
     assert held.today_nano < held.realtime_nano

@@ -63,8 +63,9 @@ def way(ruling: Ruling, logged: Logged, costs: Costs) -> Way:
     stream = Stream(logged.provider, endpoint_of(logged), ruling.model or logged.model)
     if stream.provider not in tuple(Dialect):
         return Way(stream, barred=f"of {stream.provider}, to whom lanewise does not send")
-    if not costs.known(stream, logged.at):
-        return Way(stream, barred=f"of {stream.model}, whose price is not known")
+    for model in (logged.model, stream.model):
+        if not costs.known(stream._replace(model=model), logged.at):
+            return Way(stream, barred=f"of {model}, whose price is not known")
     sold = registry.lanes(stream.provider, stream.endpoint)
     found = {
         offer.lane
@@ -100,10 +101,19 @@ class Costs:
         return self.rates(stream, at, lane) is not None
 
     def nano(self, stream: Stream, logged: Logged, lane: LaneName) -> int:
-        """What one request costs; in a lane without a price that day, what it costs in real time."""
-        rates = self.rates(stream, logged.at, lane) or self.rates(stream, logged.at, REALTIME)
-        assert rates is not None
-        return price(rates, logged.as_called() if lane in _CALLED else logged.as_waiting())
+        """What one request would cost in a lane."""
+        usage = logged.as_called() if lane in _CALLED else logged.as_waiting()
+        return price(self._priced(stream, logged.at, lane), usage)
+
+    def as_sent(self, stream: Stream, logged: Logged) -> int:
+        """What it cost in the lane that it took."""
+        return price(self._priced(stream, logged.at, logged.lane), logged.as_called())
+
+    def _priced(self, stream: Stream, at: float, lane: LaneName) -> Rates:
+        """In a lane without a price that day, that of real time."""
+        rates = self.rates(stream, at, lane) or self.rates(stream, at, REALTIME)
+        assert rates is not None, "a model without a price is not replayed"
+        return rates
 
 
 @dataclass(slots=True)

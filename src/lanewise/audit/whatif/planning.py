@@ -148,10 +148,11 @@ class _Planning:
             return
         self._count(logged, ruling)
         acts = ruling.percent == 100.0 or ruling.acts(self._id(logged))
-        if not acts:
+        if not acts:  # its deadline is real time's then
             self.plan.observed += 1
-        if not acts or isinstance(due, AtOnce) or found.held or found.lanes == _ONLY_NOW:
-            self._send_at_once(logged, found, due if acts else AtOnce())
+            found, due = Way(found.stream), AtOnce()
+        if isinstance(due, AtOnce) or found.held or found.lanes == _ONLY_NOW:
+            self._send_at_once(logged, found, due)
         else:
             self._let_wait(logged, found, due)
 
@@ -186,14 +187,13 @@ class _Planning:
         plan.requests += 1
         plan.rules[ruling.rule] += 1
         plan.first, plan.last = min(plan.first, logged.at), max(plan.last, logged.at)
-        known = self.costs.known(asked, logged.at)
-        today = self.costs.nano(asked, logged, logged.lane) if known else 0
+        today = self.costs.as_sent(asked, logged)
         plan.today[logged.lane] += today
         plan.today_requests[logged.lane] += 1
         name = logged.workflow or UNNAMED
         plan.workflows[name] += today
         plan.workflow_requests[name] += 1
-        plan.realtime_nano += self.costs.nano(asked, logged, REALTIME) if known else 0
+        plan.realtime_nano += self.costs.nano(asked, logged, REALTIME)
         if logged.lane == REALTIME:
             minute = self.busiest.setdefault((logged.provider, logged.model), Busiest())
             minute.add(logged.at, logged.input + logged.output)
