@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Final
 
 import click
 
 from lanewise.app.receipt import percent
 from lanewise.app.simulating import Simulation, Simulations
-from lanewise.audit.whatif import Range, Summary, difference
+from lanewise.audit.whatif import Hour, Range, Summary, difference
 from lanewise.domain.lanes import LaneName
 from lanewise.pricing.dollars import dollars
 
-_ROWS = 20
+_ROWS: Final = 20
+_DAYS: Final = 14
 
 
 def tell(found: Simulations) -> None:
@@ -100,17 +104,36 @@ def _tell_deadlines(summary: Summary) -> None:
 
 
 def _tell_quotas(summary: Summary) -> None:
-    hours = summary.hours
-    if not hours:
-        return
     click.echo(
         f"at most {_count(summary.most_created)} batches created in an hour, "
         f"{_count(summary.most_held)} batches waiting for room, "
         f"{_count(summary.most_calls)} requests waiting for a call"
     )
-    click.echo(
-        f"at the end of the fullest hour {max(hour.waiting for hour in hours):,} requests without an "
-        f"answer, {max(hour.queued_tokens for hour in hours):,} tokens in batches; --json has every hour"
+    days = [list(day) for _, day in groupby(summary.hours, lambda hour: hour.at // 86_400)]
+    _table(
+        (
+            "day (UTC)",
+            "accepted",
+            "answered",
+            "waiting at most",
+            "batches",
+            "tokens in them at most",
+        ),
+        [_day(hours) for hours in days[:_DAYS]],
+    )
+    if len(days) > _DAYS:
+        click.echo(f"and {len(days) - _DAYS:,} more days; --json has every hour")
+
+
+def _day(hours: Sequence[Hour]) -> tuple[str, ...]:
+    """A day of the seed whose cost is in the middle."""
+    return (
+        f"{datetime.fromtimestamp(hours[0].at, UTC):%Y-%m-%d}",
+        f"{sum(hour.accepted for hour in hours):,}",
+        f"{sum(hour.answered for hour in hours):,}",
+        f"{max(hour.waiting for hour in hours):,}",
+        f"{sum(hour.batches for hour in hours):,}",
+        f"{max(hour.queued_tokens for hour in hours):,}",
     )
 
 

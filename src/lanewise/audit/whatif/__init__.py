@@ -8,6 +8,7 @@ docs/how-to/simulate.md says what each figure means.
 """
 
 from lanewise.audit.whatif.figures import Range, Summary, difference, spread, summed
+from lanewise.audit.whatif.hours import Hour
 from lanewise.audit.whatif.lanes import MODELS
 from lanewise.audit.whatif.planning import Plan, planned
 from lanewise.audit.whatif.replaying import Curves, Seed, replayed
@@ -16,6 +17,7 @@ from lanewise.audit.whatif.traffic import Logged, traffic
 __all__ = [
     "MODELS",
     "Curves",
+    "Hour",
     "Logged",
     "Plan",
     "Range",
