@@ -208,6 +208,14 @@ def test_hours_add_up_to_all_requests_and_end_empty() -> None:
     assert hours[-1].waiting == hours[-1].queued_tokens == 0
 
 
+def test_a_log_of_years_is_told_by_days_that_begin_at_midnight() -> None:
+    rules = '[default]\ndeadline = "3h"'
+    days = replay([logged(5_000.0), logged(9_000 * HOUR)], rules).hours.told()
+    assert 300 < len(days) < 400
+    assert all(day.at % 86_400 == 0 for day in days)
+    assert sum(day.answered for day in days) == 2
+
+
 def test_a_learned_model_goes_by_its_curves_and_believes_them() -> None:
     def quick(provider: str, model: str, lane: LaneName) -> Curve:
         return Curve((0.0, 60.0, 1_200.0), (1.0, 0.5, 0.0), "own", Sample(50, 0))

@@ -109,7 +109,8 @@ def _tell_quotas(summary: Summary) -> None:
         f"{_count(summary.most_held)} batches waiting for room, "
         f"{_count(summary.most_calls)} requests waiting for a call"
     )
-    days = [list(day) for _, day in groupby(summary.hours, lambda hour: hour.at // 86_400)]
+    lively = [hour for hour in summary.hours if any(hour[1:])]
+    days = [list(day) for _, day in groupby(lively, lambda hour: hour.at // 86_400)]
     _table(
         (
             "day (UTC)",

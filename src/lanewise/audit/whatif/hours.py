@@ -64,6 +64,7 @@ class Hours:
             return []
         first, last = min(self.accepted), max(self.answered)
         step = 1 if last - first < MOST else 24
+        first -= first % step  # days begin at midnight, UTC
         span = range(first, last + 1)
         waiting = list(accumulate(self.accepted[one] - self.answered[one] for one in span))
         queued = list(accumulate(self.queued[one] for one in span))
