@@ -29,12 +29,15 @@ SPANS: Final = 50  # in a line
 FILLER: Final = " ".join(WORDS * 10)
 AUDIT: Final = """
 import sys
-from lanewise.app.auditing import auditing
-from lanewise.audit.importing import Wishes
+from lanewise.audit.database import database
+from lanewise.audit.importing import Wishes, load
+from lanewise.audit.sums import sums
 from lanewise.pricing import PriceBook
-with auditing((sys.argv[1],), Wishes(), PriceBook.load(), 1.8e9) as found:
-    assert found.sums.total.requests == int(sys.argv[2]), found.sums.total
-    assert found.sums.total.reckoned_nano
+with database() as connection:
+    load(connection, (sys.argv[1],), Wishes())
+    total = sums(connection, PriceBook.load(), 1.8e9).total
+    assert total.requests == int(sys.argv[2]), total
+    assert total.reckoned_nano
 """
 DUCKDB: Final = """
 import sys, duckdb

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -56,14 +57,27 @@ def test_together_they_save_less_than_their_sum_and_no_less_than_the_best() -> N
     rows = [asked(n, n % 6) for n in range(24)]
     found = together(rows, TO_BATCH, PRICES)
     assert found.dedupe.high == 18 * ONE
-    assert found.joint.high == 18 * ONE + 6 * ONE // 2  # what is left waits; it reads from no cache
+    # what is left is read from a cache, which here saves more for sure than half of it all
+    assert found.joint.high == 18 * ONE + 5 * READ * 1_500
     assert found.joint.high < found.lanes.high + found.cache.high + found.dedupe.high
     assert found.joint.high <= found.now
 
 
+def test_what_saves_more_by_reading_from_a_cache_stays_in_real_time() -> None:
+    rows = [asked(n, n)._replace(used=asked(0, 0).used) for n in range(40)]
+    rows = [
+        one._replace(used=replace(one.used, usage=Usage(input=INPUT, output=1))) for one in rows
+    ]
+    found = together(rows, TO_BATCH, PRICES)
+    assert found.lanes.high < found.cache.high == found.joint.high
+
+
 def test_what_waits_warms_no_cache_for_those_who_do_not() -> None:
     """One request of each kind in turn, 200 s apart: without those that wait the entry is gone."""
-    rows = [asked(n * 200.0, n, group=n % 2, model="gpt-4o") for n in range(10)]
+    wordy = replace(asked(0, 0, model="gpt-4o").used, usage=Usage(input=INPUT, output=4_000))
+    rows = [
+        asked(n * 200.0, n, group=n % 2, model="gpt-4o")._replace(used=wordy) for n in range(10)
+    ]
     found = together(rows, {(1, "openai", "gpt-4o"): BATCH}, PRICES)
     assert found.cache.high == 9 * READ * 1_250
     assert found.joint == found.lanes

@@ -9,7 +9,7 @@ import pytest
 
 from lanewise.audit.database import database
 from lanewise.audit.importing import Wishes, load
-from lanewise.audit.waiting import Judged, Waiting, gather, judge
+from lanewise.audit.waiting import Judged, Waiting, facts, gather, judge
 
 from .conftest import write
 from .workloads import BACKGROUND, START, WAITED_FOR, Row, log, wishes
@@ -22,7 +22,7 @@ def judged(path: Path, rows: list[Any], wished: Wishes) -> dict[str, Judged]:
     """What is said of each workflow."""
     with database() as connection:
         load(connection, (str(write(path / "log.jsonl", rows)),), wished)
-        return {facts.name: judge(facts) for facts in gather(connection).values()}
+        return {found.name: judge(found) for found in gather(connection).values()}
 
 
 def waited(one: Judged) -> bool:
@@ -100,7 +100,7 @@ def test_groups_are_found_where_no_workflow_is_logged(tmp_path: Path) -> None:
     with database() as connection:
         load(connection, (str(write(tmp_path / "log.jsonl", rows)),), wishes("workflow"))
         found = gather(connection).values()
-    classes = {facts.requests: judge(facts).waiting for facts in found}
+    classes = {one.requests: judge(one).waiting for one in found}
     counts = [
         sum(row["workflow"] == name for row in rows) for name in ("enrichment", "in_app_drafting")
     ]
@@ -111,11 +111,24 @@ def test_what_went_in_batch_already_is_counted_and_not_judged(tmp_path: Path) ->
     rows = [{"at": START + n, "model": "gpt-5", "workflow": "w", "lane": "batch"} for n in range(9)]
     with database() as connection:
         load(connection, (str(write(tmp_path / "log.jsonl", rows)),), wishes())
-        (facts,) = gather(connection).values()
-    assert (facts.requests, facts.elsewhere) == (0, 9)
+        (found,) = gather(connection).values()
+    assert (found.requests, found.elsewhere) == (0, 9)
 
 
 def test_a_backfill_on_behalf_of_many_users_is_not_taken_for_people(tmp_path: Path) -> None:
     rows = [row | {"user": f"u{n % 500}"} for n, row in enumerate(log(7, NUMBERS.__getitem__))]
     found = judged(tmp_path, rows, wishes())
     assert not waited(found[NUMBERS["backfill"]])
+
+
+def test_of_a_very_long_log_the_latest_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(facts, "MOST", 1_000)
+    rows = [{"at": START + n, "model": "gpt-5", "workflow": "w"} for n in range(4_000)]
+    with database() as connection:
+        load(connection, (str(write(tmp_path / "log.jsonl", rows)),), wishes())
+        (found,) = gather(connection).values()
+    assert found.live == 4_000
+    assert 900 <= found.requests <= 1_100
+    assert found.last == START + 3_999

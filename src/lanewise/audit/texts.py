@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from lanewise.audit import reading
-from lanewise.audit.database import unhurried
+from lanewise.audit.database import spacious, unhurried
 from lanewise.audit.formats import Recognised
 from lanewise.audit.importing import Imported
 from lanewise.audit.sources import Source
@@ -31,12 +32,15 @@ def cut(connection: DuckDBPyConnection, imported: Imported) -> None:
         if source.path in files or "*" in source.path:
             try:
                 _cut(connection, source, what)
-            except (duckdb.OutOfMemoryException, duckdb.InvalidInputException, duckdb.IOException):
-                continue
+            except (duckdb.OutOfMemoryException, duckdb.InvalidInputException):  # very long records
+                with suppress(duckdb.Error), spacious(connection):
+                    _cut(connection, source, what, roomy=True)
 
 
-def _cut(connection: DuckDBPyConnection, source: Source, what: Recognised) -> None:
-    rows = reading.statement(connection, [source], what.format, what.within)
+def _cut(
+    connection: DuckDBPyConnection, source: Source, what: Recognised, *, roomy: bool = False
+) -> None:
+    rows = reading.statement(connection, [source], what.format, what.within, roomy=roomy)
     fill = statements("texts")["cut"].replace("{rows}", rows).replace("{piece}", str(PIECE))
     with unhurried(connection):
         connection.execute(fill)

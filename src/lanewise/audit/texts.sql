@@ -24,9 +24,8 @@ WITH read AS (
     SELECT prompt_text FROM (SELECT * FROM ({rows}) UNION ALL BY NAME SELECT NULL::VARCHAR AS prompt_text WHERE false)
     WHERE prompt_text IS NOT NULL
 )
-SELECT hash(prompt_text), length(prompt_text), list_transform(
-    range(length(prompt_text) // {piece}), lambda i: hash(substr(prompt_text, i * {piece} + 1, {piece}))
-)
+SELECT hash(prompt_text), length(prompt_text),
+    list_transform(regexp_extract_all(prompt_text, '(?s).{' || {piece} || '}'), lambda piece: hash(piece))
 FROM read WHERE hash(prompt_text) IN (SELECT prompt FROM wanted)
 
 -- name: asked
@@ -37,4 +36,4 @@ SELECT wanted.id, wanted."at", provider, model, input, coalesce(cached, 0), coal
 FROM wanted LEFT JOIN cut USING (prompt) ORDER BY wanted."at", wanted.prompt, wanted.id, input, output
 
 -- name: live_count
-SELECT count(*) FROM live
+SELECT count(*) FROM grouped WHERE single

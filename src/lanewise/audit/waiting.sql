@@ -1,41 +1,49 @@
 -- Who waits: requests in groups, and what shows in each group whether somebody waits for its answers.
 
--- name: askers
--- What the names of those who ask say, looked at once each.
-CREATE OR REPLACE TABLE askers AS
-SELECT user_name, regexp_matches(lower(user_name), ?) AS program
-FROM (SELECT DISTINCT user_name FROM requests WHERE user_name IS NOT NULL)
+-- name: often
+-- Templates that make a group of their own where no workflow is logged.
+CREATE OR REPLACE TABLE often AS
+SELECT hash(key_name, agent, template) AS common FROM requests
+WHERE workflow IS NULL AND template IS NOT NULL GROUP BY ALL HAVING count(*) >= ?
 
 -- name: grouped
 -- A group is a workflow; where none is logged, what shares a key, a client and a template that is used often.
-CREATE OR REPLACE TABLE grouped AS
-WITH often AS (
-    SELECT hash(key_name, agent, template) AS shape FROM requests
-    WHERE workflow IS NULL AND template IS NOT NULL GROUP BY ALL HAVING count(*) >= ?
-),
-shaped AS (
-    SELECT requests.*, program, CASE WHEN often.shape IS NOT NULL THEN template END AS common
-    FROM requests LEFT JOIN askers USING (user_name)
-    LEFT JOIN often ON workflow IS NULL AND hash(key_name, agent, template) = often.shape
+CREATE OR REPLACE VIEW grouped AS
+WITH shaped AS (
+    SELECT * REPLACE (coalesce(lane, 'realtime') AS lane), CASE WHEN common IS NOT NULL THEN template END AS shape
+    FROM requests LEFT JOIN often ON workflow IS NULL AND hash(key_name, agent, template) = common
 )
-SELECT CASE WHEN workflow IS NULL THEN hash(key_name, agent, common) ELSE hash(workflow) END AS id,
-    workflow, CASE WHEN workflow IS NULL THEN key_name END AS key_name,
-    CASE WHEN workflow IS NULL THEN agent END AS agent, CASE WHEN workflow IS NULL THEN common END AS shape,
-    "at", n, provider, model, input, cached, cache_write, cache_write_1h, output, seconds, first_token_seconds, stream, ok, prompt_bytes, file,
-    coalesce(lane, 'realtime') AS lane, aggregate, program, template, prompt, answer,
-    CASE WHEN user_name IS NOT NULL THEN hash(user_name) END AS asker,
-    CASE WHEN session IS NOT NULL THEN hash(session) END AS session,
-    lower(coalesce(agent, '')) AS client
+SELECT *, CASE WHEN workflow IS NULL THEN hash(key_name, agent, shape) ELSE hash(workflow) END AS id,
+    NOT aggregate AND lane IN ('realtime', 'priority') AS single
 FROM shaped
 
+-- name: timed
+SELECT count("at") FROM grouped WHERE single
+
+-- name: since
+-- From when on the latest requests are the rest of such a share.
+SELECT approx_quantile("at", {before}) FROM grouped WHERE single
+
 -- name: live
--- Single requests that somebody could have waited for: those that went in real time.
-CREATE OR REPLACE VIEW live AS SELECT * FROM grouped WHERE NOT aggregate AND lane IN ('realtime', 'priority')
+-- Single requests that somebody could have waited for: those that went in real time, in a very long log the latest.
+CREATE OR REPLACE TABLE live AS
+WITH latest AS (SELECT * FROM grouped WHERE single AND ("at" IS NULL OR "at" >= $since)),
+askers AS (
+    SELECT user_name, regexp_matches(lower(user_name), $program) AS program
+    FROM (SELECT DISTINCT user_name FROM latest WHERE user_name IS NOT NULL)
+)
+SELECT id, "at", provider, model, input, cached, cache_write, cache_write_1h, output, seconds, first_token_seconds,
+    stream, lane, ok, program, template, prompt, prompt_bytes, answer, file,
+    CASE WHEN user_name IS NOT NULL THEN hash(user_name) END AS asker,
+    CASE WHEN session IS NOT NULL THEN hash(session) END AS session, lower(coalesce(agent, '')) AS client
+FROM latest LEFT JOIN askers USING (user_name)
 
 -- name: groups
-SELECT id, any_value(workflow), any_value(key_name), any_value(agent), any_value(shape), count(*)::BIGINT,
+SELECT id, any_value(workflow), any_value(key_name) FILTER (workflow IS NULL),
+    any_value(agent) FILTER (workflow IS NULL), any_value(shape), count(*)::BIGINT,
     sum(n)::BIGINT, count(*) FILTER (aggregate)::BIGINT,
-    coalesce(sum(n) FILTER (lane NOT IN ('realtime', 'priority', 'cache')), 0)::BIGINT
+    coalesce(sum(n) FILTER (lane NOT IN ('realtime', 'priority', 'cache')), 0)::BIGINT,
+    count(*) FILTER (single)::BIGINT
 FROM grouped GROUP BY id ORDER BY count(*) DESC, id
 
 -- name: counts

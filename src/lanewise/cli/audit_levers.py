@@ -43,6 +43,9 @@ def _tell_who_waits(found: Found) -> None:
     click.echo("\nwho waits for the answers?")
     _print(table)
     _tell_more(len(found.groups), "workflows")
+    looked, live = (sum(count) for count in zip(*map(_counts, found.groups), strict=True))
+    if looked < live:
+        click.echo(f"looked at: the latest {looked:,} of {live:,} requests in real time")
 
 
 def _tell_levers(found: Found) -> None:
@@ -91,6 +94,10 @@ def _class(group: Group) -> str:
     if group.judged.waiting is Waiting.UNKNOWN:
         return "unknown"
     return f"{group.judged.waiting} ({group.judged.level})"
+
+
+def _counts(group: Group) -> tuple[int, int]:
+    return group.facts.requests, group.facts.live
 
 
 def _why(group: Group) -> str:

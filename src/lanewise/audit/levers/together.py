@@ -47,7 +47,10 @@ class Levers:
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """What each lever saves alone, and all of them. `requests` were replayed, which cost `now` nano-USD."""
+    """What each lever saves alone, and all of them. `requests` were replayed, which cost `now` nano-USD.
+
+    `joint` is the better of two: what can wait goes to its lanes, or stays where it can read from caches.
+    """
 
     requests: int
     now: int
@@ -58,20 +61,21 @@ class Together:
 
 
 def together(asked: Sequence[Asked], lanes: Lanes, prices: Prices) -> Together:
-    """Replay four times: each lever alone, and all at once. `asked` is in the order of time."""
+    """Replay each lever alone, and all at once. `asked` is in the order of time."""
     now = sum(prices.cost(one.used) or 0 for one in asked)
 
     def saves(levers: Levers) -> Money:
         cost = _cost(asked, levers, prices)
         return Money(max(now - cost.high, 0), max(now - cost.low, 0))
 
+    joint = max((saves(Levers(plan, cache=True, dedupe=True)) for plan in (lanes, {})), key=_middle)
     return Together(
         len(asked),
         now,
         lanes=saves(Levers(lanes)),
         cache=saves(Levers(cache=True)),
         dedupe=saves(Levers(dedupe=True)),
-        joint=saves(Levers(lanes, cache=True, dedupe=True)),
+        joint=joint,
     )
 
 

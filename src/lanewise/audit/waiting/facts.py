@@ -12,6 +12,7 @@ from lanewise.audit.statements import statements
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+MOST: Final = 2_000_000  # requests that are looked at, the latest; money is of all
 OFTEN: Final = 20  # requests from which on a template makes a group of its own
 PROGRAM: Final = (
     r"(^|[^a-z])(svc|service|bot|cron|job|worker|airflow|dagster|prefect|celery|batch|pipeline|scheduler|etl|daemon|"
@@ -61,7 +62,8 @@ class Facts:
     counted: int | None = None  # requests that they stand for
     aggregates: int = 0  # rows that are buckets
     elsewhere: int = 0  # requests that went in batch, flex or background already
-    requests: int = 0  # all that follows is about these
+    live: int = 0  # single requests in real time
+    requests: int = 0  # of these, the ones looked at: all that follows is about them
     timed: int = 0
     first: float | None = None
     last: float | None = None
@@ -115,12 +117,22 @@ _NAMES: Final = frozenset(field.name for field in fields(Facts))
 def gather(connection: DuckDBPyConnection) -> dict[int, Facts]:
     """The facts of every group of `requests` by its id. Leaves `grouped`, with that id, to reckon with."""
     asked = statements("waiting")
-    connection.execute(asked["askers"], [PROGRAM])
-    connection.execute(asked["grouped"], [OFTEN])
-    connection.execute(asked["live"])
+    connection.execute(asked["often"], [OFTEN])
+    connection.execute(asked["grouped"])
+    connection.execute(asked["live"], {"since": _since(connection), "program": PROGRAM})
     found: dict[int, dict[str, Any]] = {}
     for id_, *told in connection.execute(asked["groups"]).fetchall():
-        names = ("name", "key", "agent", "shape", "rows", "counted", "aggregates", "elsewhere")
+        names = (
+            "name",
+            "key",
+            "agent",
+            "shape",
+            "rows",
+            "counted",
+            "aggregates",
+            "elsewhere",
+            "live",
+        )
         found[id_] = dict(zip(names, (told[0] or "", *told[1:]), strict=True))
     for part in _PARTS:
         clients = (
@@ -130,6 +142,16 @@ def gather(connection: DuckDBPyConnection) -> dict[int, Facts]:
             found[id_] |= {name: value for name, value in row.items() if name in _NAMES}
     _add_times(connection, found)
     return {id_: Facts(**values) for id_, values in found.items()}
+
+
+def _since(connection: DuckDBPyConnection) -> float:
+    """From when on requests are looked at, so that they are about `MOST`; all, where there are fewer."""
+    asked = statements("waiting")
+    (timed,) = connection.execute(asked["timed"]).fetchall()[0]
+    if timed <= MOST:
+        return -math.inf
+    before = asked["since"].replace("{before}", repr(1 - MOST / timed))
+    return float(connection.execute(before).fetchall()[0][0])
 
 
 def _add_times(connection: DuckDBPyConnection, found: dict[int, dict[str, Any]]) -> None:
