@@ -62,7 +62,7 @@ def window(rows: list[Row], seed: int, size: int) -> Arrivals:
     slacks = dice.choices((1 * HOUR, 8 * HOUR, 24 * HOUR), (0.3, 0.4, 0.3), k=size)
     chosen = rows[first : first + size]
     begin = chosen[0][0]
-    return Arrivals(
+    return Arrivals.of(
         Arrival(at - begin, at - begin + slack, inputs, outputs)
         for (at, inputs, outputs), slack in zip(chosen, slacks, strict=False)
     )

@@ -141,3 +141,18 @@ def test_the_sample_is_what_its_script_writes(
     assert gzip.decompress((tmp_path / "audit/week.jsonl.gz").read_bytes()) == gzip.decompress(
         kept.read_bytes()
     )
+
+
+def test_a_policy_is_written_that_only_observes_what_may_surely_wait(
+    audit: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "proposed.toml"
+    done = audit(SAMPLE, "--write-policy", path)
+    assert done.exit_code == 0, done.output
+    assert f"wrote {path}: 4 rules" in done.stderr
+    assert "4 rules" in CliRunner().invoke(cli, ["policy", "check", str(path)]).output
+    text = path.read_text(encoding="utf-8")
+    assert text.index('name = "crm_enrich"') < text.index('name = "nightly_eval"')
+    assert text.index("# Not moved:") < text.index("# ticket_summaries: background")
+    assert 'workflow = "support_chat"' not in text
+    assert "is there already" in str(audit(SAMPLE, "--write-policy", path).exception)

@@ -26,6 +26,7 @@ NAMES = (
     "caching",
     "quotas",
     "keys",
+    "simulate",
 )
 PAGES = (*(f"how-to/{name}" for name in NAMES), "explanation/which-lane")
 STEP = re.compile(

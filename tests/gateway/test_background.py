@@ -212,7 +212,10 @@ def test_a_background_response_waits_with_its_window_and_is_polled_as_the_provid
     wish = is_background(Who(), {}, json_head(body))
     assert wish is not None
     assert (wish.deadline, wish.answering, wish.marked) == ("2h", Answering.RESPONSE, True)
-    assert is_background(Who(), {}, json_head(b'{"background":true}')) is None
+    at_once = is_background(Who(), {}, json_head(b'{"background":true}'))
+    assert at_once is not None
+    assert (at_once.deadline, at_once.answering) == ("now", Answering.RESPONSE)
+    assert is_background(Who(), {}, json_head(b'{"background":true,"stream":true}')) is None
 
 
 # -- wait --------------------------------------------------------------------------------------------
@@ -435,9 +438,14 @@ def test_a_call_that_prefers_it_is_acknowledged_and_polled(house: House) -> None
     assert done["response"]["body"]["object"] == "chat.completion"
 
 
-def test_a_background_response_is_polled_with_the_official_client(house: House) -> None:
+@pytest.mark.parametrize(
+    ("options", "real_time"),
+    [({"background_options": {"completion_window": "8h"}}, False), ({}, True)],
+)
+def test_a_background_response_is_polled_with_the_official_client(
+    house: House, options: dict[str, Any], real_time: bool
+) -> None:
     client = openai.OpenAI(base_url=f"{house.url}/v1", api_key="a")
-    options = {"background_options": {"completion_window": "8h"}}
     made = client.responses.create(
         model="gpt-4o-mini", input="Which box?", background=True, extra_body=options
     )
@@ -448,6 +456,8 @@ def test_a_background_response_is_polled_with_the_official_client(house: House) 
     done = client.responses.retrieve(made.id)
     assert done.id == made.id
     assert done.output_text
+    [entry] = house.engine.store.ledger()
+    assert (entry.row.lane == "realtime") is real_time
 
 
 def test_a_request_that_still_waits_is_cancelled_and_what_is_done_is_not(house: House) -> None:

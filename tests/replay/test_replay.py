@@ -48,7 +48,7 @@ def requests(seed: int, count: int = 2_000, rate: float = 0.5) -> list[Arrival]:
 
 
 def replayed(work: list[Arrival], sold: Menu, world: str, seed: int = 1) -> Outcome:
-    return Replay(Arrivals(work), sold, World(world, seed), Prior()).run()
+    return Replay(Arrivals.of(work), sold, World(world, seed), Prior()).run()
 
 
 @pytest.mark.parametrize("sold", [HARD, ALL], ids=["batch and real time", "all lanes"])
@@ -58,7 +58,7 @@ def test_every_deadline_is_kept_at_nearly_the_least_cost(
 ) -> None:
     cost = bound = 0
     for seed in range(4):
-        arrivals = Arrivals(requests(seed))
+        arrivals = Arrivals.of(requests(seed))
         ours = Replay(arrivals, sold, World(world, seed), Prior()).run()
         _, first = all_batch(arrivals, sold, World(world, seed))
         assert ours.answered == ours.requests == 2_000
@@ -69,7 +69,7 @@ def test_every_deadline_is_kept_at_nearly_the_least_cost(
 
 
 def test_it_beats_all_real_time_in_cost_and_all_batch_and_peers_in_deadlines() -> None:
-    arrivals, world = Arrivals(requests(3, rate=2.0)), World("bad-day", 3)
+    arrivals, world = Arrivals.of(requests(3, rate=2.0)), World("bad-day", 3)
     ours = Replay(arrivals, HARD, world, Prior()).run()
     batch, first = all_batch(arrivals, HARD, world)
     peers = fixed_buffer(arrivals, HARD, first)
@@ -168,8 +168,8 @@ class OnceBitten:
 def test_what_was_seen_to_end_or_not_changes_what_is_chosen() -> None:
     far = [Arrival(at, deadline, *rest) for at, deadline, *rest in requests(13)]
     let_run = menu("gemini", BATCH, REALTIME)
-    learned = Replay(Arrivals(far), let_run, World("bad-day", 1), OnceBitten()).run()
-    assumed = Replay(Arrivals(far), let_run, World("bad-day", 1), Prior()).run()
+    learned = Replay(Arrivals.of(far), let_run, World("bad-day", 1), OnceBitten()).run()
+    assumed = Replay(Arrivals.of(far), let_run, World("bad-day", 1), Prior()).run()
     assert learned.batches < assumed.batches
     assert learned.waste_nano < assumed.waste_nano
 

@@ -9,6 +9,8 @@ from typing import Final
 import click
 
 from lanewise.app.auditing import Audit, auditing, wishes
+from lanewise.app.rollout import classes
+from lanewise.app.rollout import write_policy as written
 from lanewise.audit.importing import Imported
 from lanewise.audit.sums import Group, Sums
 from lanewise.cli.audit_levers import tell_levers
@@ -36,6 +38,10 @@ _FILES: Final = 8
     "--terms", type=click.Choice([term.value for term in Terms]),
     help="What may be done with the data: any, zero retention (zdr), or in the EU.",
 )  # fmt: skip
+@click.option(
+    "--write-policy", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+    help="Write a policy for what may surely wait; it only observes at first.",
+)  # fmt: skip
 @json_option
 @home_option
 def audit(
@@ -45,6 +51,7 @@ def audit(
     map_: str | None,
     model: str | None,
     terms: str | None,
+    write_policy: Path | None,
     as_json: bool,
     home: Path | None,
 ) -> None:
@@ -57,11 +64,16 @@ def audit(
     wished = wishes(format_, map_, model)
     book = PriceBook.of_home(settings_from(home).home)
     said = None if terms is None else Terms(terms)
-    with auditing(paths, wished, book, SystemClock().now(), terms=said) as found:
+    now = SystemClock().now()
+    with auditing(paths, wished, book, now, terms=said) as found:
         if as_json:
             echo_json(found.as_json())
         else:
             _tell(found)
+        if write_policy is not None:
+            policy = written(write_policy, classes(found.found), now, said or Terms.ANY)
+            count = len(policy.rules)
+            click.echo(f"wrote {write_policy}: {count} rules; try it: lanewise simulate", err=True)
 
 
 def _tell(found: Audit) -> None:

@@ -33,6 +33,10 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
         "audit",
         "Read logs that are there already: what the traffic costs, who waits for it, what would cost less.",
     ),
+    "simulate": (
+        "simulate",
+        "Replay logs under a policy: what it would have cost, and which deadlines it would have missed.",
+    ),
     "calc": (
         "calc",
         "Calculate what a workload costs in a month of 30 days, in every lane its provider offers.",

@@ -109,13 +109,25 @@ def deadline(
     return By(found.timestamp())
 
 
+def span(text: str) -> timedelta | None:
+    """How long from whenever it is said, where the text says that; None for all others.
+
+    >>> span("1d12h"), span("06:00")
+    (datetime.timedelta(days=1, seconds=43200), None)
+    """
+    found = _SPAN.fullmatch(text.strip().lower())
+    if found is None or not any(found.groups()):
+        return None
+    weeks, days, hours, minutes = (int(part or 0) for part in found.groups())
+    return timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes)
+
+
 def _instant(
     said: str, now: datetime, zone: tzinfo, zones: Callable[[str], tzinfo | None]
 ) -> datetime | None:
-    span = _SPAN.fullmatch(said.lower())
-    if span and any(span.groups()):
-        weeks, days, hours, minutes = (int(part or 0) for part in span.groups())
-        return now + timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes)
+    length = span(said)
+    if length is not None:
+        return now + length
     found = _in_zone(said, now, zone)
     if found is not None:
         return found

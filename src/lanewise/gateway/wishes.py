@@ -80,6 +80,8 @@ def is_background(
     '8h'
     >>> is_background(Who(), {}, Head("m")) is None
     True
+    >>> is_background(Who(), {}, Head("m", background=True)).deadline
+    'now'
     """
     if (said := headers.get(DEADLINE)) is not None:
         deadline = said.decode("latin-1").strip()
@@ -92,6 +94,8 @@ def is_background(
     else:
         deadline = head.deadline() or who.deadline or ruled
     if not deadline or deadline.lower() == _AT_ONCE:
+        deadline = _AT_ONCE if head.background and not head.stream else None  # it is fetched here
+    if deadline is None:
         if WEBHOOK in headers:
             raise BadInput(
                 "x-lanewise-webhook is for calls that can wait: say until when with x-lanewise-deadline"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple, TypeAlias
@@ -214,6 +214,11 @@ class Policy:
             if not rule.match.misses(traits, now):
                 return rule.ruling
         return self.default
+
+    def rolled_out(self) -> Policy:
+        """The same as if every rollout were complete."""
+        rules = [Rule(rule.match, replace(rule.ruling, percent=100.0)) for rule in self.rules]
+        return Policy(rules, replace(self.default, percent=100.0), self.hash)
 
     def looks(self, traits: Traits, now: float) -> Iterator[tuple[Rule, str]]:
         """Each rule in turn and why it does not fit, up to the one that does."""

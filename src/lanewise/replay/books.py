@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
+from math import inf
 
 from lanewise.domain.lanes import REALTIME, LaneName
 from lanewise.replay.nouns import Arrivals, Late, Menu, Outcome
@@ -13,26 +15,28 @@ class Books:
 
     def __init__(self, arrivals: Arrivals, menu: Menu) -> None:
         self._arrivals, self._menu = arrivals, menu
-        self._answered = bytearray(len(arrivals))
+        self.answered_at = array("d", [inf]) * len(arrivals)  # infinite while there is no answer
+        self.lane = bytearray(len(arrivals))  # that answered it: its place in `lanes`
+        self.lanes = tuple(found.offer.lane for found in menu.lanes)
         self._unpromised = bytearray(len(arrivals))
         self.outcome = Outcome(requests=len(arrivals))
-        everything = (sum(arrivals.input), sum(arrivals.output))
-        self.outcome.baseline_nano = menu.sold(REALTIME).nano(everything)
+        self.outcome.baseline_nano = arrivals.nano(menu.sold(REALTIME), range(len(arrivals)))
 
     def missing(self, which: Sequence[int]) -> list[int]:
         """Those that have no answer."""
-        return [one for one in which if not self._answered[one]]
+        answered = self.answered_at
+        return [one for one in which if answered[one] == inf]
 
     def answer(self, which: Sequence[int], lane: LaneName, at: float) -> None:
         """These answers came at this time and are paid for."""
-        new = self.missing(which)
+        new, place = self.missing(which), self.lanes.index(lane)
         for one in new:
-            self._answered[one] = True
+            self.answered_at[one], self.lane[one] = at, place
         outcome, sold = self.outcome, self._menu.sold(lane)
-        paid = sold.nano(self._arrivals.tokens(new))
+        paid = self._arrivals.nano(sold, new)
         outcome.lanes[lane] = outcome.lanes.get(lane, 0) + paid
         if len(new) < len(which):
-            outcome.waste_nano += sold.nano(self._arrivals.tokens(which)) - paid
+            outcome.waste_nano += self._arrivals.nano(sold, which) - paid
         outcome.answered += len(new)
         outcome.ended_at = max(outcome.ended_at, at)
         self._note_late(new, lane, at)

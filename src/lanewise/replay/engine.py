@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from math import inf
-from typing import Final
+from typing import Final, TypeAlias
 
 from lanewise.domain.deadlines import By, Deadline, Whenever
 from lanewise.domain.lanes import BATCH, FLEX, REALTIME, LaneName
 from lanewise.domain.packing import Limits
 from lanewise.policy.choosing import Chooser, Ladder, Option
 from lanewise.policy.packing import (
-    OpenBatch,
     Ripe,
     batch_size,
     deadline_class,
@@ -25,39 +23,15 @@ from lanewise.replay.books import Books
 from lanewise.replay.calls import FLEX_CALL, FLEX_NEEDS, Calls
 from lanewise.replay.flights import Flight, Flights
 from lanewise.replay.nouns import Arrivals, Menu, Outcome, Sold
+from lanewise.replay.packs import Pack, Trial
 from lanewise.replay.room import Room
-from lanewise.replay.worlds import World
+from lanewise.replay.worlds import Conditions
 
 _HOUR: Final = 3_600.0
 _GOLDEN: Final = 0.6180339887498949  # its multiples spread evenly over 0 to 1
 NOWHERE: Final = LaneName("")
-
-
-@dataclass(slots=True)
-class _Pack:
-    """Requests that gather for one lane."""
-
-    name: str
-    order: tuple[LaneName, ...]
-    opened_at: float
-    deadline: float
-    size: int
-    which: list[int] = field(default_factory=list)
-
-    def open_batch(self) -> OpenBatch:
-        """As the policy sees it."""
-        deadline = None if self.deadline == inf else self.deadline
-        return OpenBatch(len(self.which), self.opened_at, deadline)
-
-
-@dataclass(frozen=True, slots=True)
-class _Trial:
-    """Requests for which flex is asked until it has capacity, or time is up."""
-
-    name: str
-    after: tuple[LaneName, ...]
-    deadline: float
-    until: float
+_AGAIN: Final = 60.0  # seconds until a lane without another after it is asked once more
+_Key: TypeAlias = tuple[LaneName, int | None, int]  # lane, deadline class, kind
 
 
 class Replay:
@@ -67,32 +41,32 @@ class Replay:
         self,
         arrivals: Arrivals,
         menu: Menu,
-        world: World,
+        world: Conditions,
         belief: Belief,
         *,
-        allowed: frozenset[LaneName] | None = None,
+        allowed: Sequence[frozenset[LaneName]] | None = None,
     ) -> None:
-        """`allowed`: the lanes that the rules allow, None for all on the menu."""
+        """`allowed`: for each kind of request the lanes that its rule allows; None: one, all on the menu."""
         self._arrivals, self._menu, self._world, self._belief = arrivals, menu, world, belief
-        self._allowed = menu.names if allowed is None else allowed
+        self._allowed = (menu.names,) if allowed is None else tuple(allowed)
         self._agenda = Agenda()
         self._books = Books(arrivals, menu)
         self._calls = Calls(arrivals, menu, self._agenda, self._books)
         self._room = Room(arrivals, menu, self._agenda, self._books.outcome)
-        self._chooser: Chooser[LaneName] = Chooser(self._options)
+        self._chooser: Chooser[tuple[LaneName, int]] = Chooser(self._options)
         self._flights = Flights(
             self._agenda, self._books, self._calls, belief, self._faster,
             self._send_rescue, self._waiting_loads, self._left, self._chooser.forget,
         )  # fmt: skip
-        self._mean = _mean(arrivals)
+        self._mean = arrivals.mean
         self._limits = Limits(
             menu.batch_requests,
             batch_bytes=1 << 62,
             line_bytes=1 << 62,
             creations_per_hour=menu.creations_per_hour,
-            min_batch_requests=_floor(menu),
+            min_batch_requests=menu.floor,
         )
-        self._packs: dict[tuple[LaneName, int | None], _Pack] = {}
+        self._packs: dict[_Key, Pack] = {}
         self._trying: dict[str, Load] = {}  # asked of flex, refused so far
         self._numbers: dict[str, int] = {}
         self._asked = 0
@@ -101,6 +75,11 @@ class Replay:
     def flights(self) -> list[Flight]:
         """Everything that was handed over as a batch or parcel, in order."""
         return self._flights.log
+
+    @property
+    def books(self) -> Books:
+        """Who was answered when and by which lane."""
+        return self._books
 
     def run(self) -> Outcome:
         """To the last answer."""
@@ -112,23 +91,30 @@ class Replay:
         return self._books.outcome
 
     def _arrive(self, one: int, now: float, at: float) -> None:
-        choice = self._chooser.choose(NOWHERE, _deadline(at - self._flights.crowd), now)
+        key = (NOWHERE, self._arrivals.kind[one])
+        choice = self._chooser.choose(key, _deadline(at - self._flights.crowd), now)
         tight = at - now < 2 * self._calls.lead
         if tight or (choice.lane in (REALTIME, FLEX) and not self._calls.idle):
             at = self._promise((one,), at)
         self._send(choice.order, (one,), at)
 
-    def _options(self, lane: LaneName) -> list[Option]:
-        """What a request may use that is in `lane` now, or is `NOWHERE` yet."""
+    def _options(self, of: tuple[LaneName, int]) -> list[Option]:
+        """What a request of a kind may use that is in a lane now, or is `NOWHERE` yet."""
+        lane, kind = of
         now = None if lane == NOWHERE else self._menu.sold(lane)
         return [
             self._option(found)
             for found in self._menu.lanes
-            if found.offer.lane in self._allowed and (now is None or _quicker(found, now))
+            if found.offer.lane in self._allowed[kind] and (now is None or found.quicker(now))
         ]
 
-    def _faster(self, lane: LaneName) -> Ladder | None:
-        return self._chooser.ladder(lane) if self._options(lane) else None
+    def _faster(self, flight: Flight) -> Ladder | None:
+        key = (flight.sold.offer.lane, self._kind(flight.which))
+        return self._chooser.ladder(key) if self._options(key) else None
+
+    def _kind(self, which: Sequence[int]) -> int:
+        """What goes together is of one kind."""
+        return self._arrivals.kind[which[0]]
 
     def _option(self, sold: Sold) -> Option:
         lane = sold.offer.lane
@@ -156,7 +142,7 @@ class Replay:
         """Without waiting for company."""
         now = self._agenda.now
         if not lanes:  # what the provider let expire is asked again, like new
-            lanes = self._chooser.choose(NOWHERE, _deadline(at), now).order
+            lanes = self._chooser.choose((NOWHERE, self._kind(which)), _deadline(at), now).order
         if lanes[0] == FLEX:
             self._try_flex(self._trial(lanes[1:], at), which, now)
         elif lanes[0] == REALTIME:
@@ -170,14 +156,14 @@ class Replay:
     def _send_flex(self, lanes: tuple[LaneName, ...], which: Sequence[int], at: float) -> None:
         """Asked once where a lane that waits comes next, and again and again where real time does."""
         refused = self._ask_flex(which, at)
-        if refused and lanes[1:] == (REALTIME,):
+        if refused and lanes[1:] in ((REALTIME,), ()):
             self._gather(lanes, refused, at)
         elif refused:
             self._send(lanes[1:], refused, at)
 
-    def _trial(self, after: tuple[LaneName, ...], deadline: float) -> _Trial:
-        until = inf if after == (REALTIME,) else self._agenda.now + FLEX_NEEDS
-        return _Trial(self._name("flex"), after, deadline, until)
+    def _trial(self, after: tuple[LaneName, ...], deadline: float) -> Trial:
+        until = inf if after in ((REALTIME,), ()) else self._agenda.now + FLEX_NEEDS
+        return Trial(self._name("flex"), after, deadline, until)
 
     def _ask_flex(self, which: Sequence[int], deadline: float) -> Sequence[int]:
         """What flex refuses; a rate limit that is used up is as good as a refusal."""
@@ -190,7 +176,7 @@ class Replay:
             self._calls.send(FLEX, which[:taken], deadline)
         return which[taken:]
 
-    def _try_flex(self, trial: _Trial, which: Sequence[int], now: float) -> None:
+    def _try_flex(self, trial: Trial, which: Sequence[int], now: float) -> None:
         refused = self._ask_flex(which, trial.deadline)
         self._trying.pop(trial.name, None)
         if not refused:
@@ -198,6 +184,8 @@ class Replay:
         self._trying[trial.name] = self._load(trial.name, refused, trial.deadline)
         start = self._flights.starts().get(trial.name, now)
         again = next_try(now, min(start, trial.until), FLEX_CALL)
+        if again is None and not trial.after:
+            again = now + _AGAIN
         if again is not None:
             self._agenda.at(again, lambda at: self._try_flex(trial, refused, at))
         else:
@@ -205,7 +193,12 @@ class Replay:
             self._send_rescue(trial.after, refused, trial.deadline)
 
     def _promise(self, which: Sequence[int], deadline: float) -> float:
-        """The deadline, if real time alone has room for everything; else the earliest that can be kept."""
+        """The deadline, if real time alone has room for everything; else the earliest that can be kept.
+
+        Nothing is promised to those that may not take real time.
+        """
+        if REALTIME not in self._allowed[self._kind(which)]:
+            return deadline
         flying = [flight.load for flight in self._flights.live.values()]
         others = [one for one in (*flying, *self._waiting_loads()) if one.deadline < inf]
         load, drain, now = self._load("new", which, deadline), self._calls.drain(), self._agenda.now
@@ -218,23 +211,23 @@ class Replay:
     def _gather(self, lanes: tuple[LaneName, ...], which: Sequence[int], deadline: float) -> None:
         now = self._agenda.now
         slack = None if deadline == inf else deadline - now
-        kind = deadline_class(slack)
-        pack = self._packs.get((lanes[0], kind))
+        key = (lanes[0], deadline_class(slack), self._kind(which))
+        pack = self._packs.get(key)
         if pack is None:
-            name = f"{lanes[0]}:{kind}"
+            name = f"{lanes[0]}:{key[1]}:{key[2]}"
             size = batch_size(
                 slack, self._calls.drain(), sum(self._mean), self._limits, self._menu.queued_tokens
             )
-            pack = _Pack(name, lanes, now, deadline, size)
-            self._packs[lanes[0], kind] = pack
+            pack = Pack(name, lanes, now, deadline, size)
+            self._packs[key] = pack
             wait = linger(slack, self._room.creations(now))
-            self._agenda.at(now + wait, lambda at: self._close(pack, (lanes[0], kind), at))
+            self._agenda.at(now + wait, lambda at: self._close(pack, key, at))
         pack.which.extend(which)
         pack.deadline = min(pack.deadline, deadline)
         if len(pack.which) >= pack.size:
-            self._close(pack, (lanes[0], kind), now)
+            self._close(pack, key, now)
 
-    def _close(self, pack: _Pack, key: tuple[LaneName, int | None], now: float) -> None:
+    def _close(self, pack: Pack, key: _Key, now: float) -> None:
         if self._packs.get(key) is not pack:  # it left before, full
             return
         limits = self._limits if key[0] == BATCH else Limits(1 << 40, 1 << 62, 1 << 62)
@@ -244,8 +237,8 @@ class Replay:
             return
         del self._packs[key]
         pack.deadline = self._promise(pack.which, pack.deadline)
-        if ripe is Ripe.SPILL:
-            rest = tuple(lane for lane in pack.order[1:] if lane != BATCH)
+        rest = tuple(lane for lane in pack.order[1:] if lane != BATCH)
+        if ripe is Ripe.SPILL and rest:
             self._send(rest, pack.which, pack.deadline)
         else:
             self._send_rescue(pack.order, pack.which, pack.deadline)
@@ -285,22 +278,6 @@ class Replay:
     def _name(self, kind: str) -> str:
         number = self._numbers[kind] = self._numbers.get(kind, 0) + 1
         return f"{kind}:{number:07}"
-
-
-def _mean(arrivals: Arrivals) -> tuple[int, int]:
-    count = max(len(arrivals), 1)
-    return sum(arrivals.input) // count, sum(arrivals.output) // count
-
-
-def _floor(menu: Menu) -> int:
-    return max((found.offer.floor for found in menu.lanes), default=1)
-
-
-def _quicker(sold: Sold, than: Sold) -> bool:
-    """Whether work may move from one lane to the other: to a call, or to a shorter window."""
-    if sold.offer.window_seconds is None and sold.offer.one_by_one:
-        return True
-    return (sold.offer.window_seconds or inf) < (than.offer.window_seconds or inf)
 
 
 def _deadline(at: float) -> Deadline:

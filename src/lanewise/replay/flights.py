@@ -42,6 +42,7 @@ class Flight:
     cancelling_since: float | None = None
     start: float = inf  # the latest start of its rescue when it was last reviewed
     review_at: float = -inf
+    ended_at: float = inf  # or when it was given up
 
     def live(self, now: float) -> Live:
         """As the policy sees it."""
@@ -79,7 +80,7 @@ class Flights:
     books: Books
     calls: Calls
     belief: Belief
-    faster: Callable[[LaneName], Ladder | None]  # the lanes that work of a lane may move to
+    faster: Callable[[Flight], Ladder | None]  # the lanes that its work may move to
     send: Send
     others: Callable[[], list[Load]]  # what is not at a provider and needs its place all the same
     ended: Callable[[Flight], None]
@@ -133,7 +134,7 @@ class Flights:
             self.look_by(max(again, now + 1.0))
 
     def _review(self, flight: Flight, drain: Drain, now: float) -> None:
-        faster = self.faster(flight.sold.offer.lane)
+        faster = self.faster(flight)
         if faster is None:
             flight.review_at = inf
             return
@@ -194,5 +195,6 @@ class Flights:
         """No longer live; False where it was not any more."""
         found = self.live.pop(flight.load.id, None) is not None
         if found:
+            flight.ended_at = self.agenda.now
             self.ended(flight)
         return found

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import NamedTuple
 
 from lanewise.domain.lanes import LaneName, Offer
@@ -20,21 +21,37 @@ class Arrival(NamedTuple):
     input: int
     output: int
     workflow: str = ""
+    kind: int = 0  # requests of one kind may take the same lanes
 
 
+@dataclass(frozen=True, slots=True)
 class Arrivals:
-    """Requests of one model in the order of their coming; equal ones in any order give equal replays."""
+    """Requests of one model in the order of their coming, a column for each thing known of them."""
 
-    def __init__(self, requests: Iterable[Arrival]) -> None:
+    at: Sequence[float]
+    deadline: Sequence[float]
+    input: Sequence[int]
+    output: Sequence[int]
+    workflow: Sequence[int]  # places in `workflows`
+    workflows: tuple[str, ...]
+    kind: Sequence[int]
+    costs: Mapping[LaneName, Sequence[int]] = field(default_factory=dict)  # nano-USD, where known
+
+    @classmethod
+    def of(cls, requests: Iterable[Arrival]) -> Arrivals:
+        """Requests in any order: equal ones give equal replays."""
         came = sorted(requests)
-        self.at = array("d", (one.at for one in came))
-        self.deadline = array("d", (one.deadline for one in came))
-        self.input = array("q", (one.input for one in came))
-        self.output = array("q", (one.output for one in came))
-        names = sorted({one.workflow for one in came})
+        names = tuple(sorted({one.workflow for one in came}))
         numbers = {name: number for number, name in enumerate(names)}
-        self.workflows = tuple(names)
-        self.workflow = array("l", (numbers[one.workflow] for one in came))
+        return cls(
+            array("d", (one.at for one in came)),
+            array("d", (one.deadline for one in came)),
+            array("q", (one.input for one in came)),
+            array("q", (one.output for one in came)),
+            array("l", (numbers[one.workflow] for one in came)),
+            names,
+            array("l", (one.kind for one in came)),
+        )
 
     def __len__(self) -> int:
         return len(self.at)
@@ -43,6 +60,17 @@ class Arrivals:
         """Input and output tokens of these together."""
         inputs, outputs = self.input, self.output
         return sum(inputs[one] for one in which), sum(outputs[one] for one in which)
+
+    @property
+    def mean(self) -> tuple[int, int]:
+        """Input and output tokens of one."""
+        count = max(len(self), 1)
+        return sum(self.input) // count, sum(self.output) // count
+
+    def nano(self, sold: Sold, which: Sequence[int]) -> int:
+        """What these cost in a lane: each its own cost where that is known, else by their tokens."""
+        costs = self.costs.get(sold.offer.lane)
+        return sold.nano(self.tokens(which)) if costs is None else sum(costs[one] for one in which)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +84,12 @@ class Sold:
     def nano(self, tokens: tuple[int, int]) -> int:
         """What so many tokens cost."""
         return (tokens[0] * self.input_pico + tokens[1] * self.output_pico) // PICO_PER_NANO
+
+    def quicker(self, than: Sold) -> bool:
+        """Whether work may move here from the other lane: to a call, or to a shorter window."""
+        if self.offer.window_seconds is None and self.offer.one_by_one:
+            return True
+        return (self.offer.window_seconds or inf) < (than.offer.window_seconds or inf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +111,11 @@ class Menu:
             if found.offer.lane == lane:
                 return found
         raise KeyError(lane)
+
+    @property
+    def floor(self) -> int:
+        """The least requests in a batch."""
+        return max((found.offer.floor for found in self.lanes), default=1)
 
     @property
     def names(self) -> frozenset[LaneName]:

@@ -36,13 +36,15 @@ class Tally:
 
 def all_realtime(arrivals: Arrivals, menu: Menu) -> Tally:
     """Every request in real time when it comes, as far as the limits allow."""
-    outcome = Replay(arrivals, menu, World("fast", 0), Prior(), allowed=frozenset({REALTIME})).run()
+    outcome = Replay(
+        arrivals, menu, World("fast", 0), Prior(), allowed=(frozenset({REALTIME}),)
+    ).run()
     return Tally(outcome.cost_nano, outcome.met)
 
 
 def all_batch(arrivals: Arrivals, menu: Menu, world: World) -> tuple[Tally, list[Flight]]:
     """Every request in a batch, waited for; what expires is asked again. And the batches."""
-    replay = Replay(arrivals, menu, world, Prior(), allowed=frozenset({BATCH}))
+    replay = Replay(arrivals, menu, world, Prior(), allowed=(frozenset({BATCH}),))
     outcome = replay.run()
     seen: set[int] = set()
     first: list[Flight] = []

@@ -16,7 +16,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, Protocol
 
 from lanewise.domain.lanes import BATCH, FLEX
 from lanewise.replay.nouns import Sold
@@ -55,6 +55,16 @@ class Timing:
         if elapsed >= self.worked:  # it is writing its results, and does not stop
             return self.ends
         return min(elapsed + self.cancels_in, max(self.ends, elapsed))
+
+
+class Conditions(Protocol):
+    """What happens to what is handed over, from one seed."""
+
+    def timing(self, sold: Sold, label: str) -> Timing:
+        """What becomes of a batch, or of a parcel of a background lane; `label` is its own."""
+
+    def accepts(self, now: float, requests: int, dice: float) -> int:
+        """How many of so many calls flex has capacity for; `dice` (0 to 1) rounds."""
 
 
 @dataclass(frozen=True, slots=True)

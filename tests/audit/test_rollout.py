@@ -1,0 +1,132 @@
+"""A policy that an audit writes passes the check, moves nothing yet, and moves what is safe when told to."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lanewise.app import policies
+from lanewise.app.rollout import write_policy
+from lanewise.audit.rollout import Classed, policy_text
+from lanewise.cli.main import cli
+from lanewise.domain.deadlines import AtOnce, By
+from lanewise.domain.lanes import BATCH, Terms
+from lanewise.errors import BadInput
+from lanewise.policy.document import Document, read
+from lanewise.policy.rules import Traits
+from lanewise.providers.offers import offers
+
+NOW = 1_793_577_600.0
+USD = 1_000_000_000
+SAFE = Classed("nightly_eval", "background", 0.95, ("no request was streamed",), (8, 10))
+KNOWN = (
+    SAFE,
+    Classed("crm", "background", 0.9, ("arrives at night",), (USD, 3 * USD)),
+    Classed("maybe", "background", 0.6, ("bursts",), (USD, 9 * USD)),
+    Classed("chat", "interactive", 0.99, ("streamed",)),
+    Classed("", "background", 0.99),
+    Classed("star*", "background", 0.99),
+)
+
+
+def checked(text: str) -> Document:
+    return read(text, "policy.toml", policies.world(NOW))
+
+
+def test_what_is_safe_is_observed_the_dearest_first_and_all_else_is_left_alone() -> None:
+    document = checked(policy_text(KNOWN))
+    policy = document.sound()
+    assert not document.warnings
+    assert [rule.name for rule in policy.rules] == ["crm", "nightly_eval"]
+    for name in ("crm", "nightly_eval", "maybe", "chat", "star*", ""):
+        ruling = policy.ruling(Traits(name, "gpt-5", "/v1/chat/completions"), NOW)
+        safe = name in {"crm", "nightly_eval"}
+        assert isinstance(ruling.due(NOW), By if safe else AtOnce)
+        assert ruling.percent == (0.0 if safe else 100.0)
+
+
+def test_comments_say_on_what_each_rule_rests_and_what_it_saves() -> None:
+    text = policy_text(KNOWN)
+    for line in (
+        "# crm: background, confidence 90%; saves $1.00 to $3.00",
+        "#   - arrives at night",
+        "# In all $1.00 to $3.00 over the span of the log, from 2 of 6 workflows.",
+        "# maybe: background, confidence 60%; saves $1.00 to $9.00",
+        "# chat: interactive, confidence 99%; saving not known",
+    ):
+        assert line in text
+    assert text.index("# crm:") < text.index("# nightly_eval:") < text.index("# Not moved:")
+
+
+def test_long_evidence_is_told_to_its_end_in_short_lines() -> None:
+    told = " ".join(f"word{n}" for n in range(60))
+    lines = policy_text([replace(SAFE, evidence=(told,))]).splitlines()
+    assert max(map(len, lines)) <= 110
+    kept = " ".join(line.lstrip("#- ") for line in lines if line.startswith("#   "))
+    assert told in kept
+
+
+def test_each_step_of_the_rollout_is_a_policy_too() -> None:
+    text = policy_text([SAFE])
+    observed = 'rollout = "observe"\n'
+    assert observed in text
+    for step, percent in (("# percent = 10", 10.0), ('# rollout = "all"', 100.0)):
+        assert step in text
+        policy = checked(text.replace(observed, "").replace(step, step[2:])).sound()
+        assert policy.rules[0].ruling.percent == percent
+
+
+def test_what_only_a_key_tells_apart_is_not_taken_from_named_workflows() -> None:
+    policy = checked(policy_text([Classed("", "background", 0.95, key="svc")])).sound()
+    for workflow, fits in (("default", True), ("chat", False)):
+        traits = Traits(workflow, "gpt-5", "/v1/chat/completions", key="svc")
+        assert (policy.ruling(traits, NOW).rule == "key svc") is fits
+
+
+def test_data_terms_hold_in_the_whole_file() -> None:
+    policy = checked(policy_text([SAFE], Terms.ZDR)).sound()
+    allowed = policy.rules[0].ruling.allowed(offers("openai"))
+    assert BATCH not in {offer.lane for offer in allowed}
+
+
+@given(
+    st.lists(
+        st.builds(
+            Classed,
+            st.sampled_from(["default", ""]) | st.text(max_size=20),
+            st.sampled_from(["background", "interactive", "blocking step", "unknown"]),
+            st.floats(0, 1),
+            st.lists(st.text(max_size=300), max_size=3).map(tuple),
+            st.none() | st.tuples(st.integers(0, 10**12), st.integers(0, 10**12)),
+            key=st.sampled_from(["", "a"]) | st.text(max_size=5),
+        ),
+        max_size=5,
+        unique_by=lambda one: (one.workflow, one.key),
+    )
+)
+def test_whatever_workflows_are_called_the_file_passes_the_check(classes: list[Classed]) -> None:
+    text = policy_text(classes)
+    tomllib.loads(text)
+    document = checked(text)
+    assert not document.errors
+    safe = {(one.workflow or "default", one.key) for one in classes if one.safe}
+    assert {(rule.match.workflow, rule.match.key) for rule in document.sound().rules} == {
+        (workflow, key or "*") for workflow, key in safe
+    }
+
+
+def test_the_file_passes_the_check_and_none_is_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "proposed.toml"
+    assert len(write_policy(path, KNOWN, NOW).rules) == 2
+    done = CliRunner().invoke(cli, ["policy", "check", str(path)])
+    assert (done.exit_code, "2 rules" in done.output, "ok" in done.output) == (0, True, True)
+    before = path.read_bytes()
+    with pytest.raises(BadInput, match="is there already"):
+        write_policy(path, KNOWN[:1], NOW)
+    assert path.read_bytes() == before
