@@ -88,6 +88,13 @@ def test_a_streamed_job_of_the_night_is_background_all_the_same(tmp_path: Path) 
     assert any("streamed" in words for words in found[NUMBERS["enrichment"]].against)
 
 
+def test_ids_of_single_requests_in_place_of_sessions_do_not_hide_a_dialogue(tmp_path: Path) -> None:
+    rows = [row | {"session": f"trace-{n}"} for n, row in enumerate(log(8, NUMBERS.__getitem__))]
+    found = judged(tmp_path, rows, wishes("stream"))
+    assert found[NUMBERS["support_assistant"]].waiting is Waiting.INTERACTIVE
+    assert any("carry on" in words for words in found[NUMBERS["support_assistant"]].evidence)
+
+
 def test_groups_are_found_where_no_workflow_is_logged(tmp_path: Path) -> None:
     def alike(row: Row, name: str) -> Row:
         return row | {"prompt": f"{name}: {'always the same ' * 8}{row['prompt']}"}

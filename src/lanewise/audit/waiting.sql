@@ -77,12 +77,19 @@ SELECT id, {templated: list_sum(max(c, 3)) / sum(c)} FROM counted GROUP BY id
 
 -- name: turns
 -- Requests after the one before them of the same session, or of the same asker: how long after its end, and
--- whether what was said came along.
-WITH pairs AS (
-    SELECT id, session IS NOT NULL AS in_session, "at" - lag("at" + coalesce(seconds, 0)) OVER thread AS gap,
+-- whether what was said came along. Where nearly each request has a session of its own, these are none.
+WITH own AS (
+    SELECT id FROM live WHERE session IS NOT NULL GROUP BY id HAVING count(DISTINCT session) > 0.95 * count(*)
+),
+threads AS (
+    SELECT *, CASE WHEN id NOT IN (SELECT id FROM own) THEN session END AS talk
+    FROM live WHERE "at" IS NOT NULL
+),
+pairs AS (
+    SELECT id, talk IS NOT NULL AS in_session, "at" - lag("at" + coalesce(seconds, 0)) OVER thread AS gap,
         input - lag(input) OVER thread AS more, lag(output) OVER thread AS said
-    FROM live WHERE "at" IS NOT NULL AND coalesce(session, asker) IS NOT NULL
-    WINDOW thread AS (PARTITION BY id, coalesce(session, asker) ORDER BY "at")
+    FROM threads WHERE coalesce(talk, asker) IS NOT NULL
+    WINDOW thread AS (PARTITION BY id, coalesce(talk, asker) ORDER BY "at")
 ),
 told AS (
     SELECT *, more > 0 AND 2 * more >= coalesce(said, 0) AND gap BETWEEN -0.5 AND 14400 AS carried,
