@@ -89,6 +89,15 @@ def test_data_terms_leave_out_the_lanes_that_are_not_offered_under_them(audit: A
     assert does == {"crm_enrich": "flex at openai", "lead_scoring": "flex at openai"}
 
 
+def test_names_are_shown_as_they_are(audit: Any, tmp_path: Path) -> None:
+    line = {"at": 1, "model": "gpt-5", "workflow": "[/red] :smile:", "input_tokens": 9}
+    log = tmp_path / "log.jsonl"
+    log.write_text(json.dumps(line) + "\n", encoding="utf-8")
+    done = audit(log, "--map", "at=at,model=model,workflow=workflow,input_tokens=input_tokens")
+    assert done.exit_code == 0, done.exception
+    assert done.stdout.count("[/red] :smile:") >= 3
+
+
 def test_broken_lines_and_strange_files_are_told_on_the_side(audit: Any, tmp_path: Path) -> None:
     logs = tmp_path / "logs"
     logs.mkdir()

@@ -138,9 +138,9 @@ def _table(sums: Sums) -> None:
         table.add_column(name, justify="right", no_wrap=True)
     for group in sums.groups[:_GROUPS]:
         table.add_row(*_cells(group))
-    console = Console()
+    console = Console(markup=False, emoji=False)
     if not console.is_terminal:
-        console = Console(width=140)
+        console = Console(width=140, markup=False, emoji=False)
     console.print(table)
     if sums.count > _GROUPS:
         click.echo(

@@ -124,9 +124,9 @@ def _cells(lever: Lever) -> tuple[str, ...]:
 def _print(table: object) -> None:
     from rich.console import Console
 
-    console = Console()
+    console = Console(markup=False, emoji=False)
     if not console.is_terminal:
-        console = Console(width=160)
+        console = Console(width=160, markup=False, emoji=False)
     console.print(table)
 
 
