@@ -72,6 +72,17 @@ def test_what_saves_more_by_reading_from_a_cache_stays_in_real_time() -> None:
     assert found.lanes.high < found.cache.high == found.joint.high
 
 
+def test_each_workflow_goes_where_it_saves_more() -> None:
+    """One has long prompts and says little: it stays. The other writes at length: it waits."""
+    short, long = (
+        replace(asked(0, 0).used, usage=Usage(input=INPUT, output=output)) for output in (1, 4_000)
+    )
+    rows = [asked(n, n, group=1 + n % 2)._replace(used=short if n % 2 else long) for n in range(40)]
+    both = {(group, "openai", "gpt-4.1"): BATCH for group in (1, 2)}
+    found = together(rows, both, PRICES)
+    assert found.joint.high > max(found.lanes.high, found.cache.high)
+
+
 def test_what_waits_warms_no_cache_for_those_who_do_not() -> None:
     """One request of each kind in turn, 200 s apart: without those that wait the entry is gone."""
     wordy = replace(asked(0, 0, model="gpt-4o").used, usage=Usage(input=INPUT, output=4_000))

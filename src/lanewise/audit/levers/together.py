@@ -6,7 +6,7 @@ wait; what is read from a cache is cheap already, so that moving it saves less.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple, TypeAlias
 
@@ -20,7 +20,8 @@ from lanewise.replay.cache_rules import Life, Rules, rules_of
 from lanewise.replay.caches import Cache
 
 Sold: TypeAlias = tuple[str, str]  # provider, model
-Lanes: TypeAlias = Mapping[tuple[int, str, str], LaneName]  # by group, provider and model
+Key: TypeAlias = tuple[int, str, str]  # group, provider, model
+Lanes: TypeAlias = Mapping[Key, LaneName]
 
 _AS_NOW: Final = ""
 
@@ -49,7 +50,8 @@ class Levers:
 class Together:
     """What each lever saves alone, and all of them. `requests` were replayed, which cost `now` nano-USD.
 
-    `joint` is the better of two: what can wait goes to its lanes, or stays where it can read from caches.
+    `joint` is the best of three plans: what can wait goes to its lanes, or stays where it can read from
+    caches, or each group and model goes where it saves more.
     """
 
     requests: int
@@ -65,39 +67,51 @@ def together(asked: Sequence[Asked], lanes: Lanes, prices: Prices) -> Together:
     now = sum(prices.cost(one.used) or 0 for one in asked)
 
     def saves(levers: Levers) -> Money:
-        cost = _cost(asked, levers, prices)
+        cost = sum(_costs(asked, levers, prices).values(), Money())
         return Money(max(now - cost.high, 0), max(now - cost.low, 0))
 
-    joint = max((saves(Levers(plan, cache=True, dedupe=True)) for plan in (lanes, {})), key=_middle)
+    plans: tuple[Lanes, ...] = (lanes, {}, _mixed(asked, lanes, prices))
     return Together(
         len(asked),
         now,
         lanes=saves(Levers(lanes)),
         cache=saves(Levers(cache=True)),
         dedupe=saves(Levers(dedupe=True)),
-        joint=joint,
+        joint=max((saves(Levers(plan, cache=True, dedupe=True)) for plan in plans), key=_middle),
     )
 
 
-def _cost(asked: Iterable[Asked], levers: Levers, prices: Prices) -> Money:
-    """What it would have cost, between the least and the most."""
-    total = Money()
+def _mixed(asked: Sequence[Asked], lanes: Lanes, prices: Prices) -> Lanes:
+    """The lanes of those that save more there than by reading from caches."""
+    kept = _costs(asked, Levers(cache=True, dedupe=True), prices)
+    moved = _costs(asked, Levers(lanes, cache=True, dedupe=True), prices)
+    return {
+        key: lane
+        for key, lane in lanes.items()
+        if _middle(moved.get(key, Money())) < _middle(kept.get(key, Money()))
+    }
+
+
+def _costs(asked: Iterable[Asked], levers: Levers, prices: Prices) -> dict[Key, Money]:
+    """What each group and model would have cost, between the least and the most."""
+    costs: dict[Key, Money] = {}
     kept = _Kept(prices)
     answered: dict[tuple[int, str, str, int], int | None] = {}
     for one in asked:
         repeated = _repeated(one, answered) if levers.dedupe else None
         if repeated is True:
             continue
-        lane = levers.lanes.get((one.group, one.used.provider, one.used.model))
-        if lane is not None:
-            cost = _moved(one.used, lane, prices)
-        elif levers.cache:
+        key = one.group, one.used.provider, one.used.model
+        lane = levers.lanes.get(key)
+        if lane is None and levers.cache:
             kept.add(one, free=repeated is False)
             continue
-        else:
-            cost = _same(prices.cost(one.used) or 0)
-        total += Money(0, cost.high) if repeated is False else cost
-    return total + kept.cost()
+        cost = _moved(one.used, lane, prices) if lane else _same(prices.cost(one.used) or 0)
+        counted = Money(0, cost.high) if repeated is False else cost
+        costs[key] = costs.get(key, Money()) + counted
+    for key, cost in kept.costs():
+        costs[key] = costs.get(key, Money()) + cost
+    return costs
 
 
 def _repeated(one: Asked, answered: dict[tuple[int, str, str, int], int | None]) -> bool | None:
@@ -133,24 +147,26 @@ class _Kept:
     def __init__(self, prices: Prices) -> None:
         self._prices = prices
         self._caches: dict[tuple[str, Sold, str], Cache] = {}
-        self._costs: dict[Sold, dict[str, Money]] = {}
+        self._costs: dict[Sold, dict[str, dict[int, Money]]] = {}
 
     def add(self, one: Asked, *, free: bool) -> None:
         """The next request. `free`: at the least it would not have been asked."""
         sold = one.used.provider, one.used.model
-        costs = self._costs.setdefault(sold, {})
         rules = rules_of(one.used.model)
         now = self._prices.cost(one.used) or 0
         ways = {_AS_NOW: _same(now)}
         ways |= {life.name: self._cached(one, sold, rules, life, now) for life in rules.lives}
         for name, cost in ways.items():
+            groups = self._costs.setdefault(sold, {}).setdefault(name, {})
             counted = Money(0, cost.high) if free else cost
-            costs[name] = costs.get(name, Money()) + counted
+            groups[one.group] = groups.get(one.group, Money()) + counted
 
-    def cost(self) -> Money:
-        """Of all of them."""
-        chosen = (min(ways.values(), key=_middle) for ways in self._costs.values())
-        return sum(chosen, Money())
+    def costs(self) -> Iterator[tuple[Key, Money]]:
+        """Of all of them, by group and model."""
+        for sold, ways in self._costs.items():
+            chosen = min(ways.values(), key=lambda groups: _middle(sum(groups.values(), Money())))
+            for group, cost in chosen.items():
+                yield (group, *sold), cost
 
     def _cached(self, one: Asked, sold: Sold, rules: Rules, life: Life, now: int) -> Money:
         """At the least only what is read again is written, at the most every prompt to its end."""
