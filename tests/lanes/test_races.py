@@ -145,6 +145,8 @@ def test_a_full_queue_holds_nothing_back_beyond_a_tenth_of_its_slack(make_world:
     run = world.submit(chats(3), deadline="20m")
     for _ in range(40):
         world.passes(seconds=10.0)
+        if world.engine.run(run.id).state == "finished":  # what is due then is cleaning
+            break
         due = world.engine.store.next_due(account(world))
         assert due is None or due - world.clock.at <= 120.0, world.story()
     assert world.kinds().count("batch.rejected") >= 3, world.story()
