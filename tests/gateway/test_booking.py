@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from lanewise.app import Engine
 from lanewise.domain.ids import AccountId
+from lanewise.errors import StoreUnusable
 from lanewise.gateway.booking import Call, Ledger, Pricing
 from lanewise.gateway.usage import Told
 from lanewise.settings import load
@@ -41,3 +45,28 @@ def test_a_write_that_waits_for_a_thread_at_the_end_is_made_all_the_same(tmp_pat
     with Engine(load(environ), environ=environ) as engine:
         asyncio.run(end_while_every_thread_is_busy(engine))
         assert engine.store.money().n == 1
+
+
+def test_calls_are_booked_once_where_whose_responses_are_could_not_be_kept_at_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environ = {"LANEWISE_HOME": str(tmp_path / "home")}
+    with Engine(load(environ), environ=environ) as engine:
+        keep, failures = engine.store.keep_responses, [StoreUnusable("the disk is full")]
+
+        def fails_once(made: Iterable[tuple[str, str]], now: float) -> None:
+            if failures:
+                raise failures.pop()
+            keep(made, now)
+
+        monkeypatch.setattr(engine.store, "keep_responses", fails_once)
+        call = CALL._replace(tenant="ann", told=Told("", None, response="resp_1"))
+
+        async def book() -> list[bool]:
+            ledger = Ledger(engine.store, engine.clock, Pricing(engine.book, {}), 0.0)
+            ledger.add(call)
+            return [await ledger.flush(), await ledger.flush()]
+
+        assert asyncio.run(book()) == [False, True]
+        assert engine.store.money().n == 1
+        assert engine.store.owner_of_response("resp_1") == "ann"

@@ -235,9 +235,10 @@ class Ledger:
                 return
             rows = list(self._pricing.rows(calls))
             try:
-                self._store.book_calls(rows, self._clock.now())
+                # first what may be written twice: where it fails, nothing is booked yet
                 if made := [(c.told.response, c.tenant) for c in calls if c.told.response]:
                     self._store.keep_responses(made, self._clock.now())
+                self._store.book_calls(rows, self._clock.now())
             except StoreUnusable:
                 self._held.extendleft(reversed(calls))
                 raise
