@@ -14,7 +14,7 @@ from lanewise.app.savings import savings
 from lanewise.app.savings_page import savings_page
 from lanewise.domain.usage import Usage
 from lanewise.reports import Bar, Bars, Column, Columns, Note, Page, Table, render
-from lanewise.reports.rendering import draw_bars, draw_columns
+from lanewise.reports.drawing import draw_bars, draw_columns
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 
@@ -31,7 +31,7 @@ def page(books) -> str:
 def test_the_page_fetches_nothing_and_runs_nothing(page):
     assert "<script" not in page
     assert not re.search(r"<[^>]*\s(src|href|on\w+)\s*=", page)
-    assert not re.search(r"@import|url\(", page)
+    assert not re.search(r"@import|url\((?!#)", page)
     assert "default-src 'none'" in page
 
 
@@ -41,7 +41,7 @@ def test_no_text_becomes_markup(page):
 
 
 def test_every_chart_is_well_formed_and_names_itself(page):
-    drawings = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
+    drawings = re.findall(r"<svg [^>]*class=\"chart.*?</svg>", page, re.DOTALL)
     assert len(drawings) == 2
     for drawing in drawings:
         root = ET.fromstring(drawing)
@@ -75,7 +75,7 @@ def test_bars_stay_inside_their_drawing(items):
 @given(st.lists(st.lists(st.integers(0, 10**18), min_size=2, max_size=2), max_size=400))
 def test_columns_stay_inside_their_drawing(items):
     columns = tuple(Column("d", tuple(values), "text") for values in items)
-    drawing = draw_columns(Columns("t", ("one", "two"), columns, "$1"))
+    drawing = draw_columns(Columns("t", ("one", "two"), columns, ()))
     for shape, _ in drawing.shapes:
         assert 0 <= shape.y <= shape.y + shape.height <= drawing.height
         assert shape.x + shape.width <= drawing.width

@@ -16,6 +16,7 @@ from lanewise.audit.levers import Found, Lever, Prices, Replayed, find, next_ste
 from lanewise.audit.levers import Group as Workflow
 from lanewise.audit.mapping import mapped
 from lanewise.audit.money import Money
+from lanewise.audit.over_time import OverTime, Slot, over_time
 from lanewise.audit.sums import Group, Sums, sums
 from lanewise.domain.lanes import Terms
 from lanewise.errors import BadInput
@@ -37,7 +38,7 @@ _WORTH: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What an audit found. `connection` has the tables `requests`, `sums`, `groups`, `rates`."""
+    """What an audit found. `connection` has the tables `requests`, `sums`, `groups`, `rates`, `grouped`, `kept`."""
 
     imported: Imported
     sums: Sums
@@ -45,6 +46,10 @@ class Audit:
     replayed: Replayed | None  # what levers save together
     basis: str  # of the prices
     connection: DuckDBPyConnection
+
+    def over_time(self) -> OverTime:
+        """When money was spent and requests came; goes through all rows once more."""
+        return over_time(self.connection, self.found.groups)
 
     def as_json(self) -> dict[str, Any]:
         """The fields of `--json`; money in USD as exact decimal numbers."""
@@ -70,6 +75,7 @@ class Audit:
             "cannot_be_said": list(self.sums.missing),
             **found_json(self.found),
             "together": None if self.replayed is None else _together_json(self.replayed),
+            **over_time_json(self.over_time()),
             "prices": self.basis,
         }
 
@@ -180,6 +186,40 @@ def _together_json(replayed: Replayed) -> dict[str, Any]:
             "dedupe": _range(found.dedupe),
         },
         "saves_together_usd": _range(found.joint),
+        "saves_step_by_step_usd": {name: _range(step) for name, step in found.steps.items()},
+    }
+
+
+def over_time_json(over: OverTime) -> dict[str, Any]:
+    """Spend by class in slots of the log's span, and requests in real time by hour of the week, UTC."""
+    hours = over.hours
+    return {
+        "spend_over_time": {
+            "by": over.by,
+            "slots": [_slot_json(slot) for slot in over.slots],
+            "rows_without_time": _slot_json(Slot(0, over.untimed))["classes"],
+        },
+        "hour_of_week": {
+            "zone": "UTC, from Monday 00:00",
+            "requests": {name: list(counts) for name, counts in hours.requests.items()},
+            "times_in_span": list(hours.seen),
+            "requests_without_time": hours.untimed,
+        },
+    }
+
+
+def _slot_json(slot: Slot) -> dict[str, Any]:
+    return {
+        "start": slot.start,
+        "classes": {
+            name: {
+                "rows": spend.rows,
+                "requests": spend.requests,
+                "reckoned_usd": None if spend.reckoned is None else usd(spend.reckoned),
+                "logged_usd": None if spend.logged is None else usd(spend.logged),
+            }
+            for name, spend in slot.spent.items()
+        },
     }
 
 

@@ -42,6 +42,10 @@ _FILES: Final = 8
     "--write-policy", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
     help="Write a policy for what may surely wait; it only observes at first.",
 )  # fmt: skip
+@click.option(
+    "--html", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+    help="Write a page to open, print or send.",
+)  # fmt: skip
 @json_option
 @home_option
 def audit(
@@ -52,6 +56,7 @@ def audit(
     model: str | None,
     terms: str | None,
     write_policy: Path | None,
+    html: Path | None,
     as_json: bool,
     home: Path | None,
 ) -> None:
@@ -66,7 +71,9 @@ def audit(
     said = None if terms is None else Terms(terms)
     now = SystemClock().now()
     with auditing(paths, wished, book, now, terms=said) as found:
-        if as_json:
+        if html is not None:
+            _write_page(html, found, now)
+        elif as_json:
             echo_json(found.as_json())
         else:
             _tell(found)
@@ -74,6 +81,15 @@ def audit(
             policy = written(write_policy, classes(found.found), now, said or Terms.ANY)
             count = len(policy.rules)
             click.echo(f"wrote {write_policy}: {count} rules; try it: lanewise simulate", err=True)
+
+
+def _write_page(path: Path, found: Audit, now: float) -> None:
+    from lanewise.app.audit_page import audit_page
+    from lanewise.reports import render
+
+    _tell_unread(found.imported)
+    path.write_text(render(audit_page(found, now)), encoding="utf-8")
+    click.echo(f"wrote {path}", err=True)
 
 
 def _tell(found: Audit) -> None:
@@ -92,12 +108,17 @@ def _tell(found: Audit) -> None:
 
 
 def _tell_files(imported: Imported) -> None:
-    """What was read as what; what was not, and why."""
+    """What was read as what."""
     kinds: dict[str, list[int]] = {}
     for one in imported.read:
         kinds.setdefault(one.format, []).append(one.rows)
     for name, rows in kinds.items():
         click.echo(f"read {_counted(len(rows), 'file')} of {name}: {_counted(sum(rows), 'row')}")
+    _tell_unread(imported)
+
+
+def _tell_unread(imported: Imported) -> None:
+    """What was not read, and why."""
     broken = [one for one in imported.read if one.unread]
     for one in broken[:_FILES]:
         click.echo(f"{one.file}: {_counted(one.unread, 'line')} could not be read", err=True)

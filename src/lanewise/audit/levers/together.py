@@ -51,7 +51,8 @@ class Together:
     """What each lever saves alone, and all of them. `requests` were replayed, which cost `now` nano-USD.
 
     `joint` is the best of three plans: what can wait goes to its lanes, or stays where it can read from
-    caches, or each group and model goes where it saves more.
+    caches, or each group and model goes where it saves more. `steps` goes through that plan one lever after
+    another; each saves what it adds to those before it, in this order, so that they add up to `joint`.
     """
 
     requests: int
@@ -60,6 +61,7 @@ class Together:
     cache: Money
     dedupe: Money
     joint: Money
+    steps: Mapping[str, Money]
 
 
 def together(asked: Sequence[Asked], lanes: Lanes, prices: Prices) -> Together:
@@ -71,13 +73,23 @@ def together(asked: Sequence[Asked], lanes: Lanes, prices: Prices) -> Together:
         return Money(max(now - cost.high, 0), max(now - cost.low, 0))
 
     plans: tuple[Lanes, ...] = (lanes, {}, _mixed(asked, lanes, prices))
+    joint, plan = max(
+        ((saves(Levers(plan, cache=True, dedupe=True)), plan) for plan in plans),
+        key=lambda one: _middle(one[0]),
+    )
+    moved, asked_once = saves(Levers(plan)), saves(Levers(plan, dedupe=True))
     return Together(
         len(asked),
         now,
         lanes=saves(Levers(lanes)),
         cache=saves(Levers(cache=True)),
         dedupe=saves(Levers(dedupe=True)),
-        joint=max((saves(Levers(plan, cache=True, dedupe=True)) for plan in plans), key=_middle),
+        joint=joint,
+        steps={
+            "lane": moved,
+            "dedupe": _beyond(asked_once, moved),
+            "cache": _beyond(joint, asked_once),
+        },
     )
 
 
@@ -205,6 +217,10 @@ class _Kept:
         return cost + max(
             dear - (self._prices.cost(replace(used, usage=Usage(input=again))) or 0), 0
         )
+
+
+def _beyond(saved: Money, before: Money) -> Money:
+    return Money(saved.low - before.low, saved.high - before.high)
 
 
 def _middle(cost: Money) -> int:

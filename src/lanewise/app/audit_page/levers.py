@@ -1,0 +1,152 @@
+"""What would cost less: each lever, and how they come to one sum when they are pulled together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from lanewise.app.audit_page.words import counted, more, name, sentence, sentences, sure
+from lanewise.app.auditing import Audit
+from lanewise.audit.levers import Found, Lever, Replayed
+from lanewise.audit.money import Money
+from lanewise.domain.lanes import Terms
+from lanewise.pricing.dollars import dollars
+from lanewise.reports import Block, Note, Section, Step, Table, Waterfall
+
+_SHOWN: Final = 40
+_REASONS: Final = 3
+_STEPS: Final = {
+    "lane": "what can wait, in its lane",
+    "dedupe": "not asking again",
+    "cache": "reading from prompt caches",
+}
+_TERMS: Final = {
+    Terms.ANY: "any",
+    Terms.ZDR: "zero data retention (zdr)",
+    Terms.EU: "processing in the EU (eu)",
+}
+
+
+def levers(audit: Audit) -> Section:
+    """The ranked table, data terms, and the joint replay."""
+    blocks: list[Block] = [*_ranked(audit.found), *_data_terms(audit.found)]
+    if audit.replayed is not None:
+        blocks += together(audit.replayed)
+    elif audit.found.levers:
+        blocks.append(
+            Note(
+                "Levers were not replayed together: that takes single requests in real time, with times and "
+                "tokens, which this log does not have."
+            )
+        )
+    return Section("What would cost less", tuple(blocks))
+
+
+def lever_table(found: tuple[Lever, ...], title: str, *, grouped: bool = True) -> Table:
+    """Levers with what they rest on; `grouped`: with the workflow that each is about."""
+    columns = (
+        "lever",
+        *(("workflow",) if grouped else ()),
+        "what and why",
+        "requests",
+        "costs now",
+        "saves",
+    )
+    rows = tuple(_row(lever, grouped=grouped) for lever in found)
+    return Table(
+        title, (*columns, "confidence"), rows, left=("workflow", "what and why", "confidence")
+    )
+
+
+def together(replayed: Replayed) -> Iterator[Block]:
+    """How today's cost becomes what is left, in steps that add up."""
+    found = replayed.together
+    if not found.now:
+        return
+    steps = {kind: step for kind, step in found.steps.items() if kind != "cache" or replayed.texts}
+    yield Waterfall(
+        "From today's cost to what is left",
+        ("at the least", "at the most"),
+        tuple(_falls(found.now, steps)),
+    )
+    rows = [(_STEPS.get(kind, kind), *_saved(step)) for kind, step in steps.items()]
+    total = ("saved together", *_saved(found.joint))
+    yield Table("", ("saved by", "at the least", "at the most"), tuple(rows), total)
+    yield Note(_replayed_words(replayed))
+
+
+def _replayed_words(replayed: Replayed) -> str:
+    found = replayed.together
+    which = "All" if found.requests == replayed.of else "The latest"
+    alone = f"lanes {found.lanes}, not asking again {found.dedupe}"
+    if replayed.texts:
+        alone += f", prompt caches {found.cache}"
+    return (
+        f"{which} {found.requests:,} of {counted(replayed.of, 'request')} in real time were replayed, which cost "
+        f"{dollars(found.now)}. Each step is what it adds to those before it; in another order they share "
+        f"the same sum otherwise. Alone they would save: {alone}; these do not add up, since levers take from each "
+        "other. What can wait but saves more by reading from a cache stays where it is. Trials and prompt changes "
+        "are not replayed."
+        + (
+            ""
+            if replayed.texts
+            else " Of prompt caches nothing is said: prompts were not read for it."
+        )
+    )
+
+
+def _ranked(found: Found) -> Iterator[Block]:
+    if not found.levers:
+        yield Note("No lever was found in this log.")
+        return
+    yield lever_table(found.levers[:_SHOWN], "Ranked by what they save")
+    left = more(len(found.levers), _SHOWN, "lever")
+    yield Note(
+        f"{left}{'. ' if left else ''}What has a high or medium confidence comes to {found.total}. Trials, and "
+        "what is to be asked first, are in no total. No lever is certain before it was tried."
+    )
+
+
+def _row(lever: Lever, *, grouped: bool) -> tuple[str, ...]:
+    why = [f"because {text}" for text in sentences(lever.evidence, _REASONS)]
+    rests = [f"rests on {text}" for text in sentences(lever.rests_on, _REASONS)]
+    what = "\n".join((sentence(lever.does), *why, *rests))
+    return (
+        name(lever.kind),
+        *((name(lever.group),) if grouped else ()),
+        what,
+        f"{lever.requests:,}",
+        dollars(lever.now),
+        str(lever.money).replace(" to ", "\nto "),
+        sure(lever),
+    )
+
+
+def _data_terms(found: Found) -> Iterator[Block]:
+    """What is left under each, where nobody said which hold."""
+    if found.terms is not None:
+        yield Note(f"Lanes are those offered under the data terms {_TERMS[found.terms]}.")
+    elif any(lever.counts and lever.by_terms for lever in found.levers):
+        rows = tuple((words, *_saved(found.under(terms))) for terms, words in _TERMS.items())
+        yield Table(
+            "What is left under data terms", ("data terms", "at the least", "at the most"), rows
+        )
+        yield Note(
+            "Nobody said which terms hold; the figures above are without any. --terms says it."
+        )
+
+
+def _falls(now: int, steps: dict[str, Money]) -> Iterator[Step]:
+    """Bars that each begin where the one before ended."""
+    yield Step("cost in real time", ((0, now), (0, now)), dollars(now), whole=True)
+    low = high = now
+    for kind, step in steps.items():
+        spans = ((low, low - step.low), (high, high - step.high))
+        yield Step(_STEPS.get(kind, kind), spans, f"saves {step}")
+        low, high = low - step.low, high - step.high
+    left = Money(min(low, high), max(low, high))
+    yield Step("left", ((0, low), (0, high)), str(left), whole=True)
+
+
+def _saved(saved: Money) -> tuple[str, str]:
+    return dollars(saved.low), dollars(saved.high)
