@@ -38,7 +38,7 @@ _WORTH: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What an audit found. `connection` has the tables `requests`, `sums`, `groups`, `rates`, `grouped`, `kept`."""
+    """What an audit found. `connection` has the tables that it was found in, to look closer at."""
 
     imported: Imported
     sums: Sums

@@ -13,7 +13,7 @@ _TEXTS = 230  # right of the bars
 _BAR, _GAP = 16, 12
 _HEIGHT, _LOW = 220, 110  # of columns
 _AXIS = 70  # left of columns
-_WIDEST = 96  # of a column
+_WIDEST = 118  # of a column
 _LETTER = 8  # at the most, on average
 _CELL, _DAYS = 24, 44  # the height of a cell, and what is left of the first
 SHADES = 9
@@ -114,12 +114,13 @@ def draw_waterfall(fall: Waterfall) -> Drawing:
                 x = _LABELS + room * span[1] // highest
                 lines.append(Line(x, top + _BAR - 2, x, top + tall + _GAP))
         y += tall + _GAP
-    height = max(y, 1)
-    return Drawing(_WIDTH, height, tuple(shapes), tuple(labels), tuple(lines), _legend(fall.series))
+    height = max(y - _GAP, 1)
+    legend = _legend(fall.series)
+    return Drawing(_WIDTH, height, tuple(shapes), tuple(labels), tuple(lines), legend, "fall")
 
 
 def _falls(fall: Waterfall) -> int:
-    return sum(_BAR * len(step.spans) + _GAP for step in fall.steps)
+    return sum(_BAR * len(step.spans) + _GAP for step in fall.steps) - _GAP
 
 
 def draw_columns(columns: Columns) -> Drawing:

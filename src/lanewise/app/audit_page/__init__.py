@@ -1,4 +1,4 @@
-"""An audit as a page to print or to send: what is spent, what would cost less, and what that rests on."""
+"""An audit as a page to print or to send: what is spent, what would cost less, what that rests on."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from lanewise.reports import Page
 __all__ = ["audit_page"]
 
 _FOOTER = (
-    "Made by lanewise audit from logs alone; nothing was sent. Prompts and answers were hashed and are not in "
-    "this page. Money of the price book is added up exactly and rounded once for each figure that is shown."
+    "Made by lanewise audit from logs alone; nothing was sent. Prompts and answers were hashed and are not "
+    "in this page. Money of the price book is added up exactly and rounded once for each figure."
 )
 
 

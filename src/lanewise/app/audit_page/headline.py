@@ -25,11 +25,11 @@ def subtitle(audit: Audit, now: float) -> str:
 def headline(audit: Audit) -> Iterator[Block]:
     """Figures, and what they rest on."""
     total = audit.sums.total
-    figures = (*_spent(total), _saved(audit), _nobody(audit), _asked(total), _span(total))
+    figures = (*_spent(total), _saved(audit), _nobody(audit), _asked(audit), _span(total))
     yield Figures(figures)
     yield Note(
-        "All figures are over the span of the log; nothing is projected to a month or a year. What can be saved "
-        "is at today's prices for the tokens of the log."
+        "All figures are over the span of the log; nothing is projected to a month or a year. What can be "
+        "saved is at today's prices for the tokens of the log."
         + (" Savings are a range: at the least, at the most." if audit.found.levers else "")
     )
 
@@ -68,8 +68,8 @@ def _of(replayed: Replayed) -> str:
     if found.joint.low == found.joint.high:
         percent = share(found.joint.high, found.now)
     return (
-        f"{percent} of the {dollars(found.now)} that {which} {counted(found.requests, 'request')} in real time "
-        "cost, levers replayed together"
+        f"{percent} of the {dollars(found.now)} that {which} {counted(found.requests, 'request')} in real "
+        "time cost, levers replayed together"
     )
 
 
@@ -84,9 +84,13 @@ def _nobody(audit: Audit) -> Figure:
     return Figure("nobody waits for", share(waits, now), f"of the money in real time{left}")
 
 
-def _asked(total: Sum) -> Figure:
-    cached = f", {share(total.cached, total.input)} read from a cache" if total.input else ""
+def _asked(audit: Audit) -> Figure:
+    total, cached = audit.sums.total, ""
+    if audit.sums.coverage["cached"] and total.input:
+        cached = f", {share(total.cached, total.input)} read from a cache"
     remark = f"{total.input:,} tokens in{cached}; {total.output:,} out"
+    if not audit.sums.coverage["input"] and not audit.sums.coverage["output"]:
+        remark = "the log has no tokens"
     return Figure(
         "requests", "not told" if total.requests is None else f"{total.requests:,}", remark
     )

@@ -7,14 +7,15 @@ from typing import Final
 
 from lanewise.app.audit_page.words import counted, more, name, sentence, sentences, sure
 from lanewise.app.auditing import Audit
-from lanewise.audit.levers import Found, Lever, Replayed
+from lanewise.audit.levers import Found, Group, Lever, Replayed
 from lanewise.audit.money import Money
 from lanewise.domain.lanes import Terms
 from lanewise.pricing.dollars import dollars
 from lanewise.reports import Block, Note, Section, Step, Table, Waterfall
 
-_SHOWN: Final = 40
+_SHOWN: Final = 30
 _REASONS: Final = 3
+_FIGURES: Final = ("requests", "costs now", "saves", "confidence")
 _STEPS: Final = {
     "lane": "what can wait, in its lane",
     "dedupe": "not asking again",
@@ -42,20 +43,27 @@ def levers(audit: Audit) -> Section:
     return Section("What would cost less", tuple(blocks))
 
 
-def lever_table(found: tuple[Lever, ...], title: str, *, grouped: bool = True) -> Table:
-    """Levers with what they rest on; `grouped`: with the workflow that each is about."""
-    columns = (
-        "lever",
-        *(("workflow",) if grouped else ()),
-        "what and why",
-        "requests",
-        "costs now",
-        "saves",
+def lever_table(found: Found) -> Table:
+    """Levers of all workflows, with why they are thought to be there and what their money rests on."""
+    uncounted = {group.name for group in found.groups if group.facts.counted is None}
+    rows = tuple(
+        (
+            f"{name(lever.group)}\n{_what(lever)}",
+            *_figures(lever, counted=lever.group not in uncounted),
+            _why(lever),
+        )
+        for lever in found.levers[:_SHOWN]
     )
-    rows = tuple(_row(lever, grouped=grouped) for lever in found)
-    return Table(
-        title, (*columns, "confidence"), rows, left=("workflow", "what and why", "confidence")
-    )
+    columns = ("workflow and lever", *_FIGURES, "why, and what the money rests on")
+    return Table("Ranked by what they save", columns, rows, left=columns[-2:])
+
+
+def levers_of(group: Group, found: tuple[Lever, ...]) -> Table:
+    """Levers of one workflow, whose evidence stands elsewhere."""
+    told = group.facts.counted is not None
+    rows = tuple((_what(lever), *_figures(lever, counted=told), _rests(lever)) for lever in found)
+    columns = ("lever", *_FIGURES, "what the money rests on")
+    return Table("What would cost less", columns, rows, left=columns[-2:])
 
 
 def together(replayed: Replayed) -> Iterator[Block]:
@@ -63,16 +71,18 @@ def together(replayed: Replayed) -> Iterator[Block]:
     found = replayed.together
     if not found.now:
         return
-    steps = {kind: step for kind, step in found.steps.items() if kind != "cache" or replayed.texts}
-    yield Waterfall(
-        "From today's cost to what is left",
-        ("at the least", "at the most"),
-        tuple(_falls(found.now, steps)),
-    )
-    rows = [(_STEPS.get(kind, kind), *_saved(step)) for kind, step in steps.items()]
-    total = ("saved together", *_saved(found.joint))
-    yield Table("", ("saved by", "at the least", "at the most"), tuple(rows), total)
+    if found.joint.high:
+        yield from _step_by_step(replayed)
     yield Note(_replayed_words(replayed))
+
+
+def _step_by_step(replayed: Replayed) -> Iterator[Block]:
+    found = replayed.together
+    steps = {kind: step for kind, step in found.steps.items() if kind != "cache" or replayed.texts}
+    series = ("at the least", "at the most")
+    yield Waterfall("From today's cost to what is left", series, tuple(_falls(found.now, steps)))
+    rows = tuple((_STEPS.get(kind, kind), *_saved(step)) for kind, step in steps.items())
+    yield Table("", ("saved by", *series), rows, ("saved together", *_saved(found.joint)))
 
 
 def _replayed_words(replayed: Replayed) -> str:
@@ -81,17 +91,17 @@ def _replayed_words(replayed: Replayed) -> str:
     alone = f"lanes {found.lanes}, not asking again {found.dedupe}"
     if replayed.texts:
         alone += f", prompt caches {found.cache}"
+    told = (
+        f"{which} {found.requests:,} of {counted(replayed.of, 'request')} in real time were replayed, which "
+        f"cost {dollars(found.now)}. Each step is what it adds to those before it; in another order they "
+        f"share the same sum otherwise. Alone they would save: {alone}; that does not add up, since levers "
+        "take from each other. What can wait but saves more by reading from a cache stays where it is. "
+        "Trials and changes of prompts are not replayed."
+    )
     return (
-        f"{which} {found.requests:,} of {counted(replayed.of, 'request')} in real time were replayed, which cost "
-        f"{dollars(found.now)}. Each step is what it adds to those before it; in another order they share "
-        f"the same sum otherwise. Alone they would save: {alone}; these do not add up, since levers take from each "
-        "other. What can wait but saves more by reading from a cache stays where it is. Trials and prompt changes "
-        "are not replayed."
-        + (
-            ""
-            if replayed.texts
-            else " Of prompt caches nothing is said: prompts were not read for it."
-        )
+        told
+        if replayed.texts
+        else f"{told} Of prompt caches nothing is said: no prompt was read for it."
     )
 
 
@@ -99,27 +109,30 @@ def _ranked(found: Found) -> Iterator[Block]:
     if not found.levers:
         yield Note("No lever was found in this log.")
         return
-    yield lever_table(found.levers[:_SHOWN], "Ranked by what they save")
+    yield lever_table(found)
     left = more(len(found.levers), _SHOWN, "lever")
     yield Note(
-        f"{left}{'. ' if left else ''}What has a high or medium confidence comes to {found.total}. Trials, and "
-        "what is to be asked first, are in no total. No lever is certain before it was tried."
+        f"{left}{'. ' if left else ''}What has a high or medium confidence comes to {found.total}. Trials, "
+        "and what is to be asked first, are in no total. No lever is certain before it was tried."
     )
 
 
-def _row(lever: Lever, *, grouped: bool) -> tuple[str, ...]:
-    why = [f"because {text}" for text in sentences(lever.evidence, _REASONS)]
-    rests = [f"rests on {text}" for text in sentences(lever.rests_on, _REASONS)]
-    what = "\n".join((sentence(lever.does), *why, *rests))
-    return (
-        name(lever.kind),
-        *((name(lever.group),) if grouped else ()),
-        what,
-        f"{lever.requests:,}",
-        dollars(lever.now),
-        str(lever.money).replace(" to ", "\nto "),
-        sure(lever),
-    )
+def _what(lever: Lever) -> str:
+    return f"{name(lever.kind)}: {sentence(lever.does)}"
+
+
+def _figures(lever: Lever, *, counted: bool) -> tuple[str, ...]:
+    """`counted`: whether the log says how many requests there are."""
+    money = str(lever.money).replace(" to ", "\nto ")
+    return f"{lever.requests:,}" if counted else "?", dollars(lever.now), money, sure(lever)
+
+
+def _why(lever: Lever) -> str:
+    return f"{'; '.join(sentences(lever.evidence, _REASONS))}\nrests on: {_rests(lever)}"
+
+
+def _rests(lever: Lever) -> str:
+    return "; ".join(sentences(lever.rests_on, _REASONS))
 
 
 def _data_terms(found: Found) -> Iterator[Block]:

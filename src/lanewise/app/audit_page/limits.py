@@ -1,11 +1,11 @@
-"""What the page rests on: what was read, what could not be, what the log does not say, and what to do next."""
+"""What the page rests on: what was read, what could not be, what the log does not say; what to do next."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
-from lanewise.app.audit_page.words import counted, more, name, printable, sentence
+from lanewise.app.audit_page.words import counted, more, name, printable, sentence, share
 from lanewise.app.auditing import Audit
 from lanewise.audit.importing import Imported
 from lanewise.audit.levers import next_steps
@@ -20,9 +20,11 @@ _STATUSES: Final = {
 }
 _FIELDS: Final = {
     "at": "time", "input": "input tokens", "cached": "cached tokens", "cache_write": "cache writes",
-    "output": "output tokens", "seconds": "time to the answer", "first_token_seconds": "time to the first token",
+    "output": "output tokens", "seconds": "time to the answer",
+    "first_token_seconds": "time to the first token",
     "stream": "streamed or not", "user_name": "user", "key_name": "key", "agent": "client",
-    "cost_nano": "cost", "ok": "success or failure", "prompt": "text of the prompt", "answer": "text of the answer",
+    "cost_nano": "cost", "ok": "success or failure", "prompt": "text of the prompt",
+    "answer": "text of the answer",
 }  # fmt: skip
 
 
@@ -44,30 +46,42 @@ def next_section(audit: Audit) -> Section:
 
 
 def _coverage(audit: Audit) -> Row:
-    rows = tuple(
-        (_FIELDS.get(field, field), f"{part:.0%}") for field, part in audit.sums.coverage.items()
-    )
-    table = Table("What rows say", ("field", "rows that have it"), rows)
-    missing = tuple(map(sentence, audit.sums.missing))
-    if not missing:
-        return Row(
-            (table, Points("Not in this log", ("Nothing that the audit looks for is missing.",)))
+    missing = tuple(map(sentence, audit.sums.missing)) or ("nothing that the audit looks for",)
+    return Row(
+        (
+            Points("What its rows say", tuple(_covered(audit.sums.coverage))),
+            Points("Not in this log; log it to know more", missing),
         )
-    return Row((table, Points("Not in this log: log it to know more", missing)))
+    )
+
+
+def _covered(coverage: Mapping[str, float]) -> Iterator[str]:
+    names = {_FIELDS.get(field, field): part for field, part in coverage.items()}
+    whole = [field for field, part in names.items() if part == 1]
+    some = [f"{field} {_part(part)}" for field, part in names.items() if 0 < part < 1]
+    none = [field for field, part in names.items() if not part]
+    for words, found in (("all rows", whole), ("some", some), ("none", none)):
+        if found:
+            yield f"{words}: {', '.join(found)}"
+
+
+def _part(part: float) -> str:
+    return share(round(part * 1_000_000), 1_000_000)
 
 
 def _remarks(audit: Audit) -> Iterator[str]:
     sums = audit.sums
     if sums.aggregates:
         yield (
-            f"{counted(sums.aggregates, 'row')} of {counted(sums.total.rows, 'row')} are buckets of many requests. They carry money and "
-            "tokens, at base prices. Who waits, repeats, caches and the hour of the week take a log of single requests."
+            f"{sums.aggregates:,} of {counted(sums.total.rows, 'row')} are buckets of many requests. They "
+            "have money or tokens, reckoned at base prices. Who waits, repeats, caches and the hour of the week take "
+            "a log of single requests."
         )
     if any(sums.untold_bytes):
         prompt, answer = sums.untold_bytes
-        yield f"Rows without tokens have texts of {prompt:,} and {answer:,} bytes, very roughly 4 bytes a token."
+        yield f"Rows without tokens have texts of {prompt:,} and {answer:,} bytes, about 4 bytes a token."
     if sums.total.failed:
-        yield f"{counted(sums.total.failed, 'row')} failed, and {'is' if sums.total.failed == 1 else 'are'} counted with what tokens {'it has' if sums.total.failed == 1 else 'they have'}."
+        yield f"Of {counted(sums.total.rows, 'row')} {sums.total.failed:,} failed; their tokens count."
     live = sum(group.facts.live for group in audit.found.groups)
     looked = sum(group.facts.requests for group in audit.found.groups)
     if looked < live:

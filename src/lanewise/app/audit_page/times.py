@@ -9,6 +9,7 @@ from lanewise.app.audit_page.words import (
     axis_money,
     compact,
     counted,
+    filled,
     money,
     share,
     slot_label,
@@ -114,12 +115,14 @@ def week(over: OverTime) -> Section:
 
 def _heats(hours: Hours) -> Iterator[Block]:
     often = "a sum over the span" if max(hours.seen) == 1 else "an average of the span's weeks"
-    left = ""
-    if hours.untimed:
-        left = f" {counted(hours.untimed, 'request')} without a time {'is' if hours.untimed == 1 else 'are'} in none."
+    left = (
+        f" Without a time, and in none: {counted(hours.untimed, 'request')}."
+        if hours.untimed
+        else ""
+    )
     yield Note(
-        f"Single requests in real time by hour of the week, UTC, each cell {often}. The darker, the more, by the "
-        f"square root. Cells with a dashed line lie outside of the log.{left}"
+        f"Single requests in real time by hour of the week, UTC, each cell {often}. The darker, the more, by "
+        f"the square root. Cells with a dashed line lie outside of the log.{left}"
     )
     found = hours.requests
     parts = (
@@ -154,8 +157,10 @@ def _cell(asked: int, seen: int) -> Cell:
 
 def _no_week(hours: Hours) -> str:
     if not any(hours.seen):
-        return "The log has no single requests in real time with a time: there is no hour of the week to show."
-    return f"The log's requests lie within {counted(sum(hours.seen), 'hour')}: too short for an hour of the week."
+        return "The log has no single requests in real time with a time: no hour of the week can be shown."
+    return (
+        f"The log's requests lie within {counted(sum(hours.seen), 'hour')}: too short for a week."
+    )
 
 
 def _classes(over: OverTime) -> Table:
@@ -168,12 +173,9 @@ def _classes(over: OverTime) -> Table:
             totals.append(_sum(spends))
             rows.append((NAMES[one], totals[-1]))
     whole = _sum(totals)
-    return Table(
-        "",
-        ("who waits", "requests", "by the price book", "share", "by the log"),
-        tuple((words, *_cells(found, whole)) for words, found in rows),
-        ("total", *_cells(whole, whole)),
-    )
+    columns = ("who waits", "requests", "by the price book", "share", "by the log")
+    cells = tuple((words, *_cells(found, whole)) for words, found in rows)
+    return filled(Table("", columns, cells, ("total", *_cells(whole, whole))))
 
 
 def _cells(found: Spend, whole: Spend) -> tuple[str, ...]:
@@ -225,4 +227,4 @@ def _left_out(audit: Audit, over: OverTime) -> Iterator[str]:
         yield f"{counted(untimed, 'row')} without a time{worth}: in the sums, and in no chart over time."
     unpriced = audit.sums.total.unpriced
     if unpriced:
-        yield f"{counted(unpriced, 'row')} of models without a known price: counted, and in no sum of the price book."
+        yield f"{counted(unpriced, 'row')} of models without a known price: in no sum of the price book."

@@ -3,38 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
 from lanewise.audit.levers import Group, Lever
 from lanewise.audit.waiting import Waiting
 from lanewise.pricing.dollars import dollars, plain
+from lanewise.reports import Table
 
 _LONG: Final = 72  # characters of a name
 _SENTENCE: Final = 400
 
 
 def name(text: str | None, none: str = "(none)") -> str:
-    """A name on one line: without what does not print, and of a long one both ends.
+    r"""A name on one line: without what does not print, and of a long one both ends.
 
-    >>> name("a" * 100)[:3], len(name("a" * 10_000)), name("x\\u202ey"), name("")
+    >>> name("a" * 100)[:3], len(name("a" * 10_000)), name("x\u202ey"), name("")
     ('aaa', 72, 'x y', '(none)')
     """
-    words = printable(text or "")
-    if len(words) > _LONG:
-        words = f"{words[: _LONG - 21]}…{words[-20:]}"
-    return words or none
+    return _cut(printable(text or "")) or none
 
 
 def sentence(text: str) -> str:
     """Words that may have a name in them, which may be long."""
-    words = printable(text)
+    words = " ".join(map(_cut, printable(text).split()))
     return words if len(words) <= _SENTENCE else words[: _SENTENCE - 1] + "…"
 
 
 def printable(text: str) -> str:
     """Without control characters, and those that turn the direction of a text."""
     return " ".join("".join(c if c.isprintable() else " " for c in text[:20_000]).split())
+
+
+def _cut(words: str) -> str:
+    return words if len(words) <= _LONG else f"{words[: _LONG - 21]}…{words[-20:]}"
 
 
 def money(nano: int | None) -> str:
@@ -51,15 +54,15 @@ def share(part: int, whole: int) -> str:
     """In whole per cent, but what is little is not nothing.
 
     >>> share(1, 3), share(1, 1_000), share(0, 3), share(999, 1_000), share(1, 0)
-    ('33 %', '< 1 %', '0 %', '> 99 %', '')
+    ('33%', '< 1%', '0%', '> 99%', '')
     """
     if not whole:
         return ""
     if 0 < part * 100 < whole:
-        return "< 1 %"
+        return "< 1%"
     if whole * 99 < part * 100 < whole * 100:
-        return "> 99 %"
-    return f"{round(100 * part / whole)} %"
+        return "> 99%"
+    return f"{round(100 * part / whole)}%"
 
 
 def counted(number: int | None, noun: str = "") -> str:
@@ -75,12 +78,12 @@ def counted(number: int | None, noun: str = "") -> str:
 def compact(thousandths: int) -> str:
     """A number in at most four characters, of thousandths.
 
-    >>> compact(400), compact(2_500), compact(12_345_000), compact(20_000), compact(9_990_000_000)
-    ('0.4', '2.5', '12k', '20', '10M')
+    >>> compact(0), compact(400), compact(2_500), compact(12_345_000), compact(9_990_000_000)
+    ('0', '0.4', '2.5', '12k', '10M')
     """
     number = thousandths / 1_000
     if number < 10:
-        return f"{number:.1f}".removesuffix(".0") if number >= 0.05 else "<0.1"
+        return f"{number:.1f}".removesuffix(".0") if number >= 0.05 else "<0.1" if number else "0"
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if number >= size * 0.9995:
             short = number / size
@@ -123,11 +126,18 @@ def slot_label(start: int, by: str) -> str:
 
 def class_of(group: Group) -> str:
     """Who waits, with how sure that is."""
-    if not group.facts.requests and group.facts.elsewhere:
+    if elsewhere(group):
         return "not in real time"
     if group.judged.waiting is Waiting.UNKNOWN:
         return "unknown"
-    return f"{group.judged.waiting}, {group.judged.level} confidence"
+    return f"{group.judged.waiting} ({group.judged.level})"
+
+
+def elsewhere(group: Group) -> bool:
+    """Whether all of it is in cheaper lanes already. Buckets may be in both."""
+    facts = group.facts
+    live = facts.requests or group.now or facts.counted not in (None, facts.elsewhere)
+    return bool(facts.elsewhere) and not live
 
 
 def sure(lever: Lever) -> str:
@@ -138,6 +148,17 @@ def sure(lever: Lever) -> str:
 def more(count: int, shown: int, noun: str) -> str:
     """What a table does not show."""
     return f"and {counted(count - shown, noun)} more; --json has all" if count > shown else ""
+
+
+def filled(table: Table) -> Table:
+    """A table without the columns that have nothing in any row."""
+    kept = [0, *(n for n in range(1, len(table.columns)) if any(row[n] for row in table.rows))]
+
+    def picked(row: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(row[n] for n in kept) if row else ()
+
+    rows = tuple(map(picked, table.rows))
+    return replace(table, columns=picked(table.columns), rows=rows, total=picked(table.total))
 
 
 def sentences(texts: Sequence[str], most: int) -> tuple[str, ...]:

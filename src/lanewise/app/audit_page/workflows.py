@@ -1,15 +1,18 @@
-"""Workflow by workflow: who waits and why that is thought, what it uses, what would cost less, and when it runs."""
+"""Workflow by workflow: who waits and why that is thought, what it uses, when it runs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from lanewise.app.audit_page.levers import lever_table
-from lanewise.app.audit_page.times import CLASSES, Measure, columns, measure, slot_table
+from lanewise.app.audit_page.levers import levers_of
+from lanewise.app.audit_page.times import NAMES, Measure, columns, measure, slot_table
 from lanewise.app.audit_page.words import (
     class_of,
     counted,
+    elsewhere,
+    filled,
     money,
     more,
     name,
@@ -18,8 +21,8 @@ from lanewise.app.audit_page.words import (
     share,
 )
 from lanewise.app.auditing import Audit
-from lanewise.audit.levers import Group, Lever
-from lanewise.audit.over_time import Model, OverTime, Slot, models, of_groups
+from lanewise.audit.levers import Found, Group, Lever
+from lanewise.audit.over_time import CLASSES, Model, OverTime, Slot, models, of_groups
 from lanewise.audit.waiting import Facts, Waiting
 from lanewise.pricing.dollars import dollars
 from lanewise.reports import Block, Column, Columns, Fold, Note, Points, Row, Section, Table, ticks
@@ -27,62 +30,63 @@ from lanewise.reports import Block, Column, Columns, Fold, Note, Points, Row, Se
 _LOOKED_AT: Final = 12  # closely
 _LISTED: Final = 100
 _OPEN: Final = 1
+_ENOUGH: Final = 20  # requests, for an hour of the day
 _REASONS: Final = 6
 
 
 def workflows(audit: Audit, over: OverTime) -> Section:
     """All in a table, the dearest of them each with all that is known of it."""
-    found = audit.found
-    dearest = found.groups[:_LOOKED_AT]
+    groups = audit.found.groups
+    folds = tuple(
+        _fold(one, open_=place < _OPEN) for place, one in enumerate(_closely(audit, over))
+    )
+    which = "Each of them" if len(folds) == len(groups) else f"The {len(folds)} that cost most"
+    notes = (Note(text) for text in (*_left(audit.found), f"{which}, closely:"))
+    return Section("Workflows", (_table(groups), *notes, *folds))
+
+
+@dataclass(frozen=True, slots=True)
+class _Workflow:
+    """All that is shown of one."""
+
+    group: Group
+    used: tuple[Model, ...]
+    levers: tuple[Lever, ...]
+    slots: tuple[Slot, ...]  # of the whole log, those without any of it too
+    by: str
+    what: Measure
+    told: frozenset[str]  # fields that the log has at all
+
+    @property
+    def charted(self) -> bool:
+        """Whether it has a chart over time."""
+        return len(self.slots) > 1 and any(slot.spent for slot in self.slots)
+
+    @property
+    def timed(self) -> bool:
+        """Whether enough requests have a time for an hour of the day."""
+        return sum(self.group.facts.hours) >= _ENOUGH
+
+
+def _closely(audit: Audit, over: OverTime) -> Iterator[_Workflow]:
+    dearest = audit.found.groups[:_LOOKED_AT]
     ids = [group.id for group in dearest]
     slots, used = of_groups(audit.connection, over, ids), models(audit.connection, ids)
-    what = measure(audit)
-    levers: dict[str, list[Lever]] = {}
-    for lever in found.levers:
-        levers.setdefault(lever.group, []).append(lever)
-    folds = [
-        _fold(
-            group,
-            used[group.id],
-            levers.get(group.name, []),
-            _Times(slots[group.id], over.by, what),
-            place,
-        )
-        for place, group in enumerate(dearest)
-    ]
-    left = more(len(found.groups), _LISTED, "workflow")
-    notes = [Note(left)] if left else []
-    if found.count > len(found.groups):
-        notes.append(
-            Note(f"{found.count - len(found.groups):,} more have too few rows to be looked at.")
-        )
-    closer = (
-        Note(f"The {counted(len(folds), 'workflow')} that cost most, closely:")
-        if len(found.groups) > len(folds)
-        else Note("Each of them, closely:")
+    what, told = (
+        measure(audit),
+        frozenset(name for name, part in audit.sums.coverage.items() if part),
     )
-    return Section("Workflows", (_table(found.groups), *notes, closer, *folds))
+    for group in dearest:
+        levers = tuple(lever for lever in audit.found.levers if lever.group == group.name)
+        yield _Workflow(group, used[group.id], levers, slots[group.id], over.by, what, told)
 
 
-class _Times:
-    """What one workflow spent in each slot of the log."""
-
-    def __init__(self, slots: Sequence[Slot], by: str, what: Measure) -> None:
-        self.slots, self.by, self.what = slots, by, what
-
-    def charts(self, facts: Facts) -> Iterator[Columns]:
-        if len(self.slots) > 1 and any(slot.spent for slot in self.slots):
-            title = f"{self.what.title} by {self.by}"
-            yield columns(title, self.slots, self.by, self.what, small=True)
-        if any(facts.hours):
-            yield _hours(facts)
-
-    def tables(self, facts: Facts) -> Iterator[Table]:
-        if len(self.slots) > 1 and any(slot.spent for slot in self.slots):
-            yield slot_table([slot for slot in self.slots if slot.spent], self.by, self.what)
-        if any(facts.hours):
-            rows = tuple((f"{hour:02}:00", f"{count:,}") for hour, count in enumerate(facts.hours))
-            yield Table("", ("hour of the day, UTC", "requests"), rows)
+def _left(found: Found) -> Iterator[str]:
+    """What is not in the table."""
+    if left := more(len(found.groups), _LISTED, "workflow"):
+        yield left
+    if found.count > len(found.groups):
+        yield f"{found.count - len(found.groups):,} more have too few rows to be looked at."
 
 
 def _table(groups: Sequence[Group]) -> Table:
@@ -97,29 +101,44 @@ def _table(groups: Sequence[Group]) -> Table:
         for group in groups[:_LISTED]
     )
     columns = ("workflow", "requests", "real time costs", "who waits", "strongest evidence")
-    return Table("", columns, rows, left=("who waits", "strongest evidence"))
+    return filled(Table("", columns, rows, left=("who waits", "strongest evidence")))
 
 
 def _first(group: Group) -> str:
-    if not group.facts.requests and group.facts.elsewhere:
+    if elsewhere(group):
         return "went in a cheaper lane already"
     if group.judged.waiting is Waiting.UNKNOWN:
         return f"log {group.judged.to_log[0]}" if group.judged.to_log else ""
     return group.judged.evidence[0] if group.judged.evidence else ""
 
 
-def _fold(
-    group: Group, used: Sequence[Model], levers: Sequence[Lever], times: _Times, place: int
-) -> Fold:
-    facts = group.facts
-    blocks: list[Block] = [*_why(group), Note(_profile(facts)), _models(used)]
-    if levers:
-        blocks.append(lever_table(tuple(levers[:_REASONS]), "What would cost less", grouped=False))
-    charts, tables = tuple(times.charts(facts)), tuple(times.tables(facts))
+def _fold(one: _Workflow, *, open_: bool) -> Fold:
+    group = one.group
+    blocks: list[Block] = [*_why(group), Note(_profile(group.facts)), _models(one)]
+    if one.levers:
+        blocks.append(levers_of(group, one.levers[:_REASONS]))
+    charts = tuple(_charts(one))
     if charts:
-        blocks += [Row(charts), Fold("The charts as tables", "", (Row(tables),), prints=False)]
+        tables = Row(tuple(_tables(one)))
+        blocks += [Row(charts), Fold("The charts as tables", "", (tables,), prints=False)]
     cost = f"{dollars(group.now)} in real time, " if group.now else ""
-    return Fold(name(group.name), cost + class_of(group), tuple(blocks), open=place < _OPEN)
+    return Fold(name(group.name), cost + class_of(group), tuple(blocks), open_)
+
+
+def _charts(one: _Workflow) -> Iterator[Columns]:
+    if one.charted:
+        yield columns(f"{one.what.title} by {one.by}", one.slots, one.by, one.what, small=True)
+    if one.timed:
+        yield _hours(one.group)
+
+
+def _tables(one: _Workflow) -> Iterator[Table]:
+    if one.charted:
+        yield slot_table([slot for slot in one.slots if slot.spent], one.by, one.what)
+    if one.timed:
+        hours = enumerate(one.group.facts.hours)
+        rows = tuple((f"{hour:02}:00", f"{count:,}") for hour, count in hours)
+        yield Table("", ("hour of the day, UTC", "requests"), rows)
 
 
 def _why(group: Group) -> Iterator[Block]:
@@ -145,7 +164,7 @@ def _profile(facts: Facts) -> str:
 
 def _told(facts: Facts) -> Iterator[str]:
     if facts.aggregates:
-        yield f"{counted(facts.aggregates, 'row')} {'is a bucket' if facts.aggregates == 1 else 'are buckets'} of many requests"
+        yield f"{counted(facts.aggregates, 'bucket')} of many requests"
     if facts.elsewhere:
         yield f"{counted(facts.elsewhere, 'request')} in another lane already"
     if not facts.requests:
@@ -160,19 +179,19 @@ def _told(facts: Facts) -> Iterator[str]:
     yield f"a median of {facts.input:,.0f} tokens in and {facts.output:,.0f} out"
 
 
-def _models(used: Sequence[Model]) -> Table:
+def _models(workflow: _Workflow) -> Table:
     rows = tuple(
         (
             f"{name(one.model, '?')}{f' at {name(one.provider)}' if one.provider else ''}",
             one.lane,
             counted(one.requests),
-            f"{one.input:,}",
-            share(one.cached, one.input),
-            f"{one.output:,}",
+            f"{one.input:,}" if "input" in workflow.told else "",
+            share(one.cached, one.input) if "cached" in workflow.told else "",
+            f"{one.output:,}" if "output" in workflow.told else "",
             "" if one.logged is None else money(one.logged),
             "" if one.reckoned is None else money(one.reckoned),
         )
-        for one in used[:_LOOKED_AT]
+        for one in workflow.used[:_LOOKED_AT]
     )
     heads = (
         "model",
@@ -184,14 +203,20 @@ def _models(used: Sequence[Model]) -> Table:
         "by the log",
         "by the price book",
     )
-    return Table("What it uses", heads, rows, left=("lane",))
+    return filled(Table("What it uses", heads, rows, left=("lane",)))
 
 
-def _hours(facts: Facts) -> Columns:
-    """In the colour of no class: it is about real time, whoever waits."""
+def _hours(group: Group) -> Columns:
+    """In the colour of the group's class."""
+    place = CLASSES.index(group.judged.waiting.value)
     found = tuple(
-        Column(f"{hour:02}", (count,), f"{hour:02}:00: {counted(count, 'request')}")
-        for hour, count in enumerate(facts.hours)
+        Column(
+            f"{hour:02}",
+            tuple(count if n == place else 0 for n in range(len(CLASSES))),
+            f"{hour:02}:00: {counted(count, 'request')}",
+        )
+        for hour, count in enumerate(group.facts.hours)
     )
-    axis = ticks(max(facts.hours), lambda count: f"{count:,}", 3)
-    return Columns("Requests by hour of the day, UTC", ("requests",), found, axis, small=True)
+    axis = ticks(max(group.facts.hours), lambda count: f"{count:,}", 3)
+    names = tuple(NAMES[one] for one in CLASSES)
+    return Columns("Requests by hour of the day, UTC", names, found, axis, "who", small=True)
