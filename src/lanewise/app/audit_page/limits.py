@@ -74,7 +74,7 @@ def _remarks(audit: Audit) -> Iterator[str]:
     if sums.aggregates:
         yield (
             f"{sums.aggregates:,} of {counted(sums.total.rows, 'row')} are buckets of many requests. They "
-            "have money or tokens, reckoned at base prices. Who waits, repeats, caches and the hour of the week take "
+            "have money or tokens, at base prices. Who waits, repeats, caches and the hour of the week take "
             "a log of single requests."
         )
     if any(sums.untold_bytes):
