@@ -8,15 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from lanewise.app.audit_caches import caches_json, estimated_json
+from lanewise.app.audit_times import over_time_json
 from lanewise.app.receipt import usd
 from lanewise.audit.database import database
+from lanewise.audit.estimating import Estimated, estimate
 from lanewise.audit.formats import all_formats, named
 from lanewise.audit.importing import Imported, Wishes, load
-from lanewise.audit.levers import Found, Lever, Prices, Replayed, find, next_steps, replayed
+from lanewise.audit.levers import Found, Lever, Prices, Replayed, find, next_steps, replayed, sample
 from lanewise.audit.levers import Group as Workflow
 from lanewise.audit.mapping import mapped
 from lanewise.audit.money import Money
-from lanewise.audit.over_time import OverTime, Slot, over_time
+from lanewise.audit.over_time import OverTime, over_time
 from lanewise.audit.sums import Group, Sums, sums
 from lanewise.domain.lanes import Terms
 from lanewise.errors import BadInput
@@ -43,7 +46,8 @@ class Audit:
     imported: Imported
     sums: Sums
     found: Found
-    replayed: Replayed | None  # what levers save together
+    replayed: Replayed | None  # what levers save together, and what caches would
+    estimated: tuple[Estimated, ...]  # whose tokens are worked out from texts
     basis: str  # of the prices
     connection: DuckDBPyConnection
 
@@ -74,6 +78,8 @@ class Audit:
             "coverage": {name: round(share, 4) for name, share in self.sums.coverage.items()},
             "cannot_be_said": list(self.sums.missing),
             **found_json(self.found),
+            "tokens_estimated": [estimated_json(one) for one in self.estimated],
+            "caches": None if self.replayed is None else caches_json(self.replayed),
             "together": None if self.replayed is None else _together_json(self.replayed),
             **over_time_json(self.over_time()),
             "prices": self.basis,
@@ -88,16 +94,19 @@ def auditing(
     now: float,
     *,
     terms: Terms | None = None,
+    pace: float | None = None,
     folder: Path | None = None,
 ) -> Iterator[Audit]:
     """Read the logs and add them up; the tables are there until the end. `folder`: where to put them.
 
-    terms: the data terms under which lanes are recommended; None: not said, and asked for.
+    terms: the data terms under which lanes are recommended; None: not said, and asked for. pace: how many
+    requests a second a log without times is taken to have sent, for the replay of caches alone.
 
     Raises `BadInput` for paths, formats or logs that cannot be used.
     """
-    with database(folder) as connection:
+    with database(folder, ordered=pace is not None) as connection:
         imported = load(connection, paths, wishes)
+        estimated = estimate(connection, imported)
         added = sums(connection, book, now) if imported.rows else None
         if added is None or not any(added.coverage[name] for name in _WORTH):
             told = ", ".join(f"{one.file} ({one.format})" for one in imported.read[:5])
@@ -106,8 +115,12 @@ def auditing(
                 "or give other files"
             )
         found = find(connection, book, now, terms)
-        together = replayed(connection, imported, found, Prices.of(book, now))
-        yield Audit(imported, added, found, together, book.basis, connection)
+        again = sample(connection, imported, pace=pace)
+        grounds = tuple(str(one) for one in estimated)
+        together = replayed(connection, again, found, Prices.of(book, now), grounds)
+        if together is not None:
+            found = found.with_levers(together.levers)
+        yield Audit(imported, added, found, together, estimated, book.basis, connection)
 
 
 def wishes(format_: str | None, map_: str | None, model: str | None) -> Wishes:
@@ -177,8 +190,9 @@ def _together_json(replayed: Replayed) -> dict[str, Any]:
     found = replayed.together
     return {
         "requests_replayed": found.requests,
-        "of_requests": replayed.of,
-        "texts_read": replayed.texts,
+        "of_requests": replayed.sample.of,
+        "stretches": replayed.sample.stretches,
+        "texts_read": replayed.sample.texts,
         "now_usd": usd(found.now),
         "saves_alone_usd": {
             "lane": _range(found.lanes),
@@ -187,39 +201,8 @@ def _together_json(replayed: Replayed) -> dict[str, Any]:
         },
         "saves_together_usd": _range(found.joint),
         "saves_step_by_step_usd": {name: _range(step) for name, step in found.steps.items()},
-    }
-
-
-def over_time_json(over: OverTime) -> dict[str, Any]:
-    """Spend by class in slots of the log's span, and requests in real time by hour of the week, UTC."""
-    hours = over.hours
-    return {
-        "spend_over_time": {
-            "by": over.by,
-            "slots": [_slot_json(slot) for slot in over.slots],
-            "rows_without_time": _slot_json(Slot(0, over.untimed))["classes"],
-        },
-        "hour_of_week": {
-            "zone": "UTC, from Monday 00:00",
-            "requests": {name: list(counts) for name, counts in hours.requests.items()},
-            "times_in_span": list(hours.seen),
-            "requests_without_time": hours.untimed,
-        },
-    }
-
-
-def _slot_json(slot: Slot) -> dict[str, Any]:
-    return {
-        "start": slot.start,
-        "classes": {
-            name: {
-                "rows": spend.rows,
-                "requests": spend.requests,
-                "reckoned_usd": None if spend.reckoned is None else usd(spend.reckoned),
-                "logged_usd": None if spend.logged is None else usd(spend.logged),
-            }
-            for name, spend in slot.spent.items()
-        },
+        "whole_log_now_usd": usd(replayed.now),
+        "whole_log_saves_together_usd": None if replayed.joint is None else _range(replayed.joint),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lanewise.app.audit_page.caches import caches
 from lanewise.app.audit_page.headline import headline, subtitle
 from lanewise.app.audit_page.levers import levers
 from lanewise.app.audit_page.limits import limits, next_section
@@ -24,6 +25,7 @@ def audit_page(audit: Audit, now: float) -> Page:
     blocks = (
         *headline(audit),
         levers(audit),
+        *caches(audit),
         spend(audit, over),
         week(over),
         workflows(audit, over),

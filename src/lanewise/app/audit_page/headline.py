@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lanewise.app.audit_page.words import counted, instant, share
+from lanewise.app.audit_page.words import counted, instant, replayed_over, share
 from lanewise.app.auditing import Audit
 from lanewise.audit.levers import Replayed
 from lanewise.audit.sums import Group as Sum
@@ -51,7 +51,7 @@ def _saved(audit: Audit) -> Figure:
     """The joint replay where there is one, else lanes alone, else what is only possible."""
     found, replayed = audit.found, audit.replayed
     if replayed is not None and replayed.together.joint.high:
-        return Figure("could be saved", str(replayed.together.joint), _of(replayed))
+        return _joint(replayed)
     if found.total.high:
         return Figure("could be saved", str(found.total), "by what counts of the levers below")
     most = max((lever.money.high for lever in found.levers if lever.kind == "lane"), default=0)
@@ -61,16 +61,17 @@ def _saved(audit: Audit) -> Figure:
     return Figure("could be saved", "nothing found", "see what is not in the log")
 
 
-def _of(replayed: Replayed) -> str:
-    found = replayed.together
-    which = "all" if found.requests == replayed.of else "the latest"
-    percent = f"{share(found.joint.low, found.now)} to {share(found.joint.high, found.now)}"
-    if found.joint.low == found.joint.high:
-        percent = share(found.joint.high, found.now)
-    return (
-        f"{percent} of the {dollars(found.now)} that {which} {counted(found.requests, 'request')} in real "
-        "time cost, levers replayed together"
-    )
+def _joint(replayed: Replayed) -> Figure:
+    """Of the whole log, also where only a sample of it was replayed; else of what was."""
+    saved, now = replayed.together.joint, replayed.together.now
+    grounds = f"{replayed_over(replayed.sample)}, levers replayed together"
+    if replayed.joint is not None:
+        saved, now = replayed.joint, replayed.now
+        grounds = f"estimated from {grounds}; nine of ten draws lie within"
+    part = share(saved.low, now)
+    if saved.low != saved.high:
+        part += f" to {share(saved.high, now)}"
+    return Figure("could be saved", str(saved), f"{part} of {dollars(now)}; {grounds}")
 
 
 def _nobody(audit: Audit) -> Figure:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from lanewise.app.audit_page.words import counted, more, name, sentence, sentences, sure
+from lanewise.app.audit_page.words import more, name, replayed_over, sentence, sentences, sure
 from lanewise.app.auditing import Audit
 from lanewise.audit.levers import Found, Group, Lever, Replayed
 from lanewise.audit.money import Money
@@ -78,7 +78,9 @@ def together(replayed: Replayed) -> Iterator[Block]:
 
 def _step_by_step(replayed: Replayed) -> Iterator[Block]:
     found = replayed.together
-    steps = {kind: step for kind, step in found.steps.items() if kind != "cache" or replayed.texts}
+    steps = {
+        kind: step for kind, step in found.steps.items() if kind != "cache" or replayed.sample.texts
+    }
     series = ("at the least", "at the most")
     yield Waterfall("From today's cost to what is left", series, tuple(_falls(found.now, steps)))
     rows = tuple((_STEPS.get(kind, kind), *_saved(step)) for kind, step in steps.items())
@@ -87,22 +89,17 @@ def _step_by_step(replayed: Replayed) -> Iterator[Block]:
 
 def _replayed_words(replayed: Replayed) -> str:
     found = replayed.together
-    which = "All" if found.requests == replayed.of else "The latest"
     alone = f"lanes {found.lanes}, not asking again {found.dedupe}"
-    if replayed.texts:
+    if replayed.sample.texts:
         alone += f", prompt caches {found.cache}"
     told = (
-        f"{which} {found.requests:,} of {counted(replayed.of, 'request')} in real time were replayed, which "
-        f"cost {dollars(found.now)}. Each step is what it adds to those before it; in another order they "
-        f"share the same sum otherwise. Alone they would save: {alone}; that does not add up, since levers "
-        "take from each other. What can wait but saves more by reading from a cache stays where it is. "
-        "Trials and changes of prompts are not replayed."
+        f"Replayed were {replayed_over(replayed.sample)}, which cost {dollars(found.now)}. Each step is what "
+        "it adds to those before it; in another order they share the same sum otherwise. Alone they would "
+        f"save: {alone}; that does not add up, since levers take from each other. What can wait but saves "
+        "more by reading from a cache stays where it is. Trials and changes of prompts are not replayed."
     )
-    return (
-        told
-        if replayed.texts
-        else f"{told} Of prompt caches nothing is said: no prompt was read for it."
-    )
+    without = " Of prompt caches nothing is said: no prompt was read for it."
+    return told if replayed.sample.texts else told + without
 
 
 def _ranked(found: Found) -> Iterator[Block]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
-from lanewise.audit.levers import Group, Lever
+from lanewise.audit.levers import Group, Lever, Sample
 from lanewise.audit.waiting import Waiting
 from lanewise.pricing.dollars import dollars, plain
 from lanewise.reports import Table
@@ -143,6 +143,19 @@ def elsewhere(group: Group) -> bool:
 def sure(lever: Lever) -> str:
     """The confidence in a lever, or what it needs."""
     return {"trial": "verify with a trial", "none": "ask first"}.get(lever.sure, lever.sure)
+
+
+def replayed_over(sample: Sample) -> str:
+    """What was replayed."""
+    which = f"all {counted(sample.of, 'request')} in real time"
+    if sample.stretches is not None:
+        which = (
+            f"{sample.requests:,} of {sample.of:,} requests in real time, in {sample.stretches} stretches "
+            "drawn over the whole log"
+        )
+    if sample.paced is not None:
+        which += f", as if {sample.paced:g} a second were sent"
+    return which
 
 
 def more(count: int, shown: int, noun: str) -> str:
