@@ -52,10 +52,12 @@ class Measure(NamedTuple):
     axis: Callable[[int], str]
 
 
-MONEY: Final = Measure("Cost by the price book", lambda one: one.reckoned, money, axis_money)
-LOGGED: Final = Measure("Cost by the log", lambda one: one.logged, money, axis_money)
+MONEY: Final = Measure(
+    "Cost per {by}, by the price book", lambda one: one.reckoned, money, axis_money
+)
+LOGGED: Final = Measure("Cost per {by}, by the log", lambda one: one.logged, money, axis_money)
 REQUESTS: Final = Measure(
-    "Requests", lambda one: one.requests, lambda n: f"{n:,}", lambda n: compact(1_000 * n)
+    "Requests per {by}", lambda one: one.requests, lambda n: f"{n:,}", lambda n: compact(1_000 * n)
 )
 
 
@@ -72,8 +74,7 @@ def spend(audit: Audit, over: OverTime) -> Section:
     what = measure(audit)
     blocks: list[Block] = [_classes(over)]
     if len(over.slots) > 1:
-        title = f"{what.title} by {over.by}"
-        blocks.append(columns(title, over.slots, over.by, what))
+        blocks.append(columns(over.slots, over.by, what))
         blocks.append(Fold("The same as a table", "", (slot_table(over.slots, over.by, what),)))
     elif over.slots:
         blocks.append(Note(f"All of it is in one {over.by}, so there is no chart over time."))
@@ -81,12 +82,11 @@ def spend(audit: Audit, over: OverTime) -> Section:
     return Section("Spend by who waits", tuple(blocks))
 
 
-def columns(
-    title: str, slots: Sequence[Slot], by: str, what: Measure, *, small: bool = False
-) -> Columns:
+def columns(slots: Sequence[Slot], by: str, what: Measure, *, small: bool = False) -> Columns:
     """A column for each slot, in the colours of the classes."""
     found = tuple(_column(slot, by, what) for slot in slots)
     highest = max((sum(column.values) for column in found), default=0)
+    title = what.title.format(by=by)
     return Columns(
         title, tuple(NAMES[one] for one in CLASSES), found, ticks(highest, what.axis), "who", small
     )

@@ -127,7 +127,7 @@ def _fold(one: _Workflow, *, open_: bool) -> Fold:
 
 def _charts(one: _Workflow) -> Iterator[Columns]:
     if one.charted:
-        yield columns(f"{one.what.title} by {one.by}", one.slots, one.by, one.what, small=True)
+        yield columns(one.slots, one.by, one.what, small=True)
     if one.timed:
         yield _hours(one.group)
 
