@@ -165,3 +165,39 @@ def test_a_policy_is_written_that_only_observes_what_may_surely_wait(
     assert text.index("# Not moved:") < text.index("# ticket_summaries: background")
     assert 'workflow = "support_chat"' not in text
     assert "is there already" in str(audit(SAMPLE, "--write-policy", path).exception)
+
+
+def test_the_report_is_one_file_and_the_terminal_is_left_alone(audit: Any, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    done = audit(SAMPLE, "--html", path)
+    assert done.exit_code == 0, done.output
+    assert done.stdout == ""
+    assert f"wrote {path}" in done.stderr
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith("<!doctype html>")
+    assert "support assistant" not in text
+
+
+def test_what_could_not_be_read_is_told_beside_the_report(audit: Any, tmp_path: Path) -> None:
+    line = json.dumps(
+        {"created_at": "2026-03-02", "model": "gpt-5", "tokens_in": 8, "tokens_out": 5}
+    )
+    log = tmp_path / "a.jsonl"
+    log.write_text(f"{line}\n{{cut\n", encoding="utf-8")
+    done = audit(log, "--html", tmp_path / "report.html")
+    assert done.exit_code == 0, done.output
+    assert "1 line could not be read" in done.stderr
+
+
+def test_json_has_what_the_charts_of_the_report_show(audit: Any) -> None:
+    found = json.loads(audit(SAMPLE, "--json").output)
+    over, hours = found["spend_over_time"], found["hour_of_week"]
+    assert (over["by"], len(over["slots"]), over["rows_without_time"]) == ("day", 7, {})
+    spent = sum(one["reckoned_usd"] for slot in over["slots"] for one in slot["classes"].values())
+    assert spent == pytest.approx(found["total"]["reckoned_usd"], abs=1e-8)
+    assert sum(map(sum, hours["requests"].values())) == found["total"]["requests"]
+    assert hours["times_in_span"] == [1] * 168
+    steps = found["together"]["saves_step_by_step_usd"].values()
+    for end in ("low", "high"):
+        joint = found["together"]["saves_together_usd"][end]
+        assert sum(step[end] for step in steps) == pytest.approx(joint, abs=1e-9)

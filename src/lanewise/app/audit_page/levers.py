@@ -109,9 +109,9 @@ def _ranked(found: Found) -> Iterator[Block]:
     yield lever_table(found)
     left = more(len(found.levers), _SHOWN, "lever")
     yield Note(
-        f"{left}{'. ' if left else ''}Lanes of a high or medium confidence come to {found.total}. Levers on the "
-        "same requests do not add up; what they come to together is below. Trials, and what is to be asked "
-        "first, are in no total. No lever is certain before it was tried."
+        f"{left}{'. ' if left else ''}Lanes of a high or medium confidence come to {found.total}. Levers on "
+        "the same requests do not add up; what they come to together is below. Trials, and what is to be "
+        "asked first, are in no total. No lever is certain before it was tried."
     )
 
 
