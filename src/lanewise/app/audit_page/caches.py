@@ -55,11 +55,16 @@ def _bars(found: Caches) -> Bars:
         Bar(
             name(one.line.workflow),
             (_thousandths(one, one.line.usable), _thousandths(one, one.line.cached or 0)),
-            f"{_share(one, one.line.usable)} can be, {_share(one, one.line.cached)} was",
+            _told(one),
         )
         for one in largest
     )
     return Bars("Input that can be read from a cache", ("can be read", "was read"), bars)
+
+
+def _told(one: Cached) -> str:
+    was = "" if one.line.cached is None else f", {_share(one, one.line.cached)} was"
+    return f"{_share(one, one.line.usable)} can be{was}"
 
 
 def _table(found: Caches) -> Table:
