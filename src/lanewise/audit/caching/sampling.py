@@ -1,9 +1,10 @@
 """A sample of a large log, and how far off it may be.
 
-What is there to be read depends only on what was asked within the last lifetime. So a stretch of requests, one
-after the other, is replayed as in the whole log if the replay begins a lifetime before it; single requests drawn
-at random would lose their neighbours. The sample is a number of such stretches, and the interval comes from
-drawing them again (bootstrap). What lives longer than the replay is warmed shows a little too little.
+What is there to be read depends only on what was asked within the last lifetime, and whether it had been read
+before on the lifetime before that. So a stretch of requests, one after the other, is replayed as in the whole
+log if the replay begins two lifetimes before; single requests drawn at random would lose their neighbours. The
+sample is a number of such stretches, and the interval comes from drawing them again (bootstrap). What lives
+longer than half of what the replay is warmed shows a little too little.
 """
 
 from __future__ import annotations
