@@ -204,6 +204,18 @@ def test_ids_that_fit_no_size_are_told_and_compared_with_nothing(tmp_path: Path)
         assert audit.replayed.sample.prompts.unsized
 
 
+def test_files_that_cannot_be_read_again_are_named(tmp_path: Path) -> None:
+    log = write(tmp_path / "log.jsonl", rows(3))
+    with database() as connection:
+        imported = load(connection, (str(log),), wishes())
+        sums(connection, BOOK, START)
+        find(connection, BOOK, START)
+        log.unlink()
+        again = sample(connection, imported)
+        assert again.prompts.missing == (str(log),)
+        assert not again.texts
+
+
 def busy(model: str, pause: float, count: int = 2_400) -> list[dict[str, Any]]:
     """Some days in which a few of twenty documents are asked about for a while, and then others."""
     dice = random.Random(5)
