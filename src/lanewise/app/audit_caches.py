@@ -25,9 +25,7 @@ def caches_json(replayed: Replayed) -> dict[str, Any] | None:
             f"{window:.0f}": _interval(one) for window, one in found.intervals.items()
         },
         "usable_share": _share(found.whole.usable, found.whole.input),
-        "cached_share": None
-        if found.cached is None
-        else _share(found.cached, found.whole.input),
+        "cached_share": None if found.cached is None else _share(found.cached, found.whole.input),
         "not_sorted": found.not_sorted,
         "lines": [_line(one) for one in found.lines],
         "findings": _findings(found),
@@ -51,7 +49,8 @@ def _sampled(sample: Sample) -> dict[str, Any]:
         "of_requests": sample.of,
         "stretches": sample.stretches,
         "warmed_seconds": None if sample.stretches is None else round(sample.warmed, 3),
-        "paced_per_second": sample.paced,
+        "paced_per_second": None if sample.timeless else sample.paced,
+        "as_if_sent_at_once": sample.timeless,
         "block_tokens": sample.prompts.block,
         "files_not_read_again": list(sample.prompts.missing),
     }

@@ -116,8 +116,8 @@ def auditing(
             )
         found = find(connection, book, now, terms)
         again = sample(connection, imported, pace=pace)
-        grounds = tuple(str(one) for one in estimated)
-        together = replayed(connection, again, found, Prices.of(book, now), grounds)
+        words = {one.model: str(one) for one in estimated}
+        together = replayed(connection, again, found, Prices.of(book, now), words)
         if together is not None:
             found = found.with_levers(together.levers)
         yield Audit(imported, added, found, together, estimated, book.basis, connection)

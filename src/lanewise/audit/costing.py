@@ -54,8 +54,9 @@ class _Asked(NamedTuple):
 
 
 def rate(connection: DuckDBPyConnection, book: PriceBook, now: float) -> None:
-    """Fill `rates` with what the rows in `requests` need. Rows without a time, or with one since a trace began,
-    are reckoned as of `now`."""
+    """Fill `rates` with what the rows in `requests` need. Rows without a time, or with one since a
+    trace began, are reckoned as of `now`.
+    """
     asked = statements("sums")
     connection.execute(asked["rates"])
     rows: list[_Rate] = []

@@ -20,9 +20,7 @@ THREADS: Final = 4
 
 
 @contextmanager
-def database(
-    folder: Path | None = None, *, ordered: bool = False
-) -> Iterator[DuckDBPyConnection]:
+def database(folder: Path | None = None, *, ordered: bool = False) -> Iterator[DuckDBPyConnection]:
     """An empty `requests` table with all that reading needs; gone, with its file, at the end.
 
     folder: where the temporary folder is made; without it, where the system puts such. ordered: keep rows in

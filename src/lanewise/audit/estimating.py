@@ -40,8 +40,9 @@ class Estimated:
     def __str__(self) -> str:
         """For people."""
         return (
-            f"{self.requests:,} requests of {self.model or 'an unknown model'} have no tokens in the log; estimated "
-            f"from their texts at {self.bytes_a_token:.2f} bytes a token ({self.counted:,} prompts counted, {self.method})"
+            f"{self.requests:,} requests of {self.model or 'an unknown model'} have no tokens in the log; "
+            f"estimated from their texts at {self.bytes_a_token:.2f} bytes a token "
+            f"({self.counted:,} prompts counted, {self.method})"
         )
 
 
@@ -76,7 +77,7 @@ def _counted(model: str, requests: int, texts: list[str]) -> Estimated:
 def _sampled(
     connection: DuckDBPyConnection, source: Source, what: Recognised
 ) -> Iterator[tuple[str, str]]:
-    """Some prompts of a source with their models, chosen by their hash; none where it cannot be read again."""
+    """Some prompts of a source with their models, chosen by hash; none where it cannot be read again."""
     import duckdb
 
     rows = reading.statement(connection, [source], what.format, what.within)

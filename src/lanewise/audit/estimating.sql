@@ -12,8 +12,8 @@ WITH read AS (
     SELECT * FROM ({rows}) UNION ALL BY NAME SELECT NULL::VARCHAR AS model, NULL::VARCHAR AS prompt_text WHERE false
 ),
 models AS (SELECT prompt, any_value(model) AS model FROM requests WHERE input IS NULL AND output IS NULL GROUP BY prompt)
-SELECT coalesce(models.model, ''), prompt_text FROM read JOIN models ON prompt = hash(prompt_text)
-ORDER BY hash(prompt_text) LIMIT ?
+SELECT coalesce(models.model, ''), any_value(prompt_text) FROM read JOIN models ON prompt = hash(prompt_text)
+GROUP BY prompt, models.model ORDER BY prompt LIMIT ?
 
 -- name: fill
 UPDATE requests SET estimated = true, input = greatest(round(prompt_bytes / $bytes), 1)::BIGINT,

@@ -1,4 +1,4 @@
-"""Logs read a second time, for the prompts that a replay of caches wants; of these only hashes of pieces are kept."""
+"""Logs read a second time, for the prompts that a replay wants; of these only hashes of pieces are kept."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from lanewise.audit import reading
-from lanewise.audit.caching.texts import Cutter, text_of
-from lanewise.audit.caching.traces import block_size, blocks_of
+from lanewise.audit.caching.texts import Cut, Cutter, text_of
+from lanewise.audit.caching.traces import block_size, blocks_of, ids_of
 from lanewise.audit.database import spacious, unhurried
 from lanewise.audit.formats import Recognised
 from lanewise.audit.importing import Imported
 from lanewise.audit.sources import Source
 from lanewise.audit.statements import statements
 from lanewise.replay.caches import BLOCK_BYTES
+from lanewise.tokens import Method
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+NOTHING: Final = Cut(b"", 0, 1, 0, Method.BYTES)
 _AT_ONCE: Final = 200  # prompts
 _TOLD: Final = 1_000  # prompts by which the size of a block is worked out
 
@@ -31,36 +33,41 @@ _TOLD: Final = 1_000  # prompts by which the size of a block is worked out
 class Prompts:
     """What was read again, by the hash of the prompt.
 
-    `missing` are files that were wanted and could not be read again; `block` the tokens of a block where the log has
-    ids of blocks, None where no size fits.
+    `missing` are files that were wanted and could not be read again; `block` the tokens of a block where the
+    log has ids of blocks, None where no size fits.
     """
 
     missing: tuple[str, ...] = ()
     block: int | None = None
-    _cuts: dict[tuple[int, str], tuple[bytes, int, int]] = field(default_factory=dict)
+    _cuts: dict[tuple[int, str], Cut] = field(default_factory=dict)
     _ids: dict[int, str] = field(default_factory=dict)
 
-    def __len__(self) -> int:
-        """How many prompts there are."""
-        return len(self._cuts) + len(self._ids)
+    @property
+    def there(self) -> bool:
+        """Whether there are any that can be compared."""
+        return bool(self._cuts) or (bool(self._ids) and self.block is not None)
 
-    def find(self, key: int | None, model: str, tokens: int) -> tuple[bytes, int, int]:
-        """The blocks of a prompt, its size and that of a block; nothing of size 0 where it is not there."""
+    @property
+    def unsized(self) -> bool:
+        """Whether there are ids of blocks of which no size fits."""
+        return bool(self._ids) and self.block is None
+
+    def find(self, key: int | None, model: str, tokens: int) -> Cut:
+        """The prompt of so many tokens in blocks; of size 0 where it is not there."""
         if key in self._ids and self.block:
-            return blocks_of(self._ids[key]), tokens, self.block
-        return self._cuts.get((key or 0, model), (b"", 0, 1))
+            return Cut(blocks_of(self._ids[key]), tokens, self.block, tokens, Method.EXACT)
+        return self._cuts.get((key or 0, model), NOTHING)
 
     def keep_ids(self, key: int, written: str) -> None:
         """Keep the ids of a prompt as they are written, which is shorter than its blocks."""
         with suppress(msgspec.MsgspecError):
-            blocks_of(written)
+            ids_of(written)
             self._ids[key] = written
 
     def keep_text(self, key: int, text: str, cutter: Cutter, model: str) -> None:
         """Keep the pieces of a text, by the tokens of a model."""
         if (key, model) not in self._cuts:
-            cut = cutter.cut(plain(text))
-            self._cuts[key, model] = (cut.blocks, cut.size, cut.block)
+            self._cuts[key, model] = cutter.cut(plain(text))
 
     def measure(self, told: list[tuple[int, int]]) -> None:
         """Work out the size of a block from prompts (by hash) and their tokens."""

@@ -5,12 +5,15 @@
 CREATE OR REPLACE VIEW replayable AS
 SELECT id, {at} AS "at", coalesce(provider, '') AS provider, coalesce(model, '') AS model, lane, input, cached,
     coalesce(cache_write, 0) AS cache_write, coalesce(cache_write_1h, 0) AS cache_write_1h,
-    coalesce(output, 0) AS output, coalesce(first_token_seconds, seconds, 0) AS begins, coalesce(prefix, prompt) AS key,
+    coalesce(output, 0) AS output, {begins} AS begins, coalesce(prefix, prompt) AS key,
     prompt, answer, coalesce(ok, true) AS ok, coalesce(prompt_bytes, 0) AS prompt_bytes, file, estimated
 FROM grouped WHERE single AND {at} IS NOT NULL AND input IS NOT NULL AND id IN (SELECT id FROM kept)
 
 -- name: live
-SELECT count(*), coalesce(avg(prompt_bytes), 0) FROM replayable
+SELECT count("at") > 0, count(*), coalesce(avg(prompt_bytes), 0) FROM replayable
+
+-- name: models
+SELECT DISTINCT model FROM replayable
 
 -- name: all
 CREATE OR REPLACE TABLE wanted AS SELECT 0 AS stretch, true AS counted, * FROM replayable
@@ -34,10 +37,13 @@ UNION ALL SELECT $stretch, false, * FROM (
 
 -- name: warmed
 -- How long stretches are warmed, in seconds, by those that could not be longer.
-SELECT min(first), count(*) FILTER (full) FROM (
-    SELECT min("at") FILTER (counted) - min("at") AS first, count(*) FILTER (NOT counted) >= ? AS full
+SELECT min(long) FROM (
+    SELECT min("at") FILTER (counted) - min("at") AS long, count(*) FILTER (NOT counted) AS warming
     FROM wanted GROUP BY stretch
-) WHERE full
+) WHERE warming >= ?
+
+-- name: estimated
+SELECT DISTINCT id, provider, model FROM wanted WHERE estimated
 
 -- name: keys
 SELECT DISTINCT key, model FROM wanted WHERE key IS NOT NULL
@@ -58,6 +64,6 @@ SELECT key, prompt_text, prompt_blocks FROM keyed
 WHERE (prompt_text IS NOT NULL OR prompt_blocks IS NOT NULL) AND key IN (SELECT key FROM wanted)
 
 -- name: asked
-SELECT stretch, counted, id, "at", provider, model, lane, input, cached, cache_write, cache_write_1h, output, begins, key,
-    prompt, answer, ok
+SELECT stretch, counted, id, "at", provider, model, input, cached, cache_write, cache_write_1h, output, begins, key,
+    prompt, answer, ok, coalesce(estimated, false)
 FROM wanted ORDER BY stretch, "at", key, id, input, output

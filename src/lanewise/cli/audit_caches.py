@@ -6,8 +6,10 @@ from typing import Final
 
 import click
 
-from lanewise.audit.levers import Cached, Caches, Found, Replayed, Sample
-from lanewise.audit.levers.caches import WITHIN, finding, order
+from lanewise.audit.caching.replaying import WINDOWS
+from lanewise.audit.caching.traces import SIZES
+from lanewise.audit.levers import Cached, Caches, Found, Replayed
+from lanewise.audit.levers.caches import WITHIN, finding, order, rested
 from lanewise.audit.waiting import Waiting
 
 _SHOWN: Final = 12
@@ -16,7 +18,18 @@ _SAID: Final = 6  # sentences of a kind
 
 def tell_caches(replayed: Replayed | None, found: Found) -> None:
     """A table of what repeats, what can be read of it and what was, and what another order would add."""
-    if replayed is None or replayed.caches is None:
+    if replayed is None:
+        return
+    if replayed.sample.prompts.unsized:
+        sizes = f"{SIZES[0]} to {SIZES[-1]:,} tokens"
+        click.echo(
+            f"\nprompt caches: the ids of blocks fit no size of {sizes}: nothing can be said"
+        )
+    elif replayed.caches is None:
+        click.echo(
+            "\nprompt caches: nothing can be said without prompts; log them, or hashes of their blocks"
+        )
+    if replayed.caches is None:
         return
     caches = replayed.caches
     click.echo(f"\nprompt caches, replayed over {rested(replayed.sample)}")
@@ -26,24 +39,9 @@ def tell_caches(replayed: Replayed | None, found: Found) -> None:
     _say([finding(one) for one in caches.lines])
     _say([order(one, waits.get(one.line.workflow, Waiting.UNKNOWN)) for one in caches.lines])
     if caches.sample.prompts.missing:
-        click.echo(f"could not be read again, and is left out: {', '.join(caches.sample.prompts.missing[:5])}")
-
-
-def rested(sample: Sample) -> str:
-    """What was replayed, in words."""
-    which = f"all {sample.of:,} requests in real time"
-    if sample.stretches is not None:
-        which = (
-            f"{sample.requests:,} of {sample.of:,} requests in real time, in {sample.stretches} stretches drawn "
-            f"over the whole log, each warmed by the {_minutes(sample.warmed)} before it"
+        click.echo(
+            f"could not be read again, and is left out: {', '.join(caches.sample.prompts.missing[:5])}"
         )
-    if sample.paced is not None:
-        which += f", as if {sample.paced:g} a second were sent in the order of the log"
-    return which
-
-
-def _minutes(seconds: float) -> str:
-    return f"{seconds / 60:,.0f} minutes" if seconds >= 120 else f"{seconds:,.0f} seconds"
 
 
 def _whole(caches: Caches) -> str:
@@ -55,10 +53,15 @@ def _whole(caches: Caches) -> str:
         share = f"{whole.repeated.get(window, 0) / input_:.1%} within {words}"
         found = caches.intervals.get(window)
         parts.append(share + (f" (90%: {found.low:.1%} to {found.high:.1%})" if found else ""))
-    achieved = "the log does not say what was read" if caches.cached is None else f"{caches.cached / input_:.1%} was read, by the log"
+    if caches.sample.timeless:
+        parts = [f"{whole.repeated.get(WINDOWS[0], 0) / input_:.1%}"]
+    read = caches.cached
+    achieved = "the log does not say what was read"
+    if read is not None:
+        achieved = f"{read / input_:.1%} was read, by the log"
     return (
-        f"of the input {' and '.join(parts)} repeats as a prefix; {whole.usable / input_:.1%} can be read under the "
-        f"providers' rules; {achieved}"
+        f"of the input {' and '.join(parts)} repeats as a prefix; {whole.usable / input_:.1%} can be read "
+        f"under the providers' rules; {achieved}"
     )
 
 

@@ -7,8 +7,8 @@ from typing import Final
 import click
 
 from lanewise.audit.levers import Found, Group, Lever, Replayed, next_steps
+from lanewise.audit.levers.caches import rested
 from lanewise.audit.waiting import Waiting
-from lanewise.cli.audit_caches import rested
 from lanewise.pricing.dollars import dollars
 
 _SHOWN: Final = 20
@@ -78,7 +78,7 @@ def _tell_together(replayed: Replayed) -> None:
     """They interact: what is moved, cached and not asked again is not the sum of the three."""
     found = replayed.together
     alone = f"lanes {found.lanes}, repeats {found.dedupe}"
-    if replayed.sample.texts:
+    if replayed.sample.texts and not replayed.sample.timeless:
         alone += f", prompt caches {found.cache}"
     click.echo(
         f"replayed over {rested(replayed.sample)}, which cost {dollars(found.now)}: "

@@ -1,9 +1,10 @@
 """A sample of a large log, and how far off it may be.
 
-What is there to be read depends only on what was asked within the last lifetime. So a stretch of requests, one
-after the other, is replayed as in the whole log if the replay begins a lifetime before it; single requests drawn
-at random would lose their neighbours. The sample is a number of such stretches, and the interval comes from
-drawing them again (bootstrap). What lives longer than the replay is warmed shows a little too little.
+What is there to be read depends only on what was asked within the last lifetime, and whether it had been read
+before on the lifetime before that. So a stretch of requests, one after the other, is replayed as in the whole
+log if the replay begins two lifetimes before; single requests drawn at random would lose their neighbours.
+The sample is a number of such stretches, and the interval comes from drawing them again (bootstrap). What
+lives longer than half of what the replay is warmed shows a little too little.
 """
 
 from __future__ import annotations
@@ -70,6 +71,8 @@ def ratio(pairs: Sequence[tuple[float, float]], *, seed: int = 0) -> Interval | 
     pairs = [pair for pair in pairs if pair[1]]
     if len(pairs) < 2:
         return None
+    if not any(top for top, _ in pairs):
+        return Interval(0.0, 0.0, 0.0, LEVEL, len(pairs))
     dice = random.Random(seed)
     drawn = sorted(_ratio(dice.choices(pairs, k=len(pairs))) for _ in range(DRAWS))
     edge = round(DRAWS * (1 - LEVEL) / 2)

@@ -28,6 +28,11 @@ class Ids(msgspec.Struct):
     runs: list[tuple[int, int]] | None = None
 
 
+def ids_of(written: str) -> Ids:
+    """The ids as they are written in JSON. Raises `msgspec.MsgspecError` for what is none."""
+    return msgspec.json.decode(written, type=Ids)
+
+
 def blocks_of(written: str) -> bytes:
     """The blocks of ids as they are written in JSON. Raises `msgspec.MsgspecError` for what is none.
 
@@ -36,7 +41,7 @@ def blocks_of(written: str) -> bytes:
     >>> blocks_of('{"of": "a", "ids": [1]}') == blocks_of('{"of": "b", "ids": [1]}')
     False
     """
-    found = msgspec.json.decode(written, type=Ids)
+    found = ids_of(written)
     salt = _salt(found.of) if found.of is not None else 0
     if found.runs is not None:
         return of_runs((first + salt, count) for first, count in found.runs)

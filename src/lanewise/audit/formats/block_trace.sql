@@ -40,5 +40,5 @@ SELECT broken, file,
     coalesce(output_length, out, output_tokens, completion_tokens) AS output,
     span(api_time) AS seconds, span(ttft) AS first_token_seconds, stream, coalesce(trace, session_id) AS session,
     coalesce(workflow, agent, "type") AS workflow,
-    to_json({'of': trace, 'ids': hash_ids, 'runs': hash_runs})::VARCHAR AS prompt_blocks
+    block_ids(coalesce(hash_ids, hash_runs), trace) AS prompt_blocks
 FROM records

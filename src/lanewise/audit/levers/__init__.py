@@ -1,4 +1,4 @@
-"""Ways to spend less: lanes for what can wait, prompt caches, smaller models for cheap work; each a range, with evidence."""
+"""Ways to spend less: lanes for what can wait, caches, smaller models; each a range, with evidence."""
 
 from lanewise.audit.levers.finding import Found, Group, find, next_steps
 from lanewise.audit.levers.lever import Lever

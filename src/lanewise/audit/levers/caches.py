@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from lanewise.audit.caching import Line, Plan
 from lanewise.audit.caching.replaying import WINDOWS
 from lanewise.audit.levers.lever import Lever
-from lanewise.audit.levers.prefixes import Cached, Caches
+from lanewise.audit.levers.prefixes import Cached, Caches, Sold, sold
+from lanewise.audit.levers.sample import Sample
+from lanewise.audit.money import Money
 from lanewise.audit.waiting import Waiting
 from lanewise.replay.cache_rules import rules_of
 
@@ -16,10 +18,11 @@ WITHIN: Final = {300.0: "5 minutes", 3_600.0: "an hour"}
 _LEAST: Final = 0.01  # of the input: a smaller share is no lever
 
 
-def levers(found: Caches, costs: dict[tuple[str, str, str], int], grounds: tuple[str, ...]) -> list[Lever]:
+def levers(found: Caches, costs: Mapping[Sold, int], estimated: Mapping[Sold, str]) -> list[Lever]:
     """One for each workflow and model where caching more than now, or less, pays.
 
-    costs: what each costs in real time over the whole log, nano-USD. grounds: what all of them rest on.
+    costs: what each costs in real time over the whole log, nano-USD. estimated: what tokens
+    rest on where the log has none.
     """
     return [
         Lever(
@@ -27,11 +30,11 @@ def levers(found: Caches, costs: dict[tuple[str, str, str], int], grounds: tuple
             group=one.line.workflow,
             does=_does(one.line),
             requests=one.line.requests,
-            now=costs.get((one.line.workflow, one.line.provider, one.line.model), 0),
-            money=one.money,
-            sure=_sure(one.line, found, grounds),
+            now=costs.get(sold(one.line), 0),
+            money=Money(0, one.money.high) if found.sample.timeless else one.money,
+            sure=_sure(one.line, found.sample, estimated),
             evidence=tuple(evidence(one)),
-            rests_on=(*one.line.rests_on, *grounds),
+            rests_on=(*one.line.rests_on, *_sampled(found.sample), *_told(one.line, estimated)),
         )
         for one in found.lines
         if one.money.high > 0 and (not one.line.best or one.line.share(one.line.usable) >= _LEAST)
@@ -64,8 +67,9 @@ def finding(one: Cached) -> str | None:
     share = line.share(line.repeated.get(WINDOWS[0], 0))
     each = line.repeated.get(WINDOWS[0], 0) // max(line.requests, 1)
     return (
-        f"{line.workflow or '(none)'}: repeats {share:.0%} within 5 minutes, some {each:,} tokens a request, but below "
-        f"the {rules_of(line.model).least:,} that a cache of {line.model or 'its model'} takes: nothing to save"
+        f"{line.workflow or '(none)'}: repeats {share:.0%} within 5 minutes, some {each:,} tokens a request, "
+        f"but below the {rules_of(line.model).least:,} that a cache of {line.model or 'its model'} takes: "
+        "nothing to save"
     )
 
 
@@ -77,9 +81,36 @@ def order(one: Cached, waits: Waiting) -> str | None:
     sure = "" if waits is Waiting.BACKGROUND else "if nobody waits, "
     money = f", {one.adds} more" if one.adds.high else ""
     return (
-        f"{line.workflow or '(none)'}: {sure}sorted by prefix within each day, {sorted_.share(sorted_.usable):.1%} can be "
-        f"read instead of {line.share(line.usable):.1%}{money}"
+        f"{line.workflow or '(none)'}: {sure}sorted by prefix within each day, "
+        f"{sorted_.share(sorted_.usable):.1%} can be read instead of {line.share(line.usable):.1%}{money}"
     )
+
+
+def rested(sample: Sample) -> str:
+    """What was replayed, in words."""
+    which = f"all {sample.of:,} requests in real time"
+    if sample.stretches is not None:
+        which = (
+            f"{sample.requests:,} of {sample.of:,} requests in real time, in {sample.stretches} stretches "
+            f"drawn over the whole log, each warmed by the {_minutes(sample.warmed)} before it"
+        )
+    if sample.timeless:
+        return f"{which}, as if all were sent at once, since the log has no times: at the most"
+    if sample.paced is not None:
+        which += f", as if {sample.paced:g} a second were sent in the order of the log"
+    return which
+
+
+def _sampled(sample: Sample) -> Iterator[str]:
+    if sample.stretches is None and sample.paced is None:
+        return
+    yield f"replayed: {rested(sample)}"
+    if sample.stretches is not None:
+        yield "nine of ten draws of these stretches lie within; what comes back later than that is not seen"
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:,.0f} minutes" if seconds >= 120 else f"{seconds:,.0f} seconds"
 
 
 def _does(line: Line) -> str:
@@ -100,13 +131,21 @@ def _achieved(line: Line) -> str:
 def _plan(plan: Plan) -> str:
     if plan.saves is None:
         return f"entries of {plan.life}: {plan.read:,} tokens read; no price is known"
-    return f"entries of {plan.life} would save {plan.saves} of the plain price, what is written paid"
+    return (
+        f"entries of {plan.life} would save {plan.saves} of the plain price, what is written paid"
+    )
 
 
-def _sure(line: Line, found: Caches, grounds: tuple[str, ...]) -> str:
+def _told(line: Line, estimated: Mapping[Sold, str]) -> Iterator[str]:
+    if sold(line) in estimated:
+        yield estimated[sold(line)]
+
+
+def _sure(line: Line, sample: Sample, estimated: Mapping[Sold, str]) -> str:
     """High only where all was replayed, and the log has tokens and says what was cached."""
-    if line.cached is None or line.unpriced or found.sample.paced is not None:
+    if line.cached is None or line.unpriced or sample.paced is not None:
         return "none"
-    if found.sample.stretches is not None or grounds or any("assumed:" in one for one in line.rests_on):
-        return "medium"
-    return "high"
+    assumed = any("assumed:" in words for words in line.rests_on)
+    return (
+        "medium" if sample.stretches is not None or assumed or sold(line) in estimated else "high"
+    )

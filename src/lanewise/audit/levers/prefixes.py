@@ -46,8 +46,8 @@ class Cached:
     """One workflow and model. Shares and plans are of what was replayed, `money` of the whole log.
 
     `money` is what the best life saves more than what was cached; of a sample nine of ten draws lie within.
-    `usable` is the interval of the usable share, None where all was replayed. `sorted` is the same line with what
-    may wait sorted by prefix, None where nothing may; `adds` what that saves more, of what was replayed.
+    `usable` is the interval of the usable share, None where all was replayed. `sorted` is the same line with
+    what may wait sorted by prefix, None where nothing may; `adds` what that saves more, of what was replayed.
     """
 
     line: Line
@@ -93,7 +93,7 @@ def caches(
 ) -> Caches | None:
     """Replay the caches of a sample; None where it has no prompts.
 
-    names: what groups are called, by their ids. inputs: the tokens of each workflow and model over the whole log.
+    names: what groups are called, by their ids. inputs: the tokens of each workflow and model over the log.
     may_wait: whether the requests of a workflow may be sent in another order.
     """
     if not sample.texts:
@@ -102,13 +102,12 @@ def caches(
     room = _Room(may_wait)
     tables = replayed(room.watched(_placed(sample, names)), lambda: Replay(rates))
     found = lines(total(tables), rates)
-    parts = [{_sold(line): line for line in lines(table, rates)} for table in tables]
+    parts = [{sold(line): line for line in lines(table, rates)} for table in tables]
     another = _another(sample, names, rates, may_wait) if room.enough else {}
     return Caches(
         sample,
         tuple(
-            _cached(line, inputs.get(_sold(line)), parts, another.get(_sold(line)))
-            for line in found
+            _cached(line, inputs.get(sold(line)), parts, another.get(sold(line))) for line in found
         ),
         whole(found),
         _intervals(tables),
@@ -156,7 +155,7 @@ def _another(
 ) -> dict[Sold, Line]:
     """The lines if what may wait were sorted by prefix."""
     tables = replayed(_regrouped(_placed(sample, names), may_wait), lambda: Replay(rates))
-    return {_sold(line): line for line in lines(total(tables), rates)}
+    return {sold(line): line for line in lines(total(tables), rates)}
 
 
 def _regrouped(placed: Iterator[Placed], may_wait: Callable[[str], bool]) -> Iterator[Placed]:
@@ -164,18 +163,23 @@ def _regrouped(placed: Iterator[Placed], may_wait: Callable[[str], bool]) -> Ite
     for number, stretch in groupby(placed, key=lambda one: one[0]):
         held = list(stretch)
         begins = next((prompt.at for _, counted, prompt in held if counted), 0.0)
-        prompts = (prompt for _, _, prompt in held)
-        for prompt in regrouped(
-            prompts, SORTED, lambda one: one.at >= begins and may_wait(one.workflow)
-        ):
-            yield number, prompt.at >= begins, prompt
+        yield from (
+            (number, prompt.at >= begins, prompt) for prompt in _moved(held, begins, may_wait)
+        )
+
+
+def _moved(
+    held: Sequence[Placed], begins: float, may_wait: Callable[[str], bool]
+) -> Iterator[Prompt]:
+    prompts = (prompt for _, _, prompt in held)
+    return regrouped(prompts, SORTED, lambda one: one.at >= begins and may_wait(one.workflow))
 
 
 def _cached(
     line: Line, input_: int | None, parts: Sequence[Mapping[Sold, Line]], another: Line | None
 ) -> Cached:
     life = line.best.life if line.best else None
-    told = [part[_sold(line)] for part in parts if _sold(line) in part]
+    told = [part[sold(line)] for part in parts if sold(line) in part]
     all_ = line.input if input_ is None else input_
     return Cached(
         line,
@@ -215,7 +219,8 @@ def _intervals(tables: Sequence[Table]) -> dict[float, Interval]:
     return {window: one for window, one in found.items() if one is not None}
 
 
-def _sold(line: Line) -> Sold:
+def sold(line: Line) -> Sold:
+    """What a line is of."""
     return line.workflow, line.provider, line.model
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from lanewise.audit.levers.sample import Sample
 from lanewise.audit.levers.together import Lanes, Together, together
 from lanewise.audit.levers.used import Prices
 from lanewise.audit.money import Money
+from lanewise.audit.statements import statements
 from lanewise.audit.waiting import Waiting
 
 if TYPE_CHECKING:
@@ -42,11 +44,11 @@ def replayed(
     sample: Sample,
     found: Found,
     prices: Prices,
-    grounds: tuple[str, ...] = (),
+    estimated: Mapping[str, str] | None = None,
 ) -> Replayed | None:
     """Replay a sample; None where no request has a time and tokens.
 
-    grounds: what besides the log its tokens rest on.
+    estimated: what the tokens of a model rest on where the log has none.
     """
     if not sample.requests:
         return None
@@ -57,13 +59,14 @@ def replayed(
         sample, names, inputs, prices,
         lambda name: waits.get(name) in (Waiting.BACKGROUND, Waiting.UNKNOWN),
     )  # fmt: skip
-    all_ = together(sample, _lanes(found), prices)
+    again = sample.bare if sample.timeless else sample.__iter__
+    all_ = together(again, _lanes(found), prices)
     now = sum(costs.values())
     return Replayed(
         sample,
         all_,
         cached,
-        tuple(levers(cached, costs, grounds)) if cached else (),
+        tuple(levers(cached, costs, _told(connection, names, estimated or {}))) if cached else (),
         now,
         None if sample.stretches is None else all_.of(now),
     )
@@ -81,6 +84,17 @@ def _used(
             costs[sold] += prices.cost(one) or 0
             inputs[sold] += one.usage.total_input
     return dict(costs), dict(inputs)
+
+
+def _told(
+    connection: DuckDBPyConnection, names: dict[int, str], estimated: Mapping[str, str]
+) -> dict[Sold, str]:
+    """Which workflows and models have requests without tokens in the log, and what these rest on."""
+    rows = connection.execute(statements("texts")["estimated"]).fetchall()
+    return {
+        (names.get(id_, ""), provider, model): estimated.get(model, "")
+        for id_, provider, model in rows
+    }
 
 
 def _lanes(found: Found) -> Lanes:

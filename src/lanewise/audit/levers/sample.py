@@ -1,9 +1,10 @@
-"""The requests that levers are replayed over: all of a log, or stretches of a large one, with their prompts."""
+"""The requests that levers are replayed over: all of a log, or stretches of a large one, with prompts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 from lanewise.audit import texts
@@ -14,13 +15,16 @@ from lanewise.audit.levers.used import Used
 from lanewise.audit.statements import statements
 from lanewise.audit.texts import Prompts
 from lanewise.domain.usage import Usage
+from lanewise.replay.cache_rules import rules_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 WHOLE: Final = 60_000  # requests of a log that is replayed whole, and of a sample of a larger one
 STRETCHES: Final = 30
-WARM: Final = 3_600.0  # seconds before each stretch that only warm caches: as long as most lives
+WARM: Final = (
+    3_600.0  # seconds before each stretch that only warm caches, or the longest life of its models
+)
 _COUNTED: Final = 0.4  # of a sample; the others warm
 _BYTES: Final = 256 << 20  # of their prompts
 _AT_ONCE: Final = 500  # rows
@@ -31,7 +35,8 @@ class Sample:
     """Requests in the order of time, read from the table `wanted` as often as one goes over them.
 
     `stretches` is None where all `of` requests in real time are there. `warmed`: the fewest seconds before a
-    stretch that warm its caches. `paced`: so many a second were taken to be sent, since the log has no times.
+    stretch that warm its caches. `paced`: so many a second were taken to be sent, since the log has no times;
+    `inf`: all at once, which is what repeats at the most.
     """
 
     connection: DuckDBPyConnection
@@ -53,7 +58,17 @@ class Sample:
     @property
     def texts(self) -> bool:
         """Whether there are prompts; without them nothing can be said of caches."""
-        return len(self.prompts) > 0
+        return self.prompts.there
+
+    @property
+    def timeless(self) -> bool:
+        """Whether nothing is known of when requests were sent."""
+        return self.paced == inf
+
+    def bare(self) -> Iterator[Asked]:
+        """The same without prompts, for what must not rest on when they were sent."""
+        for one in self:
+            yield one._replace(prompt=one.prompt._replace(blocks=b"", size=0))
 
 
 def sample(
@@ -68,9 +83,12 @@ def sample(
     pace: how many requests a second a log without times is taken to have sent, in its own order.
     """
     asked = statements("texts")
-    at = '"at"' if pace is None else f'coalesce("at", place / {pace:.9f})'
-    connection.execute(asked["replayable"].replace("{at}", at))
-    count, bytes_ = connection.execute(asked["live"]).fetchall()[0]
+    _see(connection, pace)
+    timed, count, bytes_ = connection.execute(asked["live"]).fetchall()[0]
+    if not timed and pace is None:
+        pace = inf
+        _see(connection, pace)
+        timed, count, bytes_ = connection.execute(asked["live"]).fetchall()[0]
     most = int(min(whole, _BYTES // max(bytes_, 1)))
     warmed = WARM
     if count <= most:
@@ -89,9 +107,24 @@ def sample(
     )
 
 
+def _see(connection: DuckDBPyConnection, pace: float | None) -> None:
+    """Make the view of what can be replayed. All at once, in an order that is not that of the lines."""
+    at, begins = '"at"', "coalesce(first_token_seconds, seconds, 0)"
+    if pace == inf:
+        at, begins = "0.0::DOUBLE", "0.0::DOUBLE"
+    elif pace is not None:
+        at = f'coalesce("at", place / {pace:.9f})'
+    seen = statements("texts")["replayable"].replace("{at}", at).replace("{begins}", begins)
+    connection.execute(seen)
+
+
 def _drawn(connection: DuckDBPyConnection, most: int) -> float:
     """Fill `wanted` with stretches of about `most` requests in all; how long they are warmed at the least."""
     asked = statements("texts")
+    models = connection.execute(asked["models"]).fetchall()
+    lives = [life.seconds for (model,) in models for life in rules_of(model).lives]
+    # what was asked a lifetime ago is there; whether it had been read by then shows a lifetime before that
+    warm = max(WARM, *(2 * life for life in lives))
     connection.execute(asked["none"])
     each = most // STRETCHES
     counted = max(int(each * _COUNTED), 1)
@@ -99,24 +132,26 @@ def _drawn(connection: DuckDBPyConnection, most: int) -> float:
     anchors = connection.execute(asked["anchors"], [STRETCHES]).fetchall()
     for number, (begins,) in enumerate(anchors):
         places = {"stretch": number, "begins": begins, "counted": counted}
-        connection.execute(asked["stretch"], places | {"warm": WARM, "warming": warming})
-    ((cut, _),) = connection.execute(asked["warmed"], [warming]).fetchall()
-    return WARM if cut is None else min(float(cut), WARM)
+        connection.execute(asked["stretch"], places | {"warm": warm, "warming": warming})
+    ((cut,),) = connection.execute(asked["warmed"], [warming]).fetchall()
+    return warm if cut is None else min(float(cut), warm)
 
 
 def _one(row: Any, prompts: Prompts) -> Asked:
-    stretch, counted, group, at, provider, model, lane, input_, cached, *rest = row
-    written, long, output, begins, key, content, answer, ok = rest
+    stretch, counted, group, at, provider, model, input_, cached, *rest = row
+    written, long, output, begins, key, content, answer, ok, estimated = rest
+    cut = prompts.find(key, model, input_)
+    if estimated and cut.tokens:  # what was counted is better
+        input_ = cut.tokens
     read = cached or 0
     usage = Usage(max(input_ - read - written, 0), read, written - long, long, 0, output)
     used = Used(provider, model, max(input_ - 1, 0), 1, usage)
-    blocks, size, block = prompts.find(key, model, input_)
     prompt = Prompt(
         at,
-        blocks,
+        cut.blocks,
         input_,
-        size,
-        block,
+        cut.size,
+        cut.block,
         provider=provider,
         model=model,
         lane="realtime",

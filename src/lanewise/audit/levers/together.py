@@ -6,8 +6,8 @@ wait; what is read from a cache is cheap already, so that moving it saves less.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 from lanewise.audit.caching import Prompt
@@ -71,7 +71,7 @@ class Together:
     stretches: tuple[tuple[int, Money], ...] = ()
 
     def of(self, cost: int) -> Money | None:
-        """What `joint` saves of all that cost so much, of which this is a sample: nine of ten draws lie within."""
+        """What `joint` saves of all that cost so much, if this is a sample: nine of ten draws lie within."""
         least = ratio([(saves.low, now) for now, saves in self.stretches])
         most = ratio([(saves.high, now) for now, saves in self.stretches])
         if least is None or most is None:
@@ -79,17 +79,16 @@ class Together:
         return Money(round(cost * least.low), round(cost * most.high))
 
 
-def together(asked: Iterable[Asked], lanes: Lanes, prices: Prices) -> Together:
-    """Replay each lever alone, and all at once. `asked` can be gone over twice, stretch by stretch in the order
-    of time.
-    """
+def together(asked: Callable[[], Iterable[Asked]], lanes: Lanes, prices: Prices) -> Together:
+    """Replay each lever alone, and all at once. `asked`: requests by stretches, each in the order of time."""
     now, cached = _World(Levers(), prices), _World(Levers(cache=True), prices)
-    kept, moved = _Plan.of({}, prices), _Plan.of(lanes, prices)
-    requests = _replayed(asked, (now, cached, *kept, *moved))
-    plans = [kept, moved]
+    kept = _Plan.of({}, prices)
+    moved = _Plan.of(lanes, prices) if lanes else kept
+    plans = [kept, moved] if lanes else [kept]
+    requests = _replayed(asked(), (now, cached, *(world for plan in plans for world in plan)))
     if lanes:
         plans.append(_Plan.of(_mixed(kept.all, moved.all, lanes), prices))
-        _replayed(asked, plans[2])
+        _replayed(asked(), plans[-1])
     cost = now.whole().high
     best = min(plans, key=lambda plan: _middle(plan.all.whole()))
     alone = (moved.lanes, cached, kept.dedupe)
@@ -282,23 +281,28 @@ class _Kept:
             self._priced(one.used, life, read, written, again)
             for written, again in ((0, first), (whole, 0))
         ]
+        if prompt.cached is None:  # it may have been read from a cache already
+            costs.append(now)
         return Money(min(costs), max(costs))
 
     def _priced(self, used: Used, life: Life, read: int, written: int, again: int) -> int:
         """`again`: what somebody before had to write; the first who reads it is charged the premium."""
-        name = {"5m": "cache_write_5m", "1h": "cache_write_1h"}.get(
-            life.written, "cache_write_other"
-        )
-        plain = Usage(
-            input=used.usage.total_input - read - written, cache_read=read, output=used.usage.output
-        )
-        cost = self._prices.cost(replace(used, usage=replace(plain, **{name: written}))) or 0
+        plain, output = used.usage.total_input - read - written, used.usage.output
+        cost = self._price(used, _written(life, written, plain, read, output))
         if not again:
             return cost
-        dear = self._prices.cost(replace(used, usage=Usage(**{name: again}))) or 0
-        return cost + max(
-            dear - (self._prices.cost(replace(used, usage=Usage(input=again))) or 0), 0
-        )
+        dear = self._price(used, _written(life, again))
+        return cost + max(dear - self._price(used, Usage(input=again)), 0)
+
+    def _price(self, used: Used, usage: Usage) -> int:
+        one = Used(used.provider, used.model, used.above, used.requests, usage)
+        return self._prices.cost(one) or 0
+
+
+def _written(life: Life, tokens: int, plain: int = 0, read: int = 0, output: int = 0) -> Usage:
+    """Tokens that are written at the price of a life, beside others."""
+    short, long = (tokens if life.written == name else 0 for name in ("5m", "1h"))
+    return Usage(plain, read, short, long, tokens - short - long, output)
 
 
 def _beyond(saved: Money, before: Money) -> Money:
