@@ -84,7 +84,7 @@ def _row(one: Cached) -> tuple[str, ...]:
         _share(one, line.usable),
         _share(one, line.cached),
         line.best.life if line.best else "",
-        str(one.money).replace(" to ", "\nto ") if one.money.high else "",
+        one.money.about.replace(" to ", "\nto ") if one.money.high else "",
     )
 
 

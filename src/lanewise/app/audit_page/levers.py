@@ -10,7 +10,7 @@ from lanewise.app.auditing import Audit
 from lanewise.audit.levers import Found, Group, Lever, Replayed
 from lanewise.audit.money import Money
 from lanewise.domain.lanes import Terms
-from lanewise.pricing.dollars import dollars
+from lanewise.pricing.dollars import about, dollars
 from lanewise.reports import Block, Note, Section, Step, Table, Waterfall
 
 _SHOWN: Final = 30
@@ -71,8 +71,11 @@ def together(replayed: Replayed) -> Iterator[Block]:
     found = replayed.together
     if not found.now:
         return
-    if found.joint.high:
-        yield from _step_by_step(replayed)
+    if not found.joint.high:
+        over = replayed_over(replayed.sample)
+        yield Note(f"Replayed together over {over}, lanes, repeats and prompt caches save nothing.")
+        return
+    yield from _step_by_step(replayed)
     yield Note(_replayed_words(replayed))
 
 
@@ -121,8 +124,8 @@ def _what(lever: Lever) -> str:
 
 def _figures(lever: Lever, *, counted: bool) -> tuple[str, ...]:
     """`counted`: whether the log says how many requests there are."""
-    money = str(lever.money).replace(" to ", "\nto ")
-    return f"{lever.requests:,}" if counted else "?", dollars(lever.now), money, sure(lever)
+    money = lever.money.about.replace(" to ", "\nto ")
+    return f"{lever.requests:,}" if counted else "?", about(lever.now), money, sure(lever)
 
 
 def _why(lever: Lever) -> str:
@@ -153,7 +156,7 @@ def _falls(now: int, steps: dict[str, Money]) -> Iterator[Step]:
     low = high = now
     for kind, step in steps.items():
         spans = ((low, low - step.low), (high, high - step.high))
-        yield Step(_STEPS.get(kind, kind), spans, f"saves {step}")
+        yield Step(_STEPS.get(kind, kind), spans, f"saves {step.about}")
         low, high = low - step.low, high - step.high
     left = Money(min(low, high), max(low, high))
     yield Step("left", ((0, low), (0, high)), str(left), whole=True)

@@ -75,6 +75,7 @@ def spend(audit: Audit, over: OverTime) -> Section:
     blocks: list[Block] = [_classes(over)]
     if len(over.slots) > 1:
         blocks.append(columns(over.slots, over.by, what))
+        blocks.append(Note(f"The first and the last {over.by} may be parts of one."))
         blocks.append(Fold("The same as a table", "", (slot_table(over.slots, over.by, what),)))
     elif over.slots:
         blocks.append(Note(f"All of it is in one {over.by}, so there is no chart over time."))
@@ -120,9 +121,10 @@ def _heats(hours: Hours) -> Iterator[Block]:
         if hours.untimed
         else ""
     )
+    unseen = "" if all(hours.seen) else " Cells with a dashed line lie outside of the log."
     yield Note(
         f"Single requests in real time by hour of the week, UTC, each cell {often}. The darker, the more, by "
-        f"the square root. Cells with a dashed line lie outside of the log.{left}"
+        f"the square root.{unseen}{left}"
     )
     found = hours.requests
     parts = (

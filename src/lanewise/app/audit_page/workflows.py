@@ -24,7 +24,7 @@ from lanewise.app.auditing import Audit
 from lanewise.audit.levers import Found, Group, Lever
 from lanewise.audit.over_time import CLASSES, Model, OverTime, Slot, models, of_groups
 from lanewise.audit.waiting import Facts, Waiting
-from lanewise.pricing.dollars import dollars
+from lanewise.pricing.dollars import about
 from lanewise.reports import Block, Column, Columns, Fold, Note, Points, Row, Section, Table, ticks
 
 _LOOKED_AT: Final = 12  # closely
@@ -94,7 +94,7 @@ def _table(groups: Sequence[Group]) -> Table:
         (
             name(group.name),
             counted(group.facts.counted),
-            dollars(group.now) if group.now else "",
+            about(group.now) if group.now else "",
             class_of(group),
             sentence(_first(group)),
         )
@@ -121,7 +121,7 @@ def _fold(one: _Workflow, *, open_: bool) -> Fold:
     if charts:
         tables = Row(tuple(_tables(one)))
         blocks += [Row(charts), Fold("The charts as tables", "", (tables,), prints=False)]
-    cost = f"{dollars(group.now)} in real time, " if group.now else ""
+    cost = f"{about(group.now)} in real time, " if group.now else ""
     return Fold(name(group.name), cost + class_of(group), tuple(blocks), open_)
 
 
