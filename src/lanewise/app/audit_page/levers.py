@@ -59,10 +59,17 @@ def lever_table(found: Found) -> Table:
 
 
 def levers_of(group: Group, found: tuple[Lever, ...]) -> Table:
-    """Levers of one workflow, whose evidence stands elsewhere."""
+    """Levers of one workflow; why its lane is one stands where it is said who waits."""
     told = group.facts.counted is not None
-    rows = tuple((_what(lever), *_figures(lever, counted=told), _rests(lever)) for lever in found)
-    columns = ("lever", *_FIGURES, "what the money rests on")
+    rows = tuple(
+        (
+            _what(lever),
+            *_figures(lever, counted=told),
+            _rests(lever) if lever.kind == "lane" else _why(lever),
+        )
+        for lever in found
+    )
+    columns = ("lever", *_FIGURES, "why, and what the money rests on")
     return Table("What would cost less", columns, rows, left=columns[-2:])
 
 
