@@ -201,3 +201,11 @@ def test_json_has_what_the_charts_of_the_report_show(audit: Any) -> None:
     for end in ("low", "high"):
         joint = found["together"]["saves_together_usd"][end]
         assert sum(step[end] for step in steps) == pytest.approx(joint, abs=1e-9)
+
+
+def test_a_report_in_no_folder_is_refused_before_anything_is_read(
+    audit: Any, tmp_path: Path
+) -> None:
+    done = audit("nowhere", "--html", tmp_path / "absent/report.html")
+    assert done.exit_code != 0
+    assert "absent is no folder" in str(done.exception)

@@ -24,6 +24,7 @@ from lanewise.cli.options import (
     logs_from,
     settings_from,
 )
+from lanewise.cli.pages import html_option, write_page
 from lanewise.clock import SystemClock
 from lanewise.domain.lanes import Terms
 from lanewise.pricing import PriceBook
@@ -56,10 +57,7 @@ _FILES: Final = 8
     "--write-policy", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
     help="Write a policy for what may surely wait; it only observes at first.",
 )  # fmt: skip
-@click.option(
-    "--html", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-    help="Write a page to open, print or send.",
-)  # fmt: skip
+@html_option
 @json_option
 @home_option
 def audit(
@@ -102,11 +100,9 @@ def audit(
 
 def _write_page(path: Path, found: Audit, now: float) -> None:
     from lanewise.app.audit_page import audit_page
-    from lanewise.reports import render
 
     _tell_unread(found.imported)
-    path.write_text(render(audit_page(found, now)), encoding="utf-8")
-    click.echo(f"wrote {path}", err=True)
+    write_page(path, audit_page(found, now))
 
 
 def _tell(found: Audit) -> None:

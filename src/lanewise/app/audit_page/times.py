@@ -134,10 +134,20 @@ def _heats(hours: Hours) -> Iterator[Block]:
     )
     kinds = [(words, [one for one in classes if one in found]) for words, classes in parts]
     several = sum(bool(classes) for _, classes in kinds) > 1
-    yield heat("All", hours, tuple(found))
-    for words, classes in kinds if several else ():
-        if classes:
-            yield heat(words[0].upper() + words[1:], hours, classes)
+    charts = [heat("All", hours, tuple(found))]
+    charts += [
+        heat(words[0].upper() + words[1:], hours, classes)
+        for words, classes in (kinds if several else ())
+        if classes
+    ]
+    yield from charts
+    tables = tuple(map(_heat_table, charts))
+    yield Fold("The same as tables", "", tables, prints=False)
+
+
+def _heat_table(chart: Heat) -> Table:
+    rows = tuple((day, *(cell.text for cell in cells)) for day, cells in chart.rows)
+    return Table(chart.title, ("UTC", *chart.columns), rows)
 
 
 def heat(title: str, hours: Hours, classes: Iterable[str]) -> Heat:
