@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lanewise.audit import waiting
@@ -51,6 +51,10 @@ class Found:
         """The same under other data terms."""
         counting = (lever for lever in self.levers if lever.counts)
         return sum((lever.by_terms.get(terms, lever.money) for lever in counting), Money())
+
+    def with_levers(self, more: Iterable[Lever]) -> Found:
+        """The same with more levers, ranked among the others."""
+        return replace(self, levers=tuple(sorted((*self.levers, *more), key=_rank)))
 
 
 def find(
