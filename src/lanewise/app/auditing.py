@@ -12,7 +12,7 @@ from lanewise.app.receipt import usd
 from lanewise.audit.database import database
 from lanewise.audit.formats import all_formats, named
 from lanewise.audit.importing import Imported, Wishes, load
-from lanewise.audit.levers import Found, Lever, Prices, Replayed, find, next_steps, replayed
+from lanewise.audit.levers import Found, Lever, Prices, Replayed, asking, find, next_steps, replayed
 from lanewise.audit.levers import Group as Workflow
 from lanewise.audit.mapping import mapped
 from lanewise.audit.money import Money
@@ -100,7 +100,9 @@ def auditing(
                 "or give other files"
             )
         found = find(connection, book, now, terms)
-        together = replayed(connection, imported, found, Prices.of(book, now))
+        prices = Prices.of(book, now)
+        found, _ = asking(connection, imported, found, prices)
+        together = replayed(connection, imported, found, prices)
         yield Audit(imported, added, found, together, book.basis, connection)
 
 

@@ -31,6 +31,7 @@ class Group:
     facts: Facts
     judged: Judged
     now: int  # nano-USD; 0 where no price is known
+    used: tuple[Used, ...] = ()  # what it used in real time
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +45,15 @@ class Found:
 
     @property
     def total(self) -> Money:
-        """Of the levers that count. No request is in two of them, so they add up."""
-        return sum((lever.money for lever in self.levers if lever.counts), Money())
+        """Of the lanes that count. No request is in two of them, so they add up; other levers do not."""
+        return sum((lever.money for lever in self._lanes()), Money())
 
     def under(self, terms: Terms) -> Money:
         """The same under other data terms."""
-        counting = (lever for lever in self.levers if lever.counts)
-        return sum((lever.by_terms.get(terms, lever.money) for lever in counting), Money())
+        return sum((lever.by_terms.get(terms, lever.money) for lever in self._lanes()), Money())
+
+    def _lanes(self) -> Iterator[Lever]:
+        return (lever for lever in self.levers if lever.kind == "lane" and lever.counts)
 
     def with_levers(self, more: Iterable[Lever]) -> Found:
         """The same with more levers, ranked among the others."""
@@ -99,7 +102,7 @@ def named(facts: Facts) -> str:
 
 def _group(id_: int, facts: Facts, used: list[Used], prices: Prices) -> Group:
     now = sum(prices.cost(one) or 0 for one in used)
-    return Group(named(facts), id_, facts, waiting.judge(facts), now)
+    return Group(named(facts), id_, facts, waiting.judge(facts), now, tuple(used))
 
 
 def _levers(group: Group, used: list[Used], prices: Prices, terms: Terms) -> Iterator[Lever]:
