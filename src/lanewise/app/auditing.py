@@ -12,7 +12,18 @@ from lanewise.app.receipt import usd
 from lanewise.audit.database import database
 from lanewise.audit.formats import all_formats, named
 from lanewise.audit.importing import Imported, Wishes, load
-from lanewise.audit.levers import Found, Lever, Prices, Replayed, asking, find, next_steps, replayed
+from lanewise.audit.levers import (
+    Found,
+    Lever,
+    Prices,
+    Replayed,
+    Shown,
+    asking,
+    find,
+    next_steps,
+    replayed,
+    shown,
+)
 from lanewise.audit.levers import Group as Workflow
 from lanewise.audit.mapping import mapped
 from lanewise.audit.money import Money
@@ -45,6 +56,7 @@ class Audit:
     replayed: Replayed | None  # what levers save together
     basis: str  # of the prices
     connection: DuckDBPyConnection
+    shown: tuple[Shown, ...] = ()  # only where somebody asked for samples
 
     def as_json(self) -> dict[str, Any]:
         """The fields of `--json`; money in USD as exact decimal numbers."""
@@ -70,6 +82,7 @@ class Audit:
             "cannot_be_said": list(self.sums.missing),
             **found_json(self.found),
             "together": None if self.replayed is None else _together_json(self.replayed),
+            "samples": [one._asdict() for one in self.shown],
             "prices": self.basis,
         }
 
@@ -83,10 +96,12 @@ def auditing(
     *,
     terms: Terms | None = None,
     folder: Path | None = None,
+    show_samples: bool = False,
 ) -> Iterator[Audit]:
     """Read the logs and add them up; the tables are there until the end. `folder`: where to put them.
 
-    terms: the data terms under which lanes are recommended; None: not said, and asked for.
+    terms: the data terms under which lanes are recommended; None: not said, and asked for. show_samples:
+    whether a few prompts are kept to be shown; else nothing of a text is.
 
     Raises `BadInput` for paths, formats or logs that cannot be used.
     """
@@ -101,9 +116,10 @@ def auditing(
             )
         found = find(connection, book, now, terms)
         prices = Prices.of(book, now)
-        found, _ = asking(connection, imported, found, prices)
+        found, drawn = asking(connection, imported, found, prices)
         together = replayed(connection, imported, found, prices)
-        yield Audit(imported, added, found, together, book.basis, connection)
+        samples = shown(found, drawn) if show_samples else ()
+        yield Audit(imported, added, found, together, book.basis, connection, samples)
 
 
 def wishes(format_: str | None, map_: str | None, model: str | None) -> Wishes:

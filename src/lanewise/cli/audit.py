@@ -13,7 +13,7 @@ from lanewise.app.rollout import classes
 from lanewise.app.rollout import write_policy as written
 from lanewise.audit.importing import Imported
 from lanewise.audit.sums import Group, Sums
-from lanewise.cli.audit_levers import tell_levers
+from lanewise.cli.audit_levers import tell_levers, tell_samples
 from lanewise.cli.options import echo_json, home_option, json_option, settings_from
 from lanewise.clock import SystemClock
 from lanewise.domain.lanes import Terms
@@ -42,6 +42,10 @@ _FILES: Final = 8
     "--write-policy", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
     help="Write a policy for what may surely wait; it only observes at first.",
 )  # fmt: skip
+@click.option(
+    "--show-samples", is_flag=True,
+    help="Show a few prompts of each workflow, shortened, with secrets masked. Else no text is shown.",
+)  # fmt: skip
 @json_option
 @home_option
 def audit(
@@ -52,6 +56,7 @@ def audit(
     model: str | None,
     terms: str | None,
     write_policy: Path | None,
+    show_samples: bool,
     as_json: bool,
     home: Path | None,
 ) -> None:
@@ -65,7 +70,7 @@ def audit(
     book = PriceBook.of_home(settings_from(home).home)
     said = None if terms is None else Terms(terms)
     now = SystemClock().now()
-    with auditing(paths, wished, book, now, terms=said) as found:
+    with auditing(paths, wished, book, now, terms=said, show_samples=show_samples) as found:
         if as_json:
             echo_json(found.as_json())
         else:
@@ -88,6 +93,7 @@ def _tell(found: Audit) -> None:
     _table(found.sums)
     _tell_coverage(found.sums)
     tell_levers(found.found, found.replayed)
+    tell_samples(found.shown)
     click.echo(f"prices: {found.basis}")
 
 

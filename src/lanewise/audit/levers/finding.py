@@ -1,4 +1,4 @@
-"""All levers of all groups, the dearest first, and what to do next."""
+"""All levers of all groups, the dearest first."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from lanewise.audit.levers.lever import Lever
 from lanewise.audit.levers.routes import route
 from lanewise.audit.levers.used import Prices, Used
 from lanewise.audit.money import Money
-from lanewise.audit.waiting import Facts, Judged, Waiting
+from lanewise.audit.waiting import Facts, Judged
 from lanewise.domain.lanes import Terms
 from lanewise.pricing import PriceBook
-from lanewise.pricing.dollars import dollars
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -79,11 +78,6 @@ def find(
     )
 
 
-def next_steps(found: Found) -> tuple[str, ...]:
-    """At most three, in the order in which they are to be taken."""
-    return tuple(_steps(found))[:3]
-
-
 def named(facts: Facts) -> str:
     """What a group is called.
 
@@ -118,26 +112,3 @@ def _rank(lever: Lever) -> tuple[int, int, str, str]:
     """By the middle of what it saves; what is not known last."""
     order = {"high": 0, "medium": 0, "trial": 0}.get(lever.sure, 1)
     return order, -(lever.money.low + lever.money.high), lever.group, lever.kind
-
-
-def _steps(found: Found) -> Iterator[str]:
-    lanes = [lever for lever in found.levers if lever.kind == "lane" and lever.counts]
-    if lanes and found.terms is None:
-        yield (
-            f"Say which data terms hold, with --terms: {found.under(Terms.ANY)} is saved with any, "
-            f"{found.under(Terms.ZDR)} with zero data retention (zdr), "
-            f"{found.under(Terms.EU)} with processing in the EU (eu)."
-        )
-    sure = [lever for lever in lanes if lever.sure == "high"] or lanes
-    if sure:
-        names = ", ".join(lever.group for lever in sure[:3])
-        money = sum((lever.money for lever in sure[:3]), Money())
-        yield f"Begin with what nobody waits for: {names} ({money}); a small share first, then all."
-    live = (group for group in found.groups if group.facts.requests or group.facts.aggregates)
-    first = next((group for group in live if group.judged.waiting is Waiting.UNKNOWN), None)
-    if first is not None:
-        yield f"Find out who waits for {first.name}: log {'; '.join(first.judged.to_log[:3])}."
-    for lever in found.levers:
-        if lever.kind == "route":
-            most = dollars(lever.money.high)
-            yield f"Try on a few hundred requests of {lever.group}: {lever.does} (up to {most})."

@@ -1,0 +1,90 @@
+"""What to do next: at most three steps, by what is surely saved and then by what may be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from lanewise.audit.levers.finding import Found
+from lanewise.audit.levers.lever import Lever
+from lanewise.audit.money import Money
+from lanewise.audit.waiting import Waiting
+from lanewise.domain.lanes import Terms
+from lanewise.pricing.dollars import about
+
+_STEPS: Final = 3
+_NAMED: Final = 3  # workflows in a step
+_SURE: Final = {
+    "lane": "Begin with what nobody waits for: {names} ({money}); a small share first, then all.",
+    "dedupe": "Answer from the first answer what repeats in {names} ({money}): {does}.",
+    "cache": "Cache the prompts of {names} ({money}): {does}.",
+    "prompt": "Change the prompts of {names} ({money}): {does}.",
+}
+
+
+class _Step(NamedTuple):
+    money: Money
+    words: str
+
+
+def next_steps(found: Found) -> tuple[str, ...]:
+    """At most three. Which data terms hold is asked before any lane is recommended.
+
+    The others are ranked by what is saved at the least, which is nothing where only a trial or a question
+    tells, and then by what is saved at the most.
+    """
+    steps = sorted(_steps(found), key=lambda step: (-step.money.low, -step.money.high))
+    return (*_terms(found), *(step.words for step in steps))[:_STEPS]
+
+
+def _terms(found: Found) -> Iterator[str]:
+    if found.terms is None and any(one.kind == "lane" and one.counts for one in found.levers):
+        yield (
+            f"Say which data terms hold, with --terms: {found.under(Terms.ANY).about} is saved with any, "
+            f"{found.under(Terms.ZDR).about} with zero data retention (zdr), "
+            f"{found.under(Terms.EU).about} with processing in the EU (eu)."
+        )
+
+
+def _steps(found: Found) -> Iterator[_Step]:
+    for kind in _SURE:
+        same = [one for one in found.levers if one.kind == kind and one.counts and one.money.high]
+        if same:
+            yield _sure(kind, same)
+    trials = [one for one in found.levers if one.sure == "trial" and one.money.high]
+    if trials:
+        yield _trial(trials[0])
+    asked = [one for one in found.levers if one.kind == "dedupe" and one.sure == "none"]
+    if asked:
+        words = f"Ask whether the first answer does where {asked[0].group} repeats itself"
+        yield _Step(asked[0].money, f"{words} (up to {about(asked[0].money.high)}).")
+    yield from _unknown(found)
+
+
+def _sure(kind: str, levers: Sequence[Lever]) -> _Step:
+    """Those of a high confidence, or else those of a medium one. Prompts are changed one at a time."""
+    sure = [one for one in levers if one.sure == "high"] or levers
+    first = sure[: 1 if kind == "prompt" else _NAMED]
+    money = sum((one.money for one in first), Money())
+    names = ", ".join(dict.fromkeys(one.group for one in first))
+    does = "; ".join(dict.fromkeys(one.does for one in first))
+    return _Step(money, _SURE[kind].format(names=names, money=money.about, does=does))
+
+
+def _trial(lever: Lever) -> _Step:
+    most = about(lever.money.high)
+    words = f"Try on a few hundred requests of {lever.group}: {lever.does} (up to {most})."
+    return _Step(lever.money, words)
+
+
+def _unknown(found: Found) -> Iterator[_Step]:
+    """Who waits for the dearest group of which nobody knows."""
+    live = (group for group in found.groups if group.facts.requests or group.facts.aggregates)
+    first = next((group for group in live if group.judged.waiting is Waiting.UNKNOWN), None)
+    if first is None:
+        return
+    lanes = (one for one in found.levers if one.kind == "lane" and one.group == first.name)
+    money = next((one.money for one in lanes), Money())
+    yield _Step(
+        money, f"Find out who waits for {first.name}: log {'; '.join(first.judged.to_log[:3])}."
+    )
