@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lanewise.audit import waiting
+from lanewise.audit.levers import routes
 from lanewise.audit.levers import used as using
 from lanewise.audit.levers.lanes import wait
 from lanewise.audit.levers.lever import Lever
-from lanewise.audit.levers.routes import route
 from lanewise.audit.levers.used import Prices, Used
 from lanewise.audit.money import Money
 from lanewise.audit.waiting import Facts, Judged
@@ -65,11 +65,11 @@ def find(
     """Look at every group, at the prices as of `now`. Needs `requests` and `rates`, leaves `grouped`."""
     prices, groups, levers = Prices.of(book, now), list[Group](), list[Lever]()
     facts_by_group = waiting.gather(connection)
-    uses = using.gather(connection)
+    uses, answers = using.gather(connection), routes.gather(connection)
     for id_, facts in facts_by_group.items():
         group = _group(id_, facts, uses.get(id_, []), prices)
         groups.append(group)
-        levers += _levers(group, uses.get(id_, []), prices, terms or Terms.ANY)
+        levers += _levers(group, answers.get(id_, {}), prices, terms or Terms.ANY)
     return Found(
         tuple(sorted(groups, key=lambda group: (-group.now, -group.facts.rows, group.name))),
         tuple(sorted(levers, key=_rank)),
@@ -99,10 +99,12 @@ def _group(id_: int, facts: Facts, used: list[Used], prices: Prices) -> Group:
     return Group(named(facts), id_, facts, waiting.judge(facts), now, tuple(used))
 
 
-def _levers(group: Group, used: list[Used], prices: Prices, terms: Terms) -> Iterator[Lever]:
+def _levers(
+    group: Group, answers: Mapping[routes.Sold, routes.Answers], prices: Prices, terms: Terms
+) -> Iterator[Lever]:
     for lever in (
-        wait(group.name, used, group.judged, prices, terms),
-        route(group.name, used, group.facts, prices),
+        wait(group.name, group.used, group.judged, prices, terms),
+        routes.route(group.name, group.used, answers, prices),
     ):
         if lever is not None:
             yield lever

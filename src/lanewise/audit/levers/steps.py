@@ -14,6 +14,7 @@ from lanewise.pricing.dollars import about
 
 _STEPS: Final = 3
 _NAMED: Final = 3  # workflows in a step
+_TRUST: Final = {"high": 4, "medium": 2}  # quarters
 _SURE: Final = {
     "lane": "Begin with what nobody waits for: {names} ({money}); a small share first, then all.",
     "dedupe": "Answer from the first answer what repeats in {names} ({money}): {does}.",
@@ -24,17 +25,22 @@ _SURE: Final = {
 
 class _Step(NamedTuple):
     money: Money
+    sure: str
     words: str
 
 
 def next_steps(found: Found) -> tuple[str, ...]:
     """At most three. Which data terms hold is asked before any lane is recommended.
 
-    The others are ranked by what is saved at the least, which is nothing where only a trial or a question
-    tells, and then by what is saved at the most.
+    The others are ranked by the middle of what they save, which counts whole with a high confidence, half
+    with a medium one, and a quarter where only a trial or a question tells.
     """
-    steps = sorted(_steps(found), key=lambda step: (-step.money.low, -step.money.high))
+    steps = sorted(_steps(found), key=_worth, reverse=True)
     return (*_terms(found), *(step.words for step in steps))[:_STEPS]
+
+
+def _worth(step: _Step) -> int:
+    return _TRUST.get(step.sure, 1) * (step.money.low + step.money.high)
 
 
 def _terms(found: Found) -> Iterator[str]:
@@ -57,7 +63,7 @@ def _steps(found: Found) -> Iterator[_Step]:
     asked = [one for one in found.levers if one.kind == "dedupe" and one.sure == "none"]
     if asked:
         words = f"Ask whether the first answer does where {asked[0].group} repeats itself"
-        yield _Step(asked[0].money, f"{words} (up to {about(asked[0].money.high)}).")
+        yield _Step(asked[0].money, asked[0].sure, f"{words} (up to {about(asked[0].money.high)}).")
     yield from _unknown(found)
 
 
@@ -68,13 +74,15 @@ def _sure(kind: str, levers: Sequence[Lever]) -> _Step:
     money = sum((one.money for one in first), Money())
     names = ", ".join(dict.fromkeys(one.group for one in first))
     does = "; ".join(dict.fromkeys(one.does for one in first))
-    return _Step(money, _SURE[kind].format(names=names, money=money.about, does=does))
+    return _Step(
+        money, first[0].sure, _SURE[kind].format(names=names, money=money.about, does=does)
+    )
 
 
 def _trial(lever: Lever) -> _Step:
     most = about(lever.money.high)
     words = f"Try on a few hundred requests of {lever.group}: {lever.does} (up to {most})."
-    return _Step(lever.money, words)
+    return _Step(lever.money, lever.sure, words)
 
 
 def _unknown(found: Found) -> Iterator[_Step]:
@@ -86,5 +94,7 @@ def _unknown(found: Found) -> Iterator[_Step]:
     lanes = (one for one in found.levers if one.kind == "lane" and one.group == first.name)
     money = next((one.money for one in lanes), Money())
     yield _Step(
-        money, f"Find out who waits for {first.name}: log {'; '.join(first.judged.to_log[:3])}."
+        money,
+        "none",
+        f"Find out who waits for {first.name}: log {'; '.join(first.judged.to_log[:3])}.",
     )
