@@ -8,13 +8,18 @@ CREATE OR REPLACE TABLE empty (prompt UBIGINT)
 -- What need not have been asked, or not in vain: `alike` and `other` were answered before, and are answered as then
 -- or not; `failed` were asked again at once, `empty` ask nothing. What the gateway's own cache answered is no request.
 CREATE OR REPLACE TABLE repeated AS
-WITH asked AS (
+WITH again AS (  -- few of many: the others need not be put in order
+    SELECT id, prompt FROM grouped WHERE NOT aggregate AND lane <> 'cache' AND prompt IS NOT NULL
+    GROUP BY id, prompt HAVING count(*) > 1
+    UNION SELECT id, prompt FROM grouped SEMI JOIN empty USING (prompt)
+),
+asked AS (
     SELECT id, provider, model, CASE WHEN lane = 'priority' THEN 'realtime' ELSE lane END AS lane, prompt, answer, "at",
         coalesce(ok, true) AS ok, input, cached, cache_write, cache_write_1h, output, seconds, coalesce(n, 1) AS n,
         prompt IN (SELECT prompt FROM empty) AS empty,
         output = 0 AND regexp_matches(model, 'embed|voyage') AS vectors
-    FROM grouped
-    WHERE NOT aggregate AND lane <> 'cache' AND prompt IS NOT NULL AND id IN (SELECT id FROM kept)
+    FROM grouped SEMI JOIN again USING (id, prompt)
+    WHERE NOT aggregate AND lane <> 'cache' AND id IN (SELECT id FROM kept)
 ),
 told AS (
     SELECT *, count(*) FILTER (ok) OVER before > 0 AS answered,
