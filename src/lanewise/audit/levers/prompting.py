@@ -25,7 +25,7 @@ from lanewise.domain.usage import Usage
 from lanewise.replay.cache_rules import rules_of
 from lanewise.tokens import TokenCounter
 
-UNITS: Final = 24  # workflows and models whose prompts are looked at, the dearest
+UNITS: Final = 40  # workflows and models whose prompts are looked at, the dearest
 _LEAST: Final = 5  # prompts, of which something can be said
 _Z: Final = 1.645  # of a 90 % interval
 _MILLION: Final = 1_000_000

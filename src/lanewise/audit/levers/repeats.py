@@ -141,6 +141,8 @@ def _evidence(found: Repeated) -> Iterator[str]:
 
 def _answers(found: Repeated) -> str:
     """How repeats were answered."""
+    if found.alike == found.repeats:
+        return "all with the same answer"
     otherwise = found.other - found.untold
     parts = (
         f"{found.alike:,} with the same answer" if found.alike else "",

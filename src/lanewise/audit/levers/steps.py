@@ -17,7 +17,7 @@ _NAMED: Final = 3  # workflows in a step
 _TRUST: Final = {"high": 4, "medium": 2}  # quarters
 _SURE: Final = {
     "lane": "Begin with what nobody waits for: {names} ({money}); a small share first, then all.",
-    "dedupe": "Answer from the first answer what repeats in {names} ({money}): {does}.",
+    "dedupe": "Answer from the first answer what repeats in {names} ({money}).",
     "cache": "Cache the prompts of {names} ({money}): {does}.",
     "prompt": "Change the prompts of {names} ({money}): {does}.",
 }
