@@ -78,7 +78,7 @@ def _tell_levers(found: Found) -> None:
 
 def _tell_total(found: Found, replayed: Replayed | None) -> None:
     """What adds up, and what comes of lanes, caches and repeats together."""
-    if any(lever.kind == "lane" and lever.counts for lever in found.levers):
+    if any(lever.counts for lever in found.levers):
         click.echo(
             f"lanes {found.total.about}: those of a high or medium confidence, no request in two of them"
         )

@@ -44,15 +44,13 @@ class Found:
 
     @property
     def total(self) -> Money:
-        """Of the lanes that count. No request is in two of them, so they add up; other levers do not."""
-        return sum((lever.money for lever in self._lanes()), Money())
+        """Of the levers that count. No request is in two of them, so they add up."""
+        return sum((lever.money for lever in self.levers if lever.counts), Money())
 
     def under(self, terms: Terms) -> Money:
         """The same under other data terms."""
-        return sum((lever.by_terms.get(terms, lever.money) for lever in self._lanes()), Money())
-
-    def _lanes(self) -> Iterator[Lever]:
-        return (lever for lever in self.levers if lever.kind == "lane" and lever.counts)
+        counting = (lever for lever in self.levers if lever.counts)
+        return sum((lever.by_terms.get(terms, lever.money) for lever in counting), Money())
 
     def with_levers(self, more: Iterable[Lever]) -> Found:
         """The same with more levers, ranked among the others."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from lanewise.audit.levers.finding import Found
-from lanewise.audit.levers.lever import Lever
+from lanewise.audit.levers.lever import SURE, Lever
 from lanewise.audit.money import Money
 from lanewise.audit.waiting import Waiting
 from lanewise.domain.lanes import Terms
@@ -44,7 +44,7 @@ def _worth(step: _Step) -> int:
 
 
 def _terms(found: Found) -> Iterator[str]:
-    if found.terms is None and any(one.kind == "lane" and one.counts for one in found.levers):
+    if found.terms is None and any(one.counts for one in found.levers):
         yield (
             f"Say which data terms hold, with --terms: {found.under(Terms.ANY).about} is saved with any, "
             f"{found.under(Terms.ZDR).about} with zero data retention (zdr), "
@@ -54,7 +54,9 @@ def _terms(found: Found) -> Iterator[str]:
 
 def _steps(found: Found) -> Iterator[_Step]:
     for kind in _SURE:
-        same = [one for one in found.levers if one.kind == kind and one.counts and one.money.high]
+        same = [
+            one for one in found.levers if one.kind == kind and one.sure in SURE and one.money.high
+        ]
         if same:
             yield _sure(kind, same)
     trials = [one for one in found.levers if one.sure == "trial" and one.money.high]
