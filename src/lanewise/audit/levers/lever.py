@@ -36,5 +36,5 @@ class Lever:
 
     @property
     def counts(self) -> bool:
-        """Whether it is in the total. Only lanes are, as no request is in two of them; what is not known is not."""
+        """Whether it is in the total: lanes, as no request is in two of them, where it is known who waits."""
         return self.kind == "lane" and self.sure in SURE
