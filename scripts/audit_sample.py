@@ -97,7 +97,7 @@ def tokens(messages: list[dict[str, str]]) -> int:
 
 def support_chat(dice: random.Random, day: int) -> Iterator[Call]:
     """People with questions, in office hours; answers are streamed and every turn repeats the history."""
-    system = "You are the support assistant of Acme Parcels. " + prose(random.Random(1), 160)
+    system = "You are the support assistant of Acme Parcels. " + prose(random.Random(1), 700)
     for n in range(14 if day < 5 else 3):
         at, turns = START + day * DAY + dice.uniform(8, 18) * HOUR, [prose(dice, 25)]
         for turn in range(dice.randint(2, 5)):
@@ -142,7 +142,7 @@ def search_assist(dice: random.Random, day: int) -> Iterator[Call]:
 
 def code_agent(dice: random.Random, day: int) -> Iterator[Call]:
     """Steps of an agent: each starts when the one before has ended."""
-    system = "You fix failing tests. Use the tools. " + prose(random.Random(2), 300)
+    system = "You fix failing tests. Use the tools. " + prose(random.Random(2), 700)
     for n in range(3 if day < 5 else 0):
         at, turns = START + day * DAY + dice.uniform(9, 17) * HOUR, [prose(dice, 60)]
         for step in range(dice.randint(6, 12)):

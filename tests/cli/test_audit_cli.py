@@ -28,7 +28,7 @@ def test_the_sample_is_audited_with_one_command(audit: Any) -> None:
     assert done.exit_code == 0, done.output
     for word in (
         "1,996 requests",
-        "by the log $4.49; by the price book $4.49",
+        "by the log $4.98; by the price book $4.98",
         "nightly_eval",
         "support_chat",
     ):

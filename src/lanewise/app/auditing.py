@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from lanewise.app.audit_caches import caches_json, estimated_json
 from lanewise.app.receipt import usd
 from lanewise.audit.database import database
+from lanewise.audit.estimating import Estimated, estimate
 from lanewise.audit.formats import all_formats, named
 from lanewise.audit.importing import Imported, Wishes, load
 from lanewise.audit.levers import (
@@ -22,6 +24,7 @@ from lanewise.audit.levers import (
     find,
     next_steps,
     replayed,
+    sample,
     shown,
 )
 from lanewise.audit.levers import Group as Workflow
@@ -53,7 +56,8 @@ class Audit:
     imported: Imported
     sums: Sums
     found: Found
-    replayed: Replayed | None  # what levers save together
+    replayed: Replayed | None  # what levers save together, and what caches would
+    estimated: tuple[Estimated, ...]  # whose tokens are worked out from texts
     basis: str  # of the prices
     connection: DuckDBPyConnection
     shown: tuple[Shown, ...] = ()  # only where somebody asked for samples
@@ -81,6 +85,8 @@ class Audit:
             "coverage": {name: round(share, 4) for name, share in self.sums.coverage.items()},
             "cannot_be_said": list(self.sums.missing),
             **found_json(self.found),
+            "tokens_estimated": [estimated_json(one) for one in self.estimated],
+            "caches": None if self.replayed is None else caches_json(self.replayed),
             "together": None if self.replayed is None else _together_json(self.replayed),
             "samples": [one._asdict() for one in self.shown],
             "prices": self.basis,
@@ -95,18 +101,21 @@ def auditing(
     now: float,
     *,
     terms: Terms | None = None,
+    pace: float | None = None,
     folder: Path | None = None,
     show_samples: bool = False,
 ) -> Iterator[Audit]:
     """Read the logs and add them up; the tables are there until the end. `folder`: where to put them.
 
-    terms: the data terms under which lanes are recommended; None: not said, and asked for. show_samples:
+    terms: the data terms under which lanes are recommended; None: not said, and asked for. pace: how many
+    requests a second a log without times is taken to have sent, for the replay of caches alone. show_samples:
     whether a few prompts are kept to be shown; else nothing of a text is.
 
     Raises `BadInput` for paths, formats or logs that cannot be used.
     """
-    with database(folder) as connection:
+    with database(folder, ordered=pace is not None) as connection:
         imported = load(connection, paths, wishes)
+        estimated = estimate(connection, imported)
         added = sums(connection, book, now) if imported.rows else None
         if added is None or not any(added.coverage[name] for name in _WORTH):
             told = ", ".join(f"{one.file} ({one.format})" for one in imported.read[:5])
@@ -117,9 +126,13 @@ def auditing(
         found = find(connection, book, now, terms)
         prices = Prices.of(book, now)
         found, drawn = asking(connection, imported, found, prices)
-        together = replayed(connection, imported, found, prices)
+        again = sample(connection, imported, pace=pace)
+        words = {one.model: str(one) for one in estimated}
+        together = replayed(connection, again, found, prices, words)
+        if together is not None:
+            found = found.with_levers(together.levers)
         samples = shown(found, drawn) if show_samples else ()
-        yield Audit(imported, added, found, together, book.basis, connection, samples)
+        yield Audit(imported, added, found, together, estimated, book.basis, connection, samples)
 
 
 def wishes(format_: str | None, map_: str | None, model: str | None) -> Wishes:
@@ -189,8 +202,9 @@ def _together_json(replayed: Replayed) -> dict[str, Any]:
     found = replayed.together
     return {
         "requests_replayed": found.requests,
-        "of_requests": replayed.of,
-        "texts_read": replayed.texts,
+        "of_requests": replayed.sample.of,
+        "stretches": replayed.sample.stretches,
+        "texts_read": replayed.sample.texts,
         "now_usd": usd(found.now),
         "saves_alone_usd": {
             "lane": _range(found.lanes),
@@ -198,6 +212,8 @@ def _together_json(replayed: Replayed) -> dict[str, Any]:
             "dedupe": _range(found.dedupe),
         },
         "saves_together_usd": _range(found.joint),
+        "whole_log_now_usd": usd(replayed.now),
+        "whole_log_saves_together_usd": None if replayed.joint is None else _range(replayed.joint),
     }
 
 

@@ -24,7 +24,7 @@ GROUP BY ALL ORDER BY ALL
 -- Where the log has no tokens, four bytes of text are taken for one.
 WITH turns AS (
     SELECT id, session, "at", coalesce(provider, '') AS provider, coalesce(model, '') AS model,
-        coalesce(input, prompt_bytes // 4) AS tokens, input IS NULL AS guessed, coalesce(cached, 0) AS cached
+        coalesce(input, prompt_bytes // 4) AS tokens, estimated OR input IS NULL AS guessed, coalesce(cached, 0) AS cached
     FROM live WHERE session IS NOT NULL AND "at" IS NOT NULL AND coalesce(input, prompt_bytes) IS NOT NULL
 ),
 cut AS (

@@ -176,4 +176,11 @@ CREATE MACRO part_sum(u, words, mains) AS coalesce(list_sum(list_transform(
 -- What names a part of a trace, in eight bytes.
 CREATE MACRO key_of(t) AS CASE WHEN t IS NOT NULL THEN hash(t) END;
 
+-- Ids of the blocks of a prompt, a list of them or of runs (`[first, count]`); they may be of one trace only.
+CREATE MACRO block_ids(ids, trace) AS CASE WHEN json_array_length(ids) > 0 THEN to_json({
+    'of': trace,
+    'ids': CASE WHEN json_type(ids, '$[0]') <> 'ARRAY' THEN ids END,
+    'runs': CASE WHEN json_type(ids, '$[0]') = 'ARRAY' THEN ids END
+})::VARCHAR END;
+
 CREATE MACRO count_of(t) AS CAST(round(TRY_CAST(t AS DOUBLE)) AS BIGINT);

@@ -43,6 +43,7 @@ TARGETS: Final = {
     "cost_usd": _Target("cost_nano", "nano({x})", "what it cost in USD"),
     "ok": _Target("ok", "TRY_CAST({x} AS BOOLEAN)", "whether it was answered"),
     "prompt": _Target("prompt_text", "said({x})", "what was asked; only hashed"),
+    "prefix_hashes": _Target("prompt_blocks", "block_ids(TRY_CAST({x} AS JSON), NULL)", "ids of its blocks"),
     "answer": _Target("answer_text", "said({x})", "what was answered; only hashed"),
 }  # fmt: skip
 

@@ -10,7 +10,8 @@ WHERE workflow IS NULL AND template IS NOT NULL GROUP BY ALL HAVING count(*) >= 
 -- A group is a workflow; where none is logged, what shares a key, a client and a template that is used often.
 CREATE OR REPLACE VIEW grouped AS
 WITH shaped AS (
-    SELECT * REPLACE (coalesce(lane, 'realtime') AS lane), CASE WHEN common IS NOT NULL THEN template END AS shape
+    SELECT requests.* REPLACE (coalesce(lane, 'realtime') AS lane), requests.rowid AS place,
+        CASE WHEN common IS NOT NULL THEN template END AS shape
     FROM requests LEFT JOIN often ON workflow IS NULL AND hash(key_name, agent, template) = common
 )
 SELECT *, CASE WHEN workflow IS NULL THEN hash(key_name, agent, shape) ELSE hash(workflow) END AS id,
@@ -40,7 +41,7 @@ askers AS (
     FROM (SELECT DISTINCT user_name FROM latest WHERE user_name IS NOT NULL)
 )
 SELECT id, "at", provider, model, input, cached, cache_write, cache_write_1h, output, seconds, first_token_seconds,
-    stream, lane, ok, program, template, prompt, prompt_bytes, answer, file,
+    stream, lane, ok, program, template, prompt, prompt_bytes, answer, file, estimated,
     CASE WHEN user_name IS NOT NULL THEN hash(user_name) END AS asker,
     CASE WHEN session IS NOT NULL THEN hash(session) END AS session, lower(coalesce(agent, '')) AS client
 FROM latest LEFT JOIN askers USING (user_name)

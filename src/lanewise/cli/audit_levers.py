@@ -8,6 +8,7 @@ from typing import Final
 import click
 
 from lanewise.audit.levers import Found, Group, Lever, Replayed, Shown, next_steps
+from lanewise.audit.levers.caches import rested
 from lanewise.audit.waiting import Waiting
 from lanewise.pricing.dollars import about
 
@@ -85,16 +86,18 @@ def _tell_total(found: Found, replayed: Replayed | None) -> None:
     if replayed is None:
         return
     one = replayed.together
-    which = (
-        f"all {one.requests:,}" if one.requests == replayed.of else f"the latest {one.requests:,}"
-    )
     alone = f"lanes {one.lanes.about}, repeats {one.dedupe.about}"
-    if replayed.texts:
+    if replayed.sample.texts and not replayed.sample.timeless:
         alone += f", prompt caches {one.cache.about}"
     click.echo(
-        f"together {one.joint.about}, without trials: replayed over {which} of {replayed.of:,} requests in "
-        f"real time, which cost {about(one.now)}; alone, {alone}"
+        f"together {one.joint.about}, without trials: replayed over {rested(replayed.sample)}, "
+        f"which cost {about(one.now)}; alone, {alone}"
     )
+    if replayed.joint is not None:
+        click.echo(
+            f"of the whole log, which cost {about(replayed.now)}: together {replayed.joint.about} "
+            "(nine of ten draws of these stretches lie within)"
+        )
 
 
 def tell_samples(shown: Sequence[Shown]) -> None:

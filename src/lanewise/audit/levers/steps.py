@@ -18,8 +18,8 @@ _TRUST: Final = {"high": 4, "medium": 2}  # quarters
 _SURE: Final = {
     "lane": "Begin with what nobody waits for: {names} ({money}); a small share first, then all.",
     "dedupe": "Answer from the first answer what repeats in {names} ({money}).",
-    "cache": "Cache the prompts of {names} ({money}): {does}.",
-    "prompt": "Change the prompts of {names} ({money}): {does}.",
+    "cache": "Cache the prompts of {names} ({money}){does}.",
+    "prompt": "Change the prompts of {names} ({money}){does}.",
 }
 
 
@@ -75,7 +75,8 @@ def _sure(kind: str, levers: Sequence[Lever]) -> _Step:
     first = sure[: 1 if kind == "prompt" else _NAMED]
     money = sum((one.money for one in first), Money())
     names = ", ".join(dict.fromkeys(one.group for one in first))
-    does = "; ".join(dict.fromkeys(one.does for one in first))
+    same = len({one.does for one in first}) == 1
+    does = f": {first[0].does}" if same else "; the table says how"
     return _Step(
         money, first[0].sure, _SURE[kind].format(names=names, money=money.about, does=does)
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Final
+
+import msgspec
 
 from lanewise.audit.caching.texts import text_of
 
@@ -51,8 +52,8 @@ def _parsed(prompt: str) -> object:
     if prompt[:1] not in ("[", "{"):
         return None
     try:
-        found = json.loads(prompt)
-    except (ValueError, RecursionError):
+        found = msgspec.json.decode(prompt)
+    except (msgspec.DecodeError, RecursionError):
         return None
     if isinstance(found, list):
         said = bool(found) and all(isinstance(one, Mapping) and _message(one) for one in found)
