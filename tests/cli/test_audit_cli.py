@@ -28,7 +28,7 @@ def test_the_sample_is_audited_with_one_command(audit: Any) -> None:
     assert done.exit_code == 0, done.output
     for word in (
         "1,996 requests",
-        "by the log $3.33; by the price book $3.33",
+        "by the log $4.98; by the price book $4.98",
         "nightly_eval",
         "support_chat",
     ):
@@ -65,6 +65,8 @@ def test_it_says_who_waits_and_what_would_cost_less(audit: Any) -> None:
     told = audit(SAMPLE).stdout
     assert "a scheduler starts them" in told
     assert "verify with a trial" in told
+    assert "do not add up" in told
+    assert {one["lever"] for one in found["levers"]} >= {"lane", "dedupe", "route", "prompt"}
     assert [line[:3] for line in told.splitlines() if line[:2] in ("1.", "2.", "3.", "4.")] == [
         "1. ", "2. ", "3. ",
     ]  # fmt: skip
@@ -78,7 +80,7 @@ def test_levers_are_replayed_together_over_the_texts_of_the_log(audit: Any) -> N
     assert together["texts_read"]
     assert alone["lane"] == pytest.approx(found["lever_total_usd"], abs=1e-6)
     assert alone["cache"]["high"] > 0
-    assert 0 == alone["dedupe"]["low"] < alone["dedupe"]["high"]
+    assert 0 < alone["dedupe"]["low"] < alone["dedupe"]["high"]
     highs = [one["high"] for one in alone.values()]
     assert max(highs) < together["saves_together_usd"]["high"] < sum(highs)
 

@@ -50,7 +50,7 @@ def test_it_tells_what_is_saved_and_what_is_late(simulate: Any, policy: Path) ->
     assert done.exit_code == 0, done.output
     for words in (
         "1,961 requests replayed; left out: 35 not answered",
-        "as it was sent $3.33; saving $",
+        "as it was sent $4.98; saving $",
         "nightly_eval",
         "missed 0",
         "requests were decided on and sent in real time: the rollout",

@@ -15,7 +15,19 @@ from lanewise.audit.database import database
 from lanewise.audit.estimating import Estimated, estimate
 from lanewise.audit.formats import all_formats, named
 from lanewise.audit.importing import Imported, Wishes, load
-from lanewise.audit.levers import Found, Lever, Prices, Replayed, find, next_steps, replayed, sample
+from lanewise.audit.levers import (
+    Found,
+    Lever,
+    Prices,
+    Replayed,
+    Shown,
+    asking,
+    find,
+    next_steps,
+    replayed,
+    sample,
+    shown,
+)
 from lanewise.audit.levers import Group as Workflow
 from lanewise.audit.mapping import mapped
 from lanewise.audit.money import Money
@@ -50,6 +62,7 @@ class Audit:
     estimated: tuple[Estimated, ...]  # whose tokens are worked out from texts
     basis: str  # of the prices
     connection: DuckDBPyConnection
+    shown: tuple[Shown, ...] = ()  # only where somebody asked for samples
 
     def over_time(self) -> OverTime:
         """When money was spent and requests came; goes through all rows once more."""
@@ -81,6 +94,7 @@ class Audit:
             "tokens_estimated": [estimated_json(one) for one in self.estimated],
             "caches": None if self.replayed is None else caches_json(self.replayed),
             "together": None if self.replayed is None else _together_json(self.replayed),
+            "samples": [one._asdict() for one in self.shown],
             **over_time_json(self.over_time()),
             "prices": self.basis,
         }
@@ -96,11 +110,13 @@ def auditing(
     terms: Terms | None = None,
     pace: float | None = None,
     folder: Path | None = None,
+    show_samples: bool = False,
 ) -> Iterator[Audit]:
     """Read the logs and add them up; the tables are there until the end. `folder`: where to put them.
 
     terms: the data terms under which lanes are recommended; None: not said, and asked for. pace: how many
-    requests a second a log without times is taken to have sent, for the replay of caches alone.
+    requests a second a log without times is taken to have sent, for the replay of caches alone. show_samples:
+    whether a few prompts are kept to be shown; else nothing of a text is.
 
     Raises `BadInput` for paths, formats or logs that cannot be used.
     """
@@ -115,12 +131,15 @@ def auditing(
                 "or give other files"
             )
         found = find(connection, book, now, terms)
+        prices = Prices.of(book, now)
+        found, drawn = asking(connection, imported, found, prices)
         again = sample(connection, imported, pace=pace)
         words = {one.model: str(one) for one in estimated}
-        together = replayed(connection, again, found, Prices.of(book, now), words)
+        together = replayed(connection, again, found, prices, words)
         if together is not None:
             found = found.with_levers(together.levers)
-        yield Audit(imported, added, found, together, estimated, book.basis, connection)
+        samples = shown(found, drawn) if show_samples else ()
+        yield Audit(imported, added, found, together, estimated, book.basis, connection, samples)
 
 
 def wishes(format_: str | None, map_: str | None, model: str | None) -> Wishes:

@@ -15,7 +15,7 @@ from lanewise.audit.costing import RELATIVE
 from lanewise.audit.importing import Imported
 from lanewise.audit.sums import Group, Sums
 from lanewise.cli.audit_caches import tell_caches
-from lanewise.cli.audit_levers import tell_levers
+from lanewise.cli.audit_levers import tell_levers, tell_samples
 from lanewise.cli.options import (
     echo_json,
     example_option,
@@ -57,6 +57,10 @@ _FILES: Final = 8
     "--write-policy", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
     help="Write a policy for what may surely wait; it only observes at first.",
 )  # fmt: skip
+@click.option(
+    "--show-samples", is_flag=True,
+    help="Show a few prompts of each workflow, shortened, with secrets masked. Else no text is shown.",
+)  # fmt: skip
 @html_option
 @json_option
 @home_option
@@ -70,6 +74,7 @@ def audit(
     pace: float | None,
     terms: str | None,
     write_policy: Path | None,
+    show_samples: bool,
     html: Path | None,
     as_json: bool,
     home: Path | None,
@@ -85,7 +90,9 @@ def audit(
     said = None if terms is None else Terms(terms)
     now = SystemClock().now()
     logs = logs_from(paths, example=example)
-    with auditing(logs, wished, book, now, terms=said, pace=pace) as found:
+    with auditing(
+        logs, wished, book, now, terms=said, pace=pace, show_samples=show_samples
+    ) as found:
         if html is not None:
             _write_page(html, found, now)
         elif as_json:
@@ -120,6 +127,7 @@ def _tell(found: Audit) -> None:
         click.echo(str(one))
     tell_caches(found.replayed, found.found)
     tell_levers(found.found, found.replayed)
+    tell_samples(found.shown)
     click.echo(f"prices: {found.basis}")
 
 

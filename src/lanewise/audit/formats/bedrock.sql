@@ -22,7 +22,7 @@ SELECT broken, file, instant(timestamp) AS "at", CASE WHEN NOT broken THEN 'bedr
     input."inputTokenCount" + coalesce(input."cacheReadInputTokenCount", 0)
         + coalesce(input."cacheWriteInputTokenCount", 0) AS input,
     input."cacheReadInputTokenCount" AS cached, input."cacheWriteInputTokenCount" AS cache_write,
-    output."outputTokenCount" AS output,
+    output."outputTokenCount" AS output, limit_of(input."inputBodyJson") AS output_limit,
     span(TRY_CAST(first_of(output."outputBodyJson", ['$.metrics.latencyMs']) AS DOUBLE) / 1e3) AS seconds,
     CASE WHEN operation IS NOT NULL THEN ends_with(operation, 'Stream') END AS stream,
     coalesce(workflow_of(requestMetadata), CASE WHEN contains(identity.arn, ':assumed-role/')
