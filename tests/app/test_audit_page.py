@@ -235,3 +235,20 @@ def test_a_lever_of_a_kind_that_the_page_does_not_know_is_shown_like_any_other(
         found = replace(audit.found, levers=(lever, *audit.found.levers))
         text = render(audit_page(replace(audit, found=found), START))
     assert text.count("tides: wait for the moon") == 2
+
+
+def test_prompts_are_in_it_only_where_somebody_asked_for_samples(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    rows = [row(n, prompt=f"Say <b>yes</b> to number {n}.", answer="yes") for n in range(30)]
+    log.write_text("".join(json.dumps(one) + "\n" for one in rows), encoding="utf-8")
+    fields = ",".join(f"{name}={name}" for name in MAP)
+    pages = []
+    for samples in (False, True):
+        wished = wishes(None, fields, None)
+        with auditing((str(log),), wished, BOOK, START, show_samples=samples) as audit:
+            pages.append(render(audit_page(audit, START)))
+    without, with_ = pages
+    assert "to number" not in without
+    assert "were hashed" in without
+    assert "Say &lt;b&gt;yes&lt;/b&gt; to number" in with_
+    assert "were hashed" not in with_

@@ -13,10 +13,10 @@ from lanewise.reports import Page
 
 __all__ = ["audit_page"]
 
-_FOOTER = (
-    "Made by lanewise audit from logs alone; nothing was sent. Prompts and answers were hashed and are not "
-    "in this page. Money of the price book is added up exactly and rounded once for each figure."
-)
+_MADE = "Made by lanewise audit from logs alone; nothing was sent."
+_HASHED = "Prompts and answers were hashed and are not in this page."
+_SHOWN = "A few prompts are in this page, as --show-samples asked."
+_MONEY = "Money of the price book is added up exactly and rounded once for each figure."
 
 
 def audit_page(audit: Audit, now: float) -> Page:
@@ -32,4 +32,5 @@ def audit_page(audit: Audit, now: float) -> Page:
         limits(audit),
         next_section(audit),
     )
-    return Page("LLM traffic audit", subtitle(audit, now), blocks, _FOOTER)
+    footer = f"{_MADE} {_SHOWN if audit.shown else _HASHED} {_MONEY}"
+    return Page("LLM traffic audit", subtitle(audit, now), blocks, footer)

@@ -21,7 +21,7 @@ from lanewise.app.audit_page.words import (
     share,
 )
 from lanewise.app.auditing import Audit
-from lanewise.audit.levers import Found, Group, Lever
+from lanewise.audit.levers import Found, Group, Lever, Shown
 from lanewise.audit.over_time import CLASSES, Model, OverTime, Slot, models, of_groups
 from lanewise.audit.waiting import Facts, Waiting
 from lanewise.pricing.dollars import about
@@ -56,6 +56,7 @@ class _Workflow:
     by: str
     what: Measure
     told: frozenset[str]  # fields that the log has at all
+    shown: tuple[Shown, ...]  # prompts, where somebody asked for samples
 
     @property
     def charted(self) -> bool:
@@ -78,7 +79,8 @@ def _closely(audit: Audit, over: OverTime) -> Iterator[_Workflow]:
     )
     for group in dearest:
         levers = tuple(lever for lever in audit.found.levers if lever.group == group.name)
-        yield _Workflow(group, used[group.id], levers, slots[group.id], over.by, what, told)
+        shown = tuple(one for one in audit.shown if one.workflow == group.name)
+        yield _Workflow(group, used[group.id], levers, slots[group.id], over.by, what, told, shown)
 
 
 def _left(found: Found) -> Iterator[str]:
@@ -117,6 +119,7 @@ def _fold(one: _Workflow, *, open_: bool) -> Fold:
     blocks: list[Block] = [*_why(group), Note(_profile(group.facts)), _models(one)]
     if one.levers:
         blocks.append(levers_of(group, one.levers[:_REASONS]))
+    blocks += [Points(f"Prompts of {name(it.model)}, shortened", it.prompts) for it in one.shown]
     charts = tuple(_charts(one))
     if charts:
         tables = Row(tuple(_tables(one)))
