@@ -103,7 +103,8 @@ def test_the_sample_has_every_part(sample: str) -> None:
         "What this rests on", "Next steps",
     ]  # fmt: skip
     for words in (
-        "$3.33",
+        "cost by the log",
+        "all 1,996 requests",
         "support_chat",
         "a scheduler starts them",
         "verify with a trial",
