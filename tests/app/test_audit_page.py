@@ -15,6 +15,7 @@ import pytest
 from lanewise.app.audit_page import audit_page
 from lanewise.app.audit_page.levers import together
 from lanewise.app.auditing import auditing, wishes
+from lanewise.audit.importing import Wishes
 from lanewise.pricing import PriceBook
 from lanewise.reports import Waterfall, render
 
@@ -70,6 +71,12 @@ def sound(page: str) -> Sound:
     return checked
 
 
+def described(rows: list[dict[str, Any]], fields: tuple[str, ...] = MAP) -> Wishes:
+    """How to read these rows: those of the fields that they have."""
+    there = [name for name in fields if any(name in row for row in rows)]
+    return wishes(None, ",".join(f"{name}={name}" for name in there), None)
+
+
 @pytest.fixture
 def page(tmp_path: Path) -> Page:
     """A log of these rows as a page."""
@@ -77,8 +84,7 @@ def page(tmp_path: Path) -> Page:
     def made(rows: list[dict[str, Any]], fields: tuple[str, ...] = MAP) -> str:
         log = tmp_path / "log.jsonl"
         log.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-        wished = wishes(None, ",".join(f"{name}={name}" for name in fields), None)
-        with auditing((str(log),), wished, BOOK, START) as audit:
+        with auditing((str(log),), described(rows, fields), BOOK, START) as audit:
             return render(audit_page(audit, START))
 
     return made
@@ -229,9 +235,9 @@ def test_a_lever_of_a_kind_that_the_page_does_not_know_is_shown_like_any_other(
     tmp_path: Path,
 ) -> None:
     log = tmp_path / "log.jsonl"
-    log.write_text("".join(json.dumps(row(n)) + "\n" for n in range(30)), encoding="utf-8")
-    fields = ",".join(f"{name}={name}" for name in MAP)
-    with auditing((str(log),), wishes(None, fields, None), BOOK, START) as audit:
+    rows = [row(n) for n in range(30)]
+    log.write_text("".join(json.dumps(one) + "\n" for one in rows), encoding="utf-8")
+    with auditing((str(log),), described(rows), BOOK, START) as audit:
         lever = replace(audit.found.levers[0], kind="tides", does="wait for the moon", sure="high")
         found = replace(audit.found, levers=(lever, *audit.found.levers))
         text = render(audit_page(replace(audit, found=found), START))
@@ -242,11 +248,9 @@ def test_prompts_are_in_it_only_where_somebody_asked_for_samples(tmp_path: Path)
     log = tmp_path / "log.jsonl"
     rows = [row(n, prompt=f"Say <b>yes</b> to number {n}.", answer="yes") for n in range(30)]
     log.write_text("".join(json.dumps(one) + "\n" for one in rows), encoding="utf-8")
-    fields = ",".join(f"{name}={name}" for name in MAP)
     pages = []
     for samples in (False, True):
-        wished = wishes(None, fields, None)
-        with auditing((str(log),), wished, BOOK, START, show_samples=samples) as audit:
+        with auditing((str(log),), described(rows), BOOK, START, show_samples=samples) as audit:
             pages.append(render(audit_page(audit, START)))
     without, with_ = pages
     assert "to number" not in without
