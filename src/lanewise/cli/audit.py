@@ -16,7 +16,14 @@ from lanewise.audit.importing import Imported
 from lanewise.audit.sums import Group, Sums
 from lanewise.cli.audit_caches import tell_caches
 from lanewise.cli.audit_levers import tell_levers
-from lanewise.cli.options import echo_json, home_option, json_option, settings_from
+from lanewise.cli.options import (
+    echo_json,
+    example_option,
+    home_option,
+    json_option,
+    logs_from,
+    settings_from,
+)
 from lanewise.clock import SystemClock
 from lanewise.domain.lanes import Terms
 from lanewise.pricing import PriceBook
@@ -27,7 +34,8 @@ _FILES: Final = 8
 
 
 @click.command
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.argument("paths", metavar="PATH...", nargs=-1)
+@example_option
 @click.option(
     "--format", "format_", metavar="NAME", help="What the logs are; without it, they tell."
 )
@@ -53,6 +61,7 @@ _FILES: Final = 8
 def audit(
     *,
     paths: tuple[str, ...],
+    example: bool,
     format_: str | None,
     map_: str | None,
     model: str | None,
@@ -72,6 +81,7 @@ def audit(
     book = PriceBook.of_home(settings_from(home).home)
     said = None if terms is None else Terms(terms)
     now = SystemClock().now()
+    paths = logs_from(paths, example=example)
     with auditing(paths, wished, book, now, terms=said, pace=pace) as found:
         if as_json:
             echo_json(found.as_json())
