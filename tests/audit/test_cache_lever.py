@@ -268,6 +268,8 @@ def test_the_intervals_of_a_sample_hold_what_is_true_of_the_whole_log(
         assert interval.low <= tokens / truth.input <= interval.high
     assert found.usable is not None
     assert found.usable.low <= truth.usable / truth.input <= found.usable.high
+    (lever_,) = part.levers
+    assert (lever_.requests, lever_.now) == (len(log), whole.together.now)
     assert found.money.low <= truth.gain.low <= truth.gain.high <= found.money.high
     assert part.joint is not None
     assert part.joint.low <= whole.together.joint.high <= part.joint.high

@@ -18,19 +18,18 @@ WITHIN: Final = {300.0: "5 minutes", 3_600.0: "an hour"}
 _LEAST: Final = 0.01  # of the input: a smaller share is no lever
 
 
-def levers(found: Caches, costs: Mapping[Sold, int], estimated: Mapping[Sold, str]) -> list[Lever]:
+def levers(found: Caches, estimated: Mapping[Sold, str]) -> list[Lever]:
     """One for each workflow and model where caching more than now, or less, pays.
 
-    costs: what each costs in real time over the whole log, nano-USD. estimated: what tokens
-    rest on where the log has none.
+    estimated: what tokens rest on where the log has none.
     """
     return [
         Lever(
             kind="cache",
             group=one.line.workflow,
             does=_does(one.line),
-            requests=one.line.requests,
-            now=costs.get(sold(one.line), 0),
+            requests=one.spent.requests,
+            now=one.spent.cost,
             money=Money(0, one.money.high) if found.sample.timeless else one.money,
             sure=_sure(one.line, found.sample, estimated),
             evidence=tuple(evidence(one)),
