@@ -94,7 +94,8 @@ def rested(sample: Sample) -> str:
             f"drawn over the whole log, each warmed by the {_minutes(sample.warmed)} before it"
         )
     if sample.timeless:
-        return f"{which}, as if all were sent at once, since the log has no times: at the most"
+        why = "since the log has no times (--pace gives it some)"
+        return f"{which}, as if all were sent at once, {why}: at the most"
     if sample.paced is not None:
         which += f", as if {sample.paced:g} a second were sent in the order of the log"
     return which
@@ -130,9 +131,7 @@ def _achieved(line: Line) -> str:
 def _plan(plan: Plan) -> str:
     if plan.saves is None:
         return f"entries of {plan.life}: {plan.read:,} tokens read; no price is known"
-    return (
-        f"entries of {plan.life} would save {plan.saves} of the plain price, what is written paid"
-    )
+    return f"entries of {plan.life} would save {plan.saves} of the plain price of what was replayed"
 
 
 def _told(line: Line, estimated: Mapping[Sold, str]) -> Iterator[str]:

@@ -63,7 +63,7 @@ class Cached:
     `spent` is of the whole log. `money` is what the best life saves more than what was cached; of a sample
     nine of ten draws lie within.
     `usable` is the interval of the usable share, None where all was replayed. `sorted` is the same line with
-    what may wait sorted by prefix, None where nothing may; `adds` what that saves more, of what was replayed.
+    what may wait sorted by prefix, None where nothing may; `adds` what that saves more of the whole log.
     """
 
     line: Line
@@ -203,7 +203,7 @@ def _cached(
         line.gain if len(parts) == 1 else _scaled(told, life, all_.input),
         None if len(parts) == 1 else ratio([(one.usable, one.input) for one in told]),
         another,
-        _adds(line, another),
+        _adds(line, another, all_.input),
     )
 
 
@@ -217,11 +217,12 @@ def _scaled(told: Sequence[Line], life: str | None, input_: int) -> Money:
     return Money(max(round(least.low * input_), 0), max(round(most.high * input_), 0))
 
 
-def _adds(line: Line, another: Line | None) -> Money:
-    if another is None:
+def _adds(line: Line, another: Line | None, input_: int) -> Money:
+    """Over the whole log, by its input."""
+    if another is None or not line.input:
         return Money()
-    before, after = line.gain, another.gain
-    return Money(max(after.low - before.low, 0), max(after.high - before.high, 0))
+    low, high = another.gain.low - line.gain.low, another.gain.high - line.gain.high
+    return Money(max(low, 0) * input_ // line.input, max(high, 0) * input_ // line.input)
 
 
 def _intervals(tables: Sequence[Table]) -> dict[float, Interval]:
