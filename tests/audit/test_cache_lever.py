@@ -183,6 +183,17 @@ def test_a_trace_of_block_ids_is_read_by_its_fields(tmp_path: Path, block: int) 
     assert found.line.repeated == {300.0: 9 * 3 * block, 3_600.0: 9 * 3 * block}
 
 
+@pytest.mark.parametrize(
+    ("timestamp", "at"),
+    [(61_114, 61.114), (61.114, 61.114), (1_760_428_436_442_742, 1_760_428_436.442742)],
+)
+def test_times_of_traces_are_what_they_are(tmp_path: Path, timestamp: float, at: float) -> None:
+    files = (str(write(tmp_path / "t.jsonl", [traced(1)[0] | {"timestamp": timestamp}])),)
+    with auditing(files, Wishes(None, "gpt-4o"), BOOK, START) as audit:
+        assert audit.sums.total.first == pytest.approx(at, abs=1e-3)
+        assert audit.sums.total.reckoned_nano  # at today's prices where there is no date
+
+
 def test_ids_belong_to_their_trace_where_lines_name_one(tmp_path: Path) -> None:
     log = [*traced(5, trace="a"), *traced(5, trace="b")]
     assert read(tmp_path, log).line.repeated[300.0] == 2 * 4 * 3 * 512
@@ -257,6 +268,8 @@ def test_the_intervals_of_a_sample_hold_what_is_true_of_the_whole_log(
         assert interval.low <= tokens / truth.input <= interval.high
     assert found.usable is not None
     assert found.usable.low <= truth.usable / truth.input <= found.usable.high
+    (lever_,) = part.levers
+    assert (lever_.requests, lever_.now) == (len(log), whole.together.now)
     assert found.money.low <= truth.gain.low <= truth.gain.high <= found.money.high
     assert part.joint is not None
     assert part.joint.low <= whole.together.joint.high <= part.joint.high
