@@ -125,9 +125,9 @@ def auditing(
             )
         found = find(connection, book, now, terms)
         prices = Prices.of(book, now)
-        found, drawn = asking(connection, imported, found, prices)
-        again = sample(connection, imported, pace=pace)
         words = {one.model: str(one) for one in estimated}
+        found, drawn = asking(connection, imported, found, prices, words)
+        again = sample(connection, imported, pace=pace)
         together = replayed(connection, again, found, prices, words)
         if together is not None:
             found = found.with_levers(together.levers)
