@@ -12,6 +12,7 @@ from typing import Any, Final
 import pytest
 
 from lanewise.app.auditing import auditing
+from lanewise.audit import samples
 from lanewise.audit.importing import Wishes
 from lanewise.audit.levers import Lever, Prices
 from lanewise.audit.levers.prompting import valued
@@ -147,6 +148,20 @@ def test_long_logs_of_many_workflows_are_sampled(tmp_path: Path) -> None:
     (found,) = levers(tmp_path, (row(at, stamped(at)) for at in range(200)))
     assert any("60 of 200 requests" in words for words in found.rests_on)
     assert found.requests > 150
+
+
+@pytest.mark.parametrize(("most", "units", "rows"), [(100, 1, 60), (59, 0, 0)])
+def test_of_a_very_long_log_only_whole_files_are_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, units: int, rows: int
+) -> None:
+    monkeypatch.setattr(samples, "READ", most)
+    paths = [
+        str(write(tmp_path / f"{name}.jsonl", (row(at, stamped(at)) | {"workflow": name} for at in range(60))))
+        for name in "abc"
+    ]  # fmt: skip
+    with auditing(tuple(paths), MAP, PRICES.book, NOW) as audit:
+        assert (audit.looked.units, audit.looked.rows) == (units, rows)
+        assert ("not looked at" in str(audit.looked)) is (rows == 0)
 
 
 def test_which_are_drawn_does_not_depend_on_the_order_of_the_lines(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,6 +30,7 @@ from lanewise.audit.levers import (
 from lanewise.audit.levers import Group as Workflow
 from lanewise.audit.mapping import mapped
 from lanewise.audit.money import Money
+from lanewise.audit.samples import Looked
 from lanewise.audit.sums import Group, Sums, sums
 from lanewise.domain.lanes import Terms
 from lanewise.errors import BadInput
@@ -60,6 +61,7 @@ class Audit:
     estimated: tuple[Estimated, ...]  # whose tokens are worked out from texts
     basis: str  # of the prices
     connection: DuckDBPyConnection
+    looked: Looked  # at how many prompts
     shown: tuple[Shown, ...] = ()  # only where somebody asked for samples
 
     def as_json(self) -> dict[str, Any]:
@@ -88,6 +90,7 @@ class Audit:
             "tokens_estimated": [estimated_json(one) for one in self.estimated],
             "caches": None if self.replayed is None else caches_json(self.replayed),
             "together": None if self.replayed is None else _together_json(self.replayed),
+            "prompts_looked_at": asdict(self.looked),
             "samples": [one._asdict() for one in self.shown],
             "prices": self.basis,
         }
@@ -131,8 +134,17 @@ def auditing(
         together = replayed(connection, again, found, prices, words)
         if together is not None:
             found = found.with_levers(together.levers)
-        samples = shown(found, drawn) if show_samples else ()
-        yield Audit(imported, added, found, together, estimated, book.basis, connection, samples)
+        yield Audit(
+            imported,
+            added,
+            found,
+            together,
+            estimated,
+            book.basis,
+            connection,
+            drawn.looked,
+            shown(found, drawn) if show_samples else (),
+        )
 
 
 def wishes(format_: str | None, map_: str | None, model: str | None) -> Wishes:
