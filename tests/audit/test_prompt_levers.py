@@ -155,10 +155,8 @@ def test_of_a_very_long_log_only_whole_files_are_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, units: int, rows: int
 ) -> None:
     monkeypatch.setattr(samples, "READ", most)
-    paths = [
-        str(write(tmp_path / f"{name}.jsonl", (row(at, stamped(at)) | {"workflow": name} for at in range(60))))
-        for name in "abc"
-    ]  # fmt: skip
+    rows_of = {name: [row(at, stamped(at), workflow=name) for at in range(60)] for name in "abc"}
+    paths = [str(write(tmp_path / f"{name}.jsonl", told)) for name, told in rows_of.items()]
     with auditing(tuple(paths), MAP, PRICES.book, NOW) as audit:
         assert (audit.looked.units, audit.looked.rows) == (units, rows)
         assert ("not looked at" in str(audit.looked)) is (rows == 0)
