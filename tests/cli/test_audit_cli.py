@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -70,6 +71,18 @@ def test_it_says_who_waits_and_what_would_cost_less(audit: Any) -> None:
     assert [line[:3] for line in told.splitlines() if line[:2] in ("1.", "2.", "3.", "4.")] == [
         "1. ", "2. ", "3. ",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [100, 140])
+def test_the_table_of_levers_fits_the_terminal(
+    audit: Any, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as at a terminal
+    told = audit(SAMPLE).stdout.partition("what would cost less")[2].partition("each by itself")[0]
+    rows = [re.sub("\x1b\\[[0-9;]*m", "", line) for line in told.splitlines()]
+    assert max(map(len, rows)) <= width
+    assert any(line.startswith("dedupe │ lead_scoring") for line in rows)
 
 
 def test_levers_are_replayed_together_over_the_texts_of_the_log(audit: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,6 +32,7 @@ from lanewise.audit.levers import Group as Workflow
 from lanewise.audit.mapping import mapped
 from lanewise.audit.money import Money
 from lanewise.audit.over_time import OverTime, over_time
+from lanewise.audit.samples import Looked
 from lanewise.audit.sums import Group, Sums, sums
 from lanewise.domain.lanes import Terms
 from lanewise.errors import BadInput
@@ -62,6 +63,7 @@ class Audit:
     estimated: tuple[Estimated, ...]  # whose tokens are worked out from texts
     basis: str  # of the prices
     connection: DuckDBPyConnection
+    looked: Looked  # at how many prompts
     shown: tuple[Shown, ...] = ()  # only where somebody asked for samples
 
     def over_time(self) -> OverTime:
@@ -94,6 +96,7 @@ class Audit:
             "tokens_estimated": [estimated_json(one) for one in self.estimated],
             "caches": None if self.replayed is None else caches_json(self.replayed),
             "together": None if self.replayed is None else _together_json(self.replayed),
+            "prompts_looked_at": asdict(self.looked),
             "samples": [one._asdict() for one in self.shown],
             **over_time_json(self.over_time()),
             "prices": self.basis,
@@ -132,14 +135,23 @@ def auditing(
             )
         found = find(connection, book, now, terms)
         prices = Prices.of(book, now)
-        found, drawn = asking(connection, imported, found, prices)
-        again = sample(connection, imported, pace=pace)
         words = {one.model: str(one) for one in estimated}
+        found, drawn = asking(connection, imported, found, prices, words)
+        again = sample(connection, imported, pace=pace)
         together = replayed(connection, again, found, prices, words)
         if together is not None:
             found = found.with_levers(together.levers)
-        samples = shown(found, drawn) if show_samples else ()
-        yield Audit(imported, added, found, together, estimated, book.basis, connection, samples)
+        yield Audit(
+            imported,
+            added,
+            found,
+            together,
+            estimated,
+            book.basis,
+            connection,
+            drawn.looked,
+            shown(found, drawn) if show_samples else (),
+        )
 
 
 def wishes(format_: str | None, map_: str | None, model: str | None) -> Wishes:

@@ -21,11 +21,10 @@ GROUP BY ALL ORDER BY ALL
 -- name: histories
 -- Sessions that send what was said again with each turn: of each turn, what stands further back than the last ten, by
 -- how much the input grew, and no cache gave back. The input does not shrink in a run; it does where a history was cut.
--- Where the log has no tokens, four bytes of text are taken for one.
 WITH turns AS (
     SELECT id, session, "at", coalesce(provider, '') AS provider, coalesce(model, '') AS model,
-        coalesce(input, prompt_bytes // 4) AS tokens, estimated OR input IS NULL AS guessed, coalesce(cached, 0) AS cached
-    FROM live WHERE session IS NOT NULL AND "at" IS NOT NULL AND coalesce(input, prompt_bytes) IS NOT NULL
+        input AS tokens, coalesce(cached, 0) AS cached
+    FROM live WHERE session IS NOT NULL AND "at" IS NOT NULL AND input IS NOT NULL
 ),
 cut AS (
     SELECT *, tokens < lag(tokens) OVER (PARTITION BY id, session ORDER BY "at", tokens) AS fresh FROM turns
@@ -42,5 +41,5 @@ back AS (
 ),
 old AS (SELECT *, CASE WHEN length >= $least AND further > 0 THEN further END AS old FROM back)
 SELECT id, provider, model, count(*)::BIGINT, count(old)::BIGINT, count(DISTINCT session) FILTER (old IS NOT NULL),
-    sum(tokens)::BIGINT, sum(old)::BIGINT, bool_or(guessed)
+    sum(tokens)::BIGINT, sum(old)::BIGINT
 FROM old GROUP BY ALL HAVING count(old) > 0 ORDER BY ALL

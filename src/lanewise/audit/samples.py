@@ -30,15 +30,27 @@ _BYTES: Final = 2 << 20  # of the texts of a unit
 
 
 @dataclass(frozen=True, slots=True)
-class Samples:
-    """`texts` by unit, those of one template side by side, in the order of time. `empty`: hashes of prompts.
+class Looked:
+    """How much was looked at: prompts of so many workflows and models, in files of so many rows (0: none)."""
 
-    `rows`: of the files that were read again, 0 where none was.
-    """
+    units: int
+    prompts: int
+    rows: int
+
+    def __str__(self) -> str:
+        """For people."""
+        if not self.rows:
+            return f"prompts were not looked at: no file of the log has at most {READ:,} rows"
+        return f"prompts: {self.prompts:,} of {self.units:,} workflows and models were looked at"
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """`texts` by unit, those of one template side by side, by time. `empty`: hashes of prompts."""
 
     texts: dict[Unit, tuple[Text, ...]]
     empty: tuple[int, ...]
-    rows: int
+    looked: Looked
 
 
 def gather(connection: DuckDBPyConnection, imported: Imported, units: Iterable[Unit]) -> Samples:
@@ -60,7 +72,9 @@ def gather(connection: DuckDBPyConnection, imported: Imported, units: Iterable[U
     texts = _texts(connection, imported)
     short = (prompt for (prompt,) in connection.execute(asked["short"]).fetchall())
     empty = tuple(prompt for prompt in short if asks_nothing(texts.get(prompt, "?")))
-    return Samples(dict(_drawn(connection, texts)), empty, sum(chosen.values()))
+    drawn = dict(_drawn(connection, texts))
+    count = sum(map(len, drawn.values()))
+    return Samples(drawn, empty, Looked(len(drawn), count, sum(chosen.values())))
 
 
 def _readable(imported: Imported) -> dict[str, int]:

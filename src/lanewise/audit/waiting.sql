@@ -41,7 +41,7 @@ askers AS (
     FROM (SELECT DISTINCT user_name FROM latest WHERE user_name IS NOT NULL)
 )
 SELECT id, "at", provider, model, input, cached, cache_write, cache_write_1h, output, seconds, first_token_seconds,
-    stream, lane, ok, program, template, prompt, prompt_bytes, answer, file, estimated,
+    stream, lane, ok, program, template, prompt, prompt_bytes, answer, file,
     CASE WHEN user_name IS NOT NULL THEN hash(user_name) END AS asker,
     CASE WHEN session IS NOT NULL THEN hash(session) END AS session, lower(coalesce(agent, '')) AS client
 FROM latest LEFT JOIN askers USING (user_name)

@@ -126,7 +126,7 @@ def _tell(found: Audit) -> None:
     for one in found.estimated:
         click.echo(str(one))
     tell_caches(found.replayed, found.found)
-    tell_levers(found.found, found.replayed)
+    tell_levers(found.found, found.replayed, found.looked)
     tell_samples(found.shown)
     click.echo(f"prices: {found.basis}")
 

@@ -9,6 +9,7 @@ import click
 
 from lanewise.audit.levers import Found, Group, Lever, Replayed, Shown, next_steps
 from lanewise.audit.levers.caches import rested
+from lanewise.audit.samples import Looked
 from lanewise.audit.waiting import Waiting
 from lanewise.pricing.dollars import about
 
@@ -17,10 +18,12 @@ _REASONS: Final = 3
 _WIDTH: Final = 120  # where the output goes into a file or another program
 
 
-def tell_levers(found: Found, replayed: Replayed | None) -> None:
+def tell_levers(found: Found, replayed: Replayed | None, looked: Looked) -> None:
     """Two tables, the dearest first, what levers save together, and three steps."""
     _tell_who_waits(found)
     _tell_levers(found)
+    if looked.prompts or not looked.rows:
+        click.echo(str(looked))
     _tell_total(found, replayed)
     steps = next_steps(found)
     if steps:

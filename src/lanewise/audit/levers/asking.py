@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lanewise.audit import samples
@@ -30,19 +30,24 @@ class Asking(NamedTuple):
 
 
 def asking(
-    connection: DuckDBPyConnection, imported: Imported, found: Found, prices: Prices
+    connection: DuckDBPyConnection,
+    imported: Imported,
+    found: Found,
+    prices: Prices,
+    estimated: Mapping[str, str],
 ) -> Asking:
     """Look for repeats in all requests, and at a few prompts of the dearest workflows.
 
     Needs what `find` leaves. Files are read a second time, where they are not too long for that.
+    estimated: by model, what its tokens rest on where the log has none.
     """
     names = {group.id: group.name for group in found.groups}
     used = {group.id: group.used for group in found.groups}
     drawn = samples.gather(connection, imported, units(used, prices))
     more = [
         *dedupe(connection, names, prices, drawn.empty),
-        *prompt_levers(drawn.texts, names, used, prices),
-        *length_levers(connection, names, used, prices),
+        *prompt_levers(drawn.texts, names, used, prices, estimated),
+        *length_levers(connection, names, used, prices, estimated),
     ]
     return Asking(found.with_levers(more), drawn)
 

@@ -11,7 +11,6 @@ from lanewise.audit.levers.prompting import input_cost
 from lanewise.audit.levers.used import Prices, Used
 from lanewise.audit.money import Money
 from lanewise.audit.statements import statements
-from lanewise.domain.usage import Usage
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -49,7 +48,6 @@ class Histories:
     sessions: int
     tokens: int
     old: int
-    guessed: bool  # where the log has no tokens, they are estimated from the length of texts
 
 
 def length_levers(
@@ -57,8 +55,12 @@ def length_levers(
     names: Mapping[int, str],
     used: Mapping[int, Sequence[Used]],
     prices: Prices,
+    estimated: Mapping[str, str],
 ) -> Iterator[Lever]:
-    """A lever for each group and model. Needs `grouped`, `kept` and `live`."""
+    """A lever for each group and model. Needs `grouped`, `kept` and `live`.
+
+    estimated: by model, what its tokens rest on where the log has none.
+    """
     asked = statements("lengths")
     loose = {"enough": ENOUGH, "times": TIMES, "more": MORE}
     for row in connection.execute(asked["limits"], loose).fetchall():
@@ -69,7 +71,7 @@ def length_levers(
     for row in connection.execute(asked["histories"], kept).fetchall():
         found = Histories(*row)
         parts = _parts(used.get(found.id, ()), found.provider, found.model)
-        yield _history(names[found.id], found, parts, prices)
+        yield _history(names[found.id], found, parts, prices, estimated)
 
 
 def _parts(used: Sequence[Used], provider: str, model: str) -> list[Used]:
@@ -100,23 +102,28 @@ def _limit(group: str, found: Limits, now: int) -> Lever:
     )
 
 
-def _history(group: str, found: Histories, used: Sequence[Used], prices: Prices) -> Lever:
+def _history(
+    group: str,
+    found: Histories,
+    used: Sequence[Used],
+    prices: Prices,
+    estimated: Mapping[str, str],
+) -> Lever:
     now = sum(input_cost(one, prices) for one in used)
-    if found.guessed:
-        old = Used(found.provider, found.model, 0, 1, Usage(input=found.old))
-        now = most = prices.cost(old) or 0
-    else:
-        most = now * found.old // max(found.tokens, 1)
     return Lever(
         kind="prompt",
         group=group,
         does="cache, cut or summarise what was said more than ten turns ago",
         requests=found.affected,
         now=now,
-        money=Money(0, most),
+        money=Money(0, now * found.old // max(found.tokens, 1)),
         sure="trial",
         evidence=tuple(_said(found)),
-        rests_on=tuple(_grounds(found)),
+        rests_on=(
+            "all requests in a session, by how much their input grew",
+            "at the least nothing: answers may need it. Verify with a trial; a cache is the first remedy",
+            *([estimated[found.model]] if found.model in estimated else []),
+        ),
     )
 
 
@@ -126,11 +133,3 @@ def _said(found: Histories) -> Iterator[str]:
         f"{found.affected:,} of {found.requests:,} requests, not read from a cache"
     )
     yield f"that is {found.old / max(found.tokens, 1):.0%} of what sessions send"
-
-
-def _grounds(found: Histories) -> Iterator[str]:
-    if found.guessed:
-        yield "tokens are estimated: the log has none, and four bytes of text are taken for one"
-    else:
-        yield "all requests in a session, by how much their input grew"
-    yield "at the least nothing: answers may need it. Verify with a trial; a cache is the first remedy"

@@ -61,8 +61,12 @@ def prompt_levers(
     names: Mapping[int, str],
     used: Mapping[int, Sequence[Used]],
     prices: Prices,
+    estimated: Mapping[str, str],
 ) -> Iterator[Lever]:
-    """A lever for each workflow and kind of finding. `names` and `used`: of groups by their ids."""
+    """A lever for each workflow and kind of finding. `names` and `used`: of groups by their ids.
+
+    estimated: by model, what its tokens rest on where the log has none.
+    """
     counter = TokenCounter()
     found: defaultdict[tuple[str, str], list[Valued]] = defaultdict(list)
     for (id_, provider, model), drawn in texts.items():
@@ -70,7 +74,8 @@ def prompt_levers(
         for finding in _findings(drawn, model, counter):
             found[names[id_], finding.kind].append(valued(finding, model, parts, prices))
     for (group, _), same in found.items():
-        yield _lever(group, sorted(same, key=lambda one: (-one.money.high, one.model)))
+        told = [estimated[one.model] for one in same if one.model in estimated]
+        yield _lever(group, sorted(same, key=lambda one: (-one.money.high, one.model)), told)
 
 
 def valued(finding: Finding, model: str, used: Sequence[Used], prices: Prices) -> Valued:
@@ -124,7 +129,7 @@ def _spread(finding: Finding, requests: int) -> tuple[float, float]:
     return (middle - width) / whole / share, (middle + width) / whole / share
 
 
-def _lever(group: str, found: Sequence[Valued]) -> Lever:
+def _lever(group: str, found: Sequence[Valued], told: Sequence[str]) -> Lever:
     finding = found[0].finding
     several = len(found) > 1
     return Lever(
@@ -136,7 +141,7 @@ def _lever(group: str, found: Sequence[Valued]) -> Lever:
         money=sum((one.money for one in found), Money()),
         sure="trial" if finding.trial else "medium",
         evidence=tuple((f"{one.model}: " if several else "") + one.finding.says for one in found),
-        rests_on=tuple(_grounds(found)),
+        rests_on=(*_grounds(found), *told),
     )
 
 
