@@ -131,3 +131,10 @@ def test_each_hour_of_the_week_is_seen_as_often_as_it_lies_in_the_span(
     for hour in range(first, first + long + 1):
         seen[(hour // 24 + 3) % 7 * 24 + hour % 24] += 1
     assert times._seen(first, first + long) == tuple(seen)
+
+
+def test_times_since_a_trace_began_are_in_slots_and_in_no_week(tmp_path: Path) -> None:
+    with audited(tmp_path, *(row(n * HOUR) for n in range(30))) as found:
+        over = found.over_time()
+    assert (over.by, len(over.slots)) == ("hour", 30)
+    assert (over.hours.requests, sum(over.hours.seen), over.hours.untimed) == ({}, 0, 30)

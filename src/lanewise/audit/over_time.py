@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from lanewise.audit.costing import RELATIVE
 from lanewise.audit.levers import Group
 from lanewise.audit.statements import statements, text
 from lanewise.audit.waiting import Waiting
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 ELSEWHERE: Final = "other lanes"  # in batch, flex, background or the gateway's own cache already
 CLASSES: Final = (*(one.value for one in Waiting), ELSEWHERE)
 WEEK: Final = 168  # hours
+_DATED: Final = (
+    f"hour >= {math.ceil(RELATIVE / 3_600)}"  # not counted from the beginning of a trace
+)
 _UNITS: Final = ((72, "hour"), (92 * 24, "day"), (2 * 366 * 24, "week"), (8 * 366 * 24, "month"))
 
 
@@ -45,7 +50,7 @@ class Hours:
     seen: tuple[
         int, ...
     ]  # how often the span of the log has each hour; where never, nothing is known
-    untimed: int  # requests without a time, which are in none
+    untimed: int  # requests without a date, which are in none
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +161,10 @@ def _next(start: int, unit: str) -> int:
 
 def _hours(connection: DuckDBPyConnection) -> Hours:
     asked = statements("over_time")
-    first, last, untimed = connection.execute(asked["week_span"]).fetchall()[0]
+    span, week = (asked[name].replace("{dated}", _DATED) for name in ("week_span", "week"))
+    first, last, untimed = connection.execute(span).fetchall()[0]
     found: dict[str, list[int]] = {}
-    rows: list[Any] = connection.execute(asked["week"]).fetchall()
+    rows: list[Any] = connection.execute(week).fetchall()
     for place, name, requests in rows:
         found.setdefault(name, [0] * WEEK)[place] = requests
     by_class = {name: tuple(found[name]) for name in CLASSES if name in found}

@@ -64,10 +64,11 @@ ORDER BY id, greatest(coalesce(sum(pico) // 1000, 0), coalesce(sum(logged), 0)) 
     provider, model, lane
 
 -- name: week_span
-SELECT min(hour), max(hour), coalesce(sum(singles) FILTER (hour IS NULL), 0)::BIGINT
+SELECT min(hour) FILTER ({dated}), max(hour) FILTER ({dated}),
+    coalesce(sum(singles) FILTER (NOT coalesce({dated}, false)), 0)::BIGINT
 FROM spent WHERE singles > 0
 
 -- name: week
 -- Single requests in real time by hour of the week; the epoch began on a Thursday.
 SELECT ((hour // 24 + 3) % 7 * 24 + hour % 24)::BIGINT AS place, class, sum(singles)::BIGINT
-FROM classed WHERE singles > 0 AND hour IS NOT NULL GROUP BY ALL ORDER BY ALL
+FROM classed WHERE singles > 0 AND {dated} GROUP BY ALL ORDER BY ALL

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from lanewise.app.audit_page.words import counted, instant, replayed_over, share
 from lanewise.app.auditing import Audit
+from lanewise.audit.costing import RELATIVE
 from lanewise.audit.levers import Replayed
 from lanewise.audit.sums import Group as Sum
 from lanewise.audit.waiting import Waiting
@@ -100,6 +101,8 @@ def _asked(audit: Audit) -> Figure:
 def _span(total: Sum) -> Figure:
     if total.first is None or total.last is None:
         return Figure("span", "not known", "no row has a time")
+    if total.last < RELATIVE:
+        return Figure("span", _long(total.last - total.first), "times are not dates")
     return Figure(
         "span",
         _long(total.last - total.first),

@@ -12,6 +12,7 @@ from lanewise.audit.levers import next_steps
 from lanewise.reports import Block, Note, Points, Row, Section, Table
 
 _FILES: Final = 40
+_ESTIMATED: Final = 8  # models
 _STATUSES: Final = {
     "listed": "a source names the price",
     "override": "your own price file names it",
@@ -82,11 +83,19 @@ def _remarks(audit: Audit) -> Iterator[str]:
         yield f"Rows without tokens have texts of {prompt:,} and {answer:,} bytes, about 4 bytes a token."
     if sums.total.failed:
         yield f"Of {counted(sums.total.rows, 'row')} {sums.total.failed:,} failed; their tokens count."
+    if audit.looked.prompts or (audit.sums.coverage["prompt"] and not audit.looked.rows):
+        yield f"{_begun(str(audit.looked))}."
+    for one in audit.estimated[:_ESTIMATED]:
+        yield f"{_begun(sentence(str(one)))}."
     live = sum(group.facts.live for group in audit.found.groups)
     looked = sum(group.facts.requests for group in audit.found.groups)
     if looked < live:
         yield f"Who waits was judged by the latest {looked:,} of {counted(live, 'request')} in real time."
     yield f"Prices: {printable(audit.basis)}. " + " ".join(_statuses(audit))
+
+
+def _begun(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _statuses(audit: Audit) -> Iterator[str]:

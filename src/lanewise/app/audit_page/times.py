@@ -117,7 +117,7 @@ def week(over: OverTime) -> Section:
 def _heats(hours: Hours) -> Iterator[Block]:
     often = "a sum over the span" if max(hours.seen) == 1 else "an average of the span's weeks"
     left = (
-        f" Without a time, and in none: {counted(hours.untimed, 'request')}."
+        f" Without a date, and in none: {counted(hours.untimed, 'request')}."
         if hours.untimed
         else ""
     )
@@ -169,7 +169,7 @@ def _cell(asked: int, seen: int) -> Cell:
 
 def _no_week(hours: Hours) -> str:
     if not any(hours.seen):
-        return "The log has no single requests in real time with a time: no hour of the week can be shown."
+        return "The log has no single requests in real time with a date: no hour of the week can be shown."
     return (
         f"The log's requests lie within {counted(sum(hours.seen), 'hour')}: too short for a week."
     )
@@ -235,7 +235,7 @@ def _left_out(audit: Audit, over: OverTime) -> Iterator[str]:
     if untimed:
         what = measure(audit)
         value = _known(what.of(one) for one in over.untimed.values())
-        worth = "" if value is None else f", {what.say(value)}"
+        worth = "" if value is None or what is REQUESTS else f", {what.say(value)}"
         yield f"{counted(untimed, 'row')} without a time{worth}: in the sums, and in no chart over time."
     unpriced = audit.sums.total.unpriced
     if unpriced:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
+from lanewise.audit.costing import RELATIVE
 from lanewise.audit.levers import Group, Lever, Sample
 from lanewise.audit.waiting import Waiting
 from lanewise.pricing.dollars import dollars, plain
@@ -103,9 +104,11 @@ def instant(at: float | None) -> str:
 def slot_name(start: int, by: str) -> str:
     """A slot in a table.
 
-    >>> slot_name(0, "week"), slot_name(3_600, "hour"), slot_name(0, "month")
-    ('week of 1970-01-01', '1970-01-01 01:00', '1970-01')
+    >>> slot_name(1_793_577_600, "week"), slot_name(1_793_577_600, "hour"), slot_name(3_600, "hour")
+    ('week of 2026-11-02', '2026-11-02 00:00', 'hour 2')
     """
+    if since := _since(start, by):
+        return since
     forms = {"hour": "%Y-%m-%d %H:%M", "month": "%Y-%m", "year": "%Y", "week": "week of %Y-%m-%d"}
     return _at(start, forms.get(by, "%Y-%m-%d"))
 
@@ -113,15 +116,27 @@ def slot_name(start: int, by: str) -> str:
 def slot_label(start: int, by: str) -> str:
     """A slot at an axis.
 
-    >>> slot_label(0, "day"), slot_label(3_600, "hour"), slot_label(0, "month")
-    ('1 Jan', '1 Jan 01h', 'Jan 1970')
+    >>> (
+    ...     slot_label(1_793_577_600, "day"),
+    ...     slot_label(1_793_581_200, "hour"),
+    ...     slot_label(3_600, "hour"),
+    ... )
+    ('2 Nov', '2 Nov 01h', 'hour 2')
     """
+    if since := _since(start, by):
+        return since
     at = datetime.fromtimestamp(start, UTC)
     if by == "year":
         return f"{at:%Y}"
     if by == "month":
         return f"{at:%b %Y}"
     return f"{at.day} {at:%b}" + (f" {at:%H}h" if by == "hour" else "")
+
+
+def _since(start: int, by: str) -> str:
+    """The slot of a trace whose times are no dates."""
+    length = {"hour": 3_600, "day": 86_400}.get(by)
+    return "" if length is None or start >= RELATIVE else f"{by} {start // length + 1}"
 
 
 def class_of(group: Group) -> str:

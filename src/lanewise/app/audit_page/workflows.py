@@ -21,6 +21,7 @@ from lanewise.app.audit_page.words import (
     share,
 )
 from lanewise.app.auditing import Audit
+from lanewise.audit.costing import RELATIVE
 from lanewise.audit.levers import Found, Group, Lever, Shown
 from lanewise.audit.over_time import CLASSES, Model, OverTime, Slot, models, of_groups
 from lanewise.audit.waiting import Facts, Waiting
@@ -65,8 +66,9 @@ class _Workflow:
 
     @property
     def timed(self) -> bool:
-        """Whether enough requests have a time for an hour of the day."""
-        return sum(self.group.facts.hours) >= _ENOUGH
+        """Whether enough requests have a time that is a date, for an hour of the day."""
+        facts = self.group.facts
+        return sum(facts.hours) >= _ENOUGH and (facts.last or 0) >= RELATIVE
 
 
 def _closely(audit: Audit, over: OverTime) -> Iterator[_Workflow]:
