@@ -13,5 +13,5 @@ SELECT "at", provider, model, coalesce(lane, 'realtime'), coalesce(workflow, '')
         WHEN NOT ok THEN 'not answered'
         WHEN input IS NULL AND output IS NULL THEN 'without tokens'
         ELSE ''
-    END
+    END, coalesce(cost_nano, -1), coalesce(prompt, 0)
 FROM requests ORDER BY ALL
