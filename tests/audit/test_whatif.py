@@ -31,6 +31,7 @@ from lanewise.audit.whatif import (
     traffic,
 )  # fmt: skip
 from lanewise.audit.whatif.lanes import Costs, way
+from lanewise.audit.whatif.planning import TOO_SOON
 from lanewise.audit.whatif.replaying import NO_RESCUE
 from lanewise.domain.lanes import BATCH, FLEX, HELD, REALTIME, LaneName
 from lanewise.policy.document import read
@@ -43,6 +44,7 @@ from .conftest import write
 HOUR = 3_600.0
 BEGIN = datetime(2026, 11, 2, tzinfo=UTC).timestamp()  # a Monday
 BOOK = PriceBook.load()
+STRICT = "to which rule 'strict' leaves no lane (anthropic was chosen)"
 MAP = "at=at,model=model,workflow=workflow,input_tokens=input,output_tokens=output"
 
 
@@ -147,10 +149,17 @@ def test_what_cannot_be_replayed_is_counted_by_reason_and_is_in_no_sum() -> None
         "without a time": Aside(1, whole),
         "asked of bedrock, to whom lanewise does not send": Aside(1, whole),
         "of gpt-nobody-knows, whose price is not known": Aside(1, 0, unpriced=1),
-        "without any lane that is left by rule 'strict'": Aside(1, whole),
+        STRICT: Aside(1, whole),
     }
     assert held.aside_nano == 3 * whole
     assert held.today_nano == plan(rows[:1], rules).today_nano > 0
+
+
+def test_what_is_due_sooner_than_a_call_takes_is_late_and_the_reason_is_told() -> None:
+    rows = [logged(6 * HOUR - before) for before in (20.0, 900.0)]
+    for lanes in ('["realtime"]', '["batch", "realtime"]'):
+        seed = replay(sorted(rows), f'[default]\nlanes = {lanes}\ndeadline = "06:00"')
+        assert seed.late == {TOO_SOON: 1}
 
 
 def test_what_was_cheap_because_of_a_cache_is_not_taken_to_be_so_in_a_batch() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +13,10 @@ import pytest
 
 from lanewise.app import RunRequest, policies
 from lanewise.app.routing import Way
-from lanewise.audit.whatif import NOTHING_KNOWN, Logged, Plan, planned
+from lanewise.app.simulating import Days, Simulations, simulate
+from lanewise.audit.importing import Wishes
+from lanewise.audit.mapping import mapped
+from lanewise.audit.whatif import NOTHING_KNOWN, Limit, Logged, Plan, planned
 from lanewise.audit.whatif.first import FirstLanes
 from lanewise.audit.whatif.lanes import Costs, way
 from lanewise.audit.whatif.replaying import belief
@@ -22,6 +27,8 @@ from lanewise.policy.rules import Policy, Traits
 from lanewise.replay.engine import Replay
 from lanewise.replay.nouns import Sold
 from lanewise.replay.worlds import Timing
+
+from .conftest import START
 
 HOUR: Final = 3_600.0
 DEADLINES: Final = ("now", "2m", "10m", "20m", "1h", "2h", "8h", "20h", "24h", "3d", "none")
@@ -74,7 +81,7 @@ def accept(world: Any, workflow: str, model: str, count: int = 1) -> tuple[Any, 
     """A run, and which way each of its requests goes."""
     ways: list[Way] = []
     lines = read([asking(model, count)], ReadOptions())
-    found = world.engine.accept(lines, RunRequest(workflow, "test"), ways=ways)
+    found = world.engine.accept(lines, RunRequest(workflow, "test", again=True), ways=ways)
     return found.run, ways
 
 
@@ -182,3 +189,74 @@ def test_a_late_batch_is_called_back_by_both_and_about_as_much_of_it_kept(make_w
     lanes, costs = simulated(plan, Same(2 * HOUR, validation=0.0))
     assert lanes["tests", BATCH] == pytest.approx(live.lanes[BATCH], abs=10)
     assert costs["tests"] == pytest.approx(live.cost_nano, rel=0.1)
+
+
+# -- what a home has learned ----------------------------------------------------------------------
+def lived_in(make_world: Any, batches: int) -> Any:
+    """A home that has seen so many batches, each done in about twenty minutes."""
+    world = make_world(batch_seconds=1_200.0)
+    world.reopen(poll_seconds=240.0)
+    for _ in range(batches):
+        world.finish(accept(world, "none", "gpt-4o-mini", count=2)[0])
+        world.clock.at += HOUR
+    return world
+
+
+def what_if(world: Any, now: float) -> Simulations:
+    """Five hundred requests of that model, due in two hours, on days as the home has seen them."""
+    folder = world.folder
+    (folder / "rules.toml").write_text('[default]\ndeadline = "2h"\n', encoding="utf-8")
+    rows = [{"at": START + 20 * n, "m": "gpt-4o-mini", "i": 900, "o": 90} for n in range(500)]
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    (folder / "log.jsonl").write_text(text, encoding="utf-8")
+    return simulate(
+        (folder / "rules.toml",),
+        (str(folder / "log.jsonl"),),
+        Days("learned", seeds=2),
+        wishes=Wishes(mapped("at=at,model=m,input_tokens=i,output_tokens=o")),
+        settings=world.engine.settings,
+        now=now,
+    )
+
+
+def test_days_as_a_home_has_seen_them_say_what_they_rest_on(make_world: Any) -> None:
+    world = lived_in(make_world, 13)
+    found = what_if(world, world.clock.now())
+    [said] = found.batches
+    assert re.fullmatch(
+        r"gpt-4o-mini at openai: 13 own batches of gpt-4o-mini done; "
+        r"the prior \(assumed\) weighs \d\d %",
+        said,
+    )
+    plan = found.of[0].summary.plan
+    seen, assumed = (
+        known.curves("openai", "gpt-4o-mini", BATCH) for known in (plan.known, NOTHING_KNOWN)
+    )
+    assert seen.done_within(1_500.0) > assumed.done_within(1_500.0) + 0.1
+    assert all(seed.late.total() == 0 for seed in found.of[0].summary.seeds)
+
+
+def test_the_same_home_says_the_same_a_week_later(make_world: Any) -> None:
+    world = lived_in(make_world, 3)
+    now = world.clock.now()
+    first, again = (what_if(world, now + passed) for passed in (0.0, 7 * 24 * HOUR))
+    assert first.of[0].summary.seeds == again.of[0].summary.seeds
+    assert first.batches == again.batches
+
+
+def test_too_few_batches_are_said_to_be_too_few(make_world: Any) -> None:
+    world = lived_in(make_world, 2)
+    [said] = what_if(world, world.clock.now()).batches
+    assert said.endswith("too few for a curve of their own")
+    empty = make_world()
+    [said] = what_if(empty, empty.clock.now()).batches
+    assert said == "gpt-4o-mini: no own batch, so only the prior (assumed)"
+
+
+def test_limits_that_the_lanes_have_learned_hold_in_a_what_if(make_world: Any) -> None:
+    world = lived_in(make_world, 1)
+    [account] = world.engine.store.accounts()
+    world.engine.store.learn(account.id, "gpt-4o-mini", "enqueued_tokens", 20_000, START)
+    [quota] = what_if(world, world.clock.now()).of[0].summary.quotas
+    assert Limit("enqueued_tokens", 20_000, "learned") in quota.limits
+    assert 0 < quota.tokens.high <= 20_000

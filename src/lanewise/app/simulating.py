@@ -24,6 +24,7 @@ from lanewise.audit.whatif import (
 )
 from lanewise.domain.lanes import BATCH
 from lanewise.errors import BadInput, LanewiseError
+from lanewise.intake import Dialect
 from lanewise.policy.priors import ASSUMED
 from lanewise.policy.rules import Policy
 from lanewise.pricing import PriceBook
@@ -145,7 +146,10 @@ def _why_not(plan: Plan) -> str:
     reasons = {**plan.unfit, **{f"over {whose}": one for whose, one in plan.refused.items()}}
     ranked = sorted(reasons.items(), key=lambda item: (-item[1].requests, item[0]))
     told = "; ".join(f"{one.requests:,} {why}" for why, one in ranked)
-    return f" ({told}); give logs of single requests with a time, a model and tokens"
+    return (
+        f" ({told}); what can be is a single request with a time, tokens and a model of "
+        f"{' or '.join(Dialect)} whose price is known (prices.toml in the home can name one)"
+    )
 
 
 def _batches(known: Knowledge, plans: Sequence[Plan], days: Days) -> tuple[str, ...]:
@@ -163,7 +167,7 @@ def _batches(known: Knowledge, plans: Sequence[Plan], days: Days) -> tuple[str, 
         names = ", ".join(sorted({one.model for one in nothing}))
         lines.append(f"{names}: no own batch, so only the {ASSUMED}")
     if known.sandboxed and days.model == LEARNED:
-        lines.append(f"{known.sandboxed:,} batches of the built-in sandbox are not counted")
+        lines.append(f"not counted: batches of the built-in sandbox ({known.sandboxed:,})")
     return tuple(lines) or (ASSUMED,)
 
 

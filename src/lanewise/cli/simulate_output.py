@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
@@ -68,14 +69,27 @@ def _aside(one: Aside) -> str:
 
 
 def _rules(policy: Policy, plan: Plan) -> Iterator[str]:
-    """Rules that fit nothing, and what there is to fit."""
-    idle = [rule for rule in policy.rules if not plan.rules[rule.name]]
-    for rule in idle[:_NAMES]:
-        yield f"rule {rule.name!r} fits none of the {_counted(plan.requests)}"
-    if idle:
-        names = sorted(plan.workflows, key=lambda name: (-plan.workflow_requests[name], name))
-        more = f" and {len(names) - _NAMES:,} more" if len(names) > _NAMES else ""
-        yield f"workflows in the log: {', '.join(names[:_NAMES])}{more}"
+    """What each rule fits; where one fits nothing, what there is to fit."""
+    if not policy.rules:
+        return
+    counts = [(rule.name, plan.rules[rule.name]) for rule in policy.rules]
+    told = [f"{name} {count:,}" for name, count in counts[:_ROWS]]
+    if len(counts) > _ROWS:
+        told.append(f"{len(counts) - _ROWS:,} more rules")
+    yield f"requests by rule: {', '.join(told)}; no rule {plan.rules['']:,}"
+    idle = [repr(name) for name, count in counts if not count]
+    if not idle:
+        return
+    yield f"no request fits {', '.join(idle[:_NAMES])}; workflows in the log: {_most(plan.workflow_requests)}"
+    if plan.keys:
+        yield f"keys in the log, of requests without a workflow: {_most(plan.keys)}"
+
+
+def _most(found: Counter[str]) -> str:
+    """Names, those with the most requests first."""
+    names = sorted(found, key=lambda name: (-found[name], name))
+    more = f" and {len(names) - _NAMES:,} more" if len(names) > _NAMES else ""
+    return f"{', '.join(names[:_NAMES])}{more}"
 
 
 def _money_said(summary: Summary) -> str:
@@ -199,6 +213,8 @@ def _tell_difference(found: Simulations) -> None:
         f"{other.file} instead of {one.file}{whose}, on the same days: cost {_money(differs.cost)}, "
         f"deadlines missed {_count(differs.late)}"
     )
+    if one.policy.hash == other.policy.hash:
+        click.echo("both files say the same, so nothing differs")
     if differs.requests:
         click.echo(f"they are not of the same requests: it takes {differs.requests:+,} of them")
     ranked = sorted(differs.workflows.items(), key=lambda item: (-abs(item[1].middle), item[0]))

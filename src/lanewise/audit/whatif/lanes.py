@@ -77,15 +77,13 @@ def way(ruling: Ruling, logged: Logged, costs: Costs) -> Way:
         if not costs.known(stream._replace(model=model), logged.at):
             return Way(stream, barred=f"of {model}, whose price is not known")
     sold = registry.lanes(stream.provider, stream.endpoint)
-    found = {
-        offer.lane
-        for offer in offers(stream.provider)
-        if (offer.lane in sold or offer.lane == HELD) and not ruling.bars(offer)
-    }
+    there = [one for one in offers(stream.provider) if one.lane in sold or one.lane == HELD]
+    found = {offer.lane for offer in there if not ruling.bars(offer)}
     priced = {lane for lane in found if lane == HELD or costs.known(stream, logged.at, lane)}
     if not priced:
         who = f"rule {ruling.rule!r}" if ruling.rule else "the policy's default"
-        return Way(stream, barred=f"without any lane that is left by {who}")
+        whys = sorted({ruling.bars(offer) for offer in there} - {""}) or ["none has a price"]
+        return Way(stream, barred=f"to which {who} leaves no lane ({'; '.join(whys)})")
     if priced == {HELD}:
         return Way(stream, held=ruling.held)
     return Way(stream, frozenset(priced - {HELD}))

@@ -205,6 +205,8 @@ class _Planning:
         name = logged.workflow or UNNAMED
         plan.workflows[name] += today
         plan.workflow_requests[name] += 1
+        if not logged.workflow and logged.key:
+            plan.keys[logged.key] += 1
         plan.realtime_nano += self.costs.nano(asked, logged, REALTIME)
         if logged.lane == REALTIME:
             minute = self.busiest.setdefault((logged.provider, logged.model), Busiest())
