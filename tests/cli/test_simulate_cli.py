@@ -133,6 +133,11 @@ def test_the_policy_in_force_is_what_a_proposed_one_is_held_against(
     )
     (home / "policy.toml").write_text(policy.read_text(encoding="utf-8"), encoding="utf-8")
     assert json.loads(simulate("--json", policy, SAMPLE).output)["policy_in_force"] is None
+    (home / "policy.toml").write_text("[default", encoding="utf-8")
+    done = simulate(policy, SAMPLE)
+    assert done.exit_code == 0
+    assert "not held against the policy in force: " in done.stderr
+    assert "this is not TOML" in done.stderr
 
 
 def test_what_is_left_out_is_told_with_its_money_so_that_no_share_is_overstated(

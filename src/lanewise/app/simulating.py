@@ -74,6 +74,7 @@ class Simulations:
     batches: tuple[str, ...]  # how long they take, as the lanes believe, and what that rests on
     of: tuple[Simulation, ...]
     in_force: Simulation | None = None
+    unread: str = ""  # why the policy in force is not held against it
 
     @property
     def compared(self) -> tuple[Simulation, Simulation] | None:
@@ -102,7 +103,7 @@ def simulate(
     policies = [Named(file, load_policy(file, now).sound()) for file in files]
     if days.rolled_out:
         policies = [Named(one.file, one.policy.rolled_out()) for one in policies]
-    in_force = None if len(files) == 2 else _in_force(settings, policies[0], now)
+    in_force, unread = (None, "") if len(files) == 2 else _in_force(settings, policies[0], now)
     book = PriceBook.of_home(settings.home)
     known = knowledge(settings, limits or {}, now)
     every = [*policies, *([in_force] if in_force else [])]
@@ -112,24 +113,27 @@ def simulate(
             planned(traffic(connection), one.policy, book, zone_named, known.known) for one in every
         ]
     found = [_simulated(one, plan, days) for one, plan in zip(every, plans, strict=True)]
-    count = len(policies)
-    batches = _batches(known, plans, days)
-    return Simulations(imported, days, book.basis, batches, tuple(found[:count]), _at(found, count))
+    proposed, held = found[: len(policies)], found[len(policies) :]
+    return Simulations(
+        imported,
+        days,
+        book.basis,
+        _batches(known, plans, days),
+        tuple(proposed),
+        held[0] if held else None,
+        unread,
+    )
 
 
-def _at(found: Sequence[Simulation], place: int) -> Simulation | None:
-    return found[place] if place < len(found) else None
-
-
-def _in_force(settings: Settings, proposed: Named, now: float) -> Named | None:
-    """The policy that this home goes by, where there is one that can be read and says something else."""
+def _in_force(settings: Settings, proposed: Named, now: float) -> tuple[Named | None, str]:
+    """The policy that this home goes by where it says something else, or why it cannot be read."""
     try:
         file = next((path for path in places(settings.home) if path.is_file()), None)
         found = None if file is None else Named(file, load_policy(file, now).sound())
-    except LanewiseError:
-        return None
+    except LanewiseError as error:
+        return None, str(error)
     same = found is not None and found.policy.hash == proposed.policy.hash
-    return None if same else found
+    return (None, "") if same else (found, "")
 
 
 def _simulated(named: Named, plan: Plan, days: Days) -> Simulation:

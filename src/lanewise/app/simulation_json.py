@@ -25,6 +25,7 @@ def as_json(found: Simulations) -> dict[str, Any]:
         "prices": found.basis,
         "policies": [told.policy(one) for one in found.of],
         "policy_in_force": None if found.in_force is None else told.policy(found.in_force),
+        "policy_in_force_unread": found.unread or None,
         "difference": None if found.compared is None else told.difference(*found.compared),
     }
 
@@ -43,48 +44,55 @@ class _Told:
     seeds: int
 
     def policy(self, one: Simulation) -> dict[str, Any]:
-        found, plan = one.summary, one.summary.plan
-        rules = {rule.name: plan.rules[rule.name] for rule in one.policy.rules}
         return {
             "policy": str(one.file),
             "hash": one.policy.hash,
-            "requests": plan.requests,
-            "asked_once_with_another": plan.copies.total(),
-            "not_replayed": _asides(plan.unfit),
-            "refused_over_budget": _asides(plan.refused),
-            "first": plan.first,
-            "last": plan.last,
-            "rules": rules,
-            "fit_by_no_rule": plan.rules[""],
-            "observed_only": plan.observed,
+            **_requests(one),
+            **self.money(one),
+            "lanes": self.lanes(one),
+            "workflows": self.workflows(one),
+            **self.deadlines(one),
+            **self.batches(one),
+            "over_time": [hour._asdict() for hour in one.summary.hours],
+            "by_seed": [
+                {"seed": seed.number, "cost_usd": usd(seed.cost_nano), "missed": seed.late.total()}
+                for seed in one.summary.seeds
+            ],
+        }
+
+    def money(self, one: Simulation) -> dict[str, Any]:
+        found, plan = one.summary, one.summary.plan
+        whole = plan.today_nano + plan.aside_nano
+        return {
             "today_usd": usd(plan.today_nano),
             "all_in_real_time_usd": usd(plan.realtime_nano),
-            "all_of_the_log_usd": usd(plan.today_nano + plan.aside_nano),
+            "all_of_the_log_usd": usd(whole),
             "cost_usd": self.usd(found.cost),
             "saving_usd": self.usd(found.saving),
             "saving_percent": self.percent(found.saving, plan.today_nano),
-            "saving_percent_of_the_log": self.percent(
-                found.saving, plan.today_nano + plan.aside_nano
-            ),
+            "saving_percent_of_the_log": self.percent(found.saving, whole),
             "cache_could_save_usd": self.usd(found.cached),
-            "lanes": self.lanes(one),
-            "workflows": self.workflows(one),
             "waste_usd": self.usd(found.waste),
+        }
+
+    def deadlines(self, one: Simulation) -> dict[str, Any]:
+        found = one.summary
+        return {
             "deadlines": found.deadlines,
             "missed": self.count(found.late),
             "missed_because": {why: self.count(late) for why, late in found.reasons.items()},
             "rescued": self.count(found.rescued),
+        }
+
+    def batches(self, one: Simulation) -> dict[str, Any]:
+        found = one.summary
+        return {
             "batches": self.count(found.batches),
             "batches_called_back": self.count(found.cancelled),
             "batches_created_in_the_busiest_hour": {
                 provider: self.count(created) for provider, created in found.created.items()
             },
             "quotas": [self.quota(quota) for quota in found.quotas],
-            "over_time": [hour._asdict() for hour in found.hours],
-            "by_seed": [
-                {"seed": seed.number, "cost_usd": usd(seed.cost_nano), "missed": seed.late.total()}
-                for seed in found.seeds
-            ],
         }
 
     def lanes(self, one: Simulation) -> dict[str, Any]:
@@ -144,6 +152,21 @@ class _Told:
 
     def count(self, found: Range) -> list[int | None]:
         return [None, found.middle, None] if self.seeds == 1 else list(found)
+
+
+def _requests(one: Simulation) -> dict[str, Any]:
+    plan = one.summary.plan
+    return {
+        "requests": plan.requests,
+        "asked_once_with_another": plan.copies.total(),
+        "not_replayed": _asides(plan.unfit),
+        "refused_over_budget": _asides(plan.refused),
+        "first": plan.first,
+        "last": plan.last,
+        "rules": {rule.name: plan.rules[rule.name] for rule in one.policy.rules},
+        "fit_by_no_rule": plan.rules[""],
+        "observed_only": plan.observed,
+    }
 
 
 def _asides(found: dict[str, Aside]) -> dict[str, Any]:

@@ -31,6 +31,8 @@ def tell(found: Simulations) -> None:
         click.echo()
     if found.compared is not None:
         _tell_difference(found)
+    if found.unread:
+        click.echo(f"not held against the policy in force: {found.unread}", err=True)
     if found.imported.broken:
         click.echo(f"{found.imported.broken:,} lines of the logs could not be read", err=True)
     click.echo(f"ranges: {range_said(found.days.seeds)}; prices: {found.basis}")
