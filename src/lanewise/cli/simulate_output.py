@@ -175,7 +175,7 @@ def _tell_quotas(summary: Summary) -> None:
     names = ("accepted", "answered", "waiting at most", "batches", "tokens in them at most")
     _table(("day (UTC)", *names), [_day(hours) for hours in days[:_DAYS]])
     if len(days) > _DAYS:
-        click.echo(f"and {len(days) - _DAYS:,} more days; --json has every hour")
+        click.echo(f"days after these: {len(days) - _DAYS:,}; --json has every hour")
 
 
 def _quota(quota: Quota) -> tuple[str, ...]:
@@ -257,6 +257,5 @@ def _count(found: Range) -> str:
 
 def _span(found: Range, said: Callable[[int], str]) -> str:
     """The middle, and the range where there is one."""
-    if found.low == found.high:
-        return said(found.middle)
-    return f"{said(found.middle)} ({said(found.low)} to {said(found.high)})"
+    low, middle, high = map(said, found)
+    return middle if low == high else f"{middle} ({low} to {high})"
