@@ -277,32 +277,47 @@ REQUESTS = st.builds(
     input=st.integers(0, 20_000),
     output=st.integers(0, 2_000),
     lane=st.sampled_from([REALTIME, BATCH, FLEX]),
+    prompt=st.integers(0, 3),
 )
 LANES = st.sampled_from(
     ['["batch"]', '["flex"]', '["batch", "realtime"]', '["flex", "batch"]', '["realtime"]']
 )
+ONE_AN_HOUR = {("*", "creations_per_hour"): 1}
 DEADLINES = st.sampled_from(["none", "30m", "6h", "06:00", "friday 18:00"])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
-    st.lists(REQUESTS, min_size=1, max_size=50),
-    LANES,
-    DEADLINES,
-    st.sampled_from([0, 30, 100]),
-    st.sampled_from(["fast", "typical", "bad-day"]),
+    requests=st.lists(REQUESTS, min_size=1, max_size=50),
+    lanes=LANES,
+    deadline=DEADLINES,
+    percent=st.sampled_from([0, 30, 100]),
+    more=st.sampled_from(["", "budget = 0.02\n", "dedupe = true\n"]),
+    limits=st.sampled_from([{}, {("*", "enqueued_tokens"): 15_000}, ONE_AN_HOUR]),
+    model=st.sampled_from(["fast", "typical", "bad-day"]),
 )
 def test_whatever_the_rules_every_request_is_answered_and_paid_once(
-    requests: list[Logged], lanes: str, deadline: str, percent: int, model: str
+    *,
+    requests: list[Logged],
+    lanes: str,
+    deadline: str,
+    percent: int,
+    more: str,
+    limits: dict[tuple[str, str], int],
+    model: str,
 ) -> None:
     rules = (
         f'[[rule]]\nname = "b"\nworkflow = "b"\ndeadline = "1h"\n'
-        f'[default]\nlanes = {lanes}\ndeadline = "{deadline}"\npercent = {percent}'
+        f'[default]\nlanes = {lanes}\ndeadline = "{deadline}"\npercent = {percent}\n{more}'
     )
-    held = plan(sorted(requests), rules)
+    held = plan(sorted(requests), rules, Known(stated=limits))
     seed = replayed(held, 1, model)
-    assert seed.lane_requests.total() == held.requests
-    assert held.requests + held.left_out == len(requests)
+    refused = sum(aside.requests for aside in held.refused.values())
+    assert seed.lane_requests.total() + held.copies.total() == held.requests
+    assert held.requests + refused + held.left_out == len(requests)
+    assert sum(hour.answered for hour in seed.hours.told()) == held.requests
+    if limits == ONE_AN_HOUR:
+        assert all(use.created <= 1 for use in seed.use.values())
     assert sum(seed.workflows.values()) == sum(seed.lanes.values())
     assert seed.late.total() <= held.deadlines
 
