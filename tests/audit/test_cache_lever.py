@@ -171,8 +171,8 @@ def traced(count: int, block: int = 512, **more: Any) -> list[dict[str, Any]]:
     ]
 
 
-def read(path: Path, log: list[dict[str, Any]]) -> Cached:
-    files = (str(write(path / "trace.jsonl", log)),)
+def read(path: Path, log: list[dict[str, Any]], name: str = "trace.jsonl") -> Cached:
+    files = (str(write(path / name, log)),)
     with auditing(files, Wishes(None, "gpt-4o"), BOOK, START) as audit:
         return only(audit)
 
@@ -199,12 +199,13 @@ def test_ids_belong_to_their_trace_where_lines_name_one(tmp_path: Path) -> None:
     assert read(tmp_path, log).line.repeated[300.0] == 2 * 4 * 3 * 512
 
 
-def test_runs_of_ids_are_the_same_as_ids(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["trace.jsonl", "trace.csv"])
+def test_runs_of_ids_are_the_same_as_ids(tmp_path: Path, name: str) -> None:
     runs = [
         {"t": n * 1.0, "in": 2_048, "hash_runs": [[1, 3], [100 + n, 1]], "model": "gpt-4o"}
         for n in range(10)
     ]
-    assert read(tmp_path, runs).line.repeated[300.0] == 9 * 3 * 512
+    assert read(tmp_path, runs, name).line.repeated[300.0] == 9 * 3 * 512
 
 
 def test_ids_that_fit_no_size_are_told_and_compared_with_nothing(tmp_path: Path) -> None:
