@@ -171,8 +171,8 @@ def traced(count: int, block: int = 512, **more: Any) -> list[dict[str, Any]]:
     ]
 
 
-def read(path: Path, log: list[dict[str, Any]]) -> Cached:
-    files = (str(write(path / "trace.jsonl", log)),)
+def read(path: Path, log: list[dict[str, Any]], name: str = "trace.jsonl") -> Cached:
+    files = (str(write(path / name, log)),)
     with auditing(files, Wishes(None, "gpt-4o"), BOOK, START) as audit:
         return only(audit)
 
@@ -183,17 +183,29 @@ def test_a_trace_of_block_ids_is_read_by_its_fields(tmp_path: Path, block: int) 
     assert found.line.repeated == {300.0: 9 * 3 * block, 3_600.0: 9 * 3 * block}
 
 
+@pytest.mark.parametrize(
+    ("timestamp", "at"),
+    [(61_114, 61.114), (61.114, 61.114), (1_760_428_436_442_742, 1_760_428_436.442742)],
+)
+def test_times_of_traces_are_what_they_are(tmp_path: Path, timestamp: float, at: float) -> None:
+    files = (str(write(tmp_path / "t.jsonl", [traced(1)[0] | {"timestamp": timestamp}])),)
+    with auditing(files, Wishes(None, "gpt-4o"), BOOK, START) as audit:
+        assert audit.sums.total.first == pytest.approx(at, abs=1e-3)
+        assert audit.sums.total.reckoned_nano  # at today's prices where there is no date
+
+
 def test_ids_belong_to_their_trace_where_lines_name_one(tmp_path: Path) -> None:
     log = [*traced(5, trace="a"), *traced(5, trace="b")]
     assert read(tmp_path, log).line.repeated[300.0] == 2 * 4 * 3 * 512
 
 
-def test_runs_of_ids_are_the_same_as_ids(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["trace.jsonl", "trace.csv"])
+def test_runs_of_ids_are_the_same_as_ids(tmp_path: Path, name: str) -> None:
     runs = [
         {"t": n * 1.0, "in": 2_048, "hash_runs": [[1, 3], [100 + n, 1]], "model": "gpt-4o"}
         for n in range(10)
     ]
-    assert read(tmp_path, runs).line.repeated[300.0] == 9 * 3 * 512
+    assert read(tmp_path, runs, name).line.repeated[300.0] == 9 * 3 * 512
 
 
 def test_ids_that_fit_no_size_are_told_and_compared_with_nothing(tmp_path: Path) -> None:
@@ -257,6 +269,8 @@ def test_the_intervals_of_a_sample_hold_what_is_true_of_the_whole_log(
         assert interval.low <= tokens / truth.input <= interval.high
     assert found.usable is not None
     assert found.usable.low <= truth.usable / truth.input <= found.usable.high
+    (lever_,) = part.levers
+    assert (lever_.requests, lever_.now) == (len(log), whole.together.now)
     assert found.money.low <= truth.gain.low <= truth.gain.high <= found.money.high
     assert part.joint is not None
     assert part.joint.low <= whole.together.joint.high <= part.joint.high

@@ -64,7 +64,7 @@ def _line(one: Cached) -> dict[str, Any]:
         "model": line.model or None,
         "requests": line.requests,
         "input_tokens": line.input,
-        "input_tokens_of_log": one.input,
+        "input_tokens_of_log": one.spent.input,
         "repeated_share": _shares(line.repeated, line.input),
         "usable_share": _share(line.usable, line.input),
         "usable_share_interval": None if one.usable is None else _interval(one.usable),

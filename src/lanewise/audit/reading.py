@@ -24,6 +24,7 @@ _JSON: Final[dict[Layout, str]] = {
     "document": "unstructured",
 }
 _FILE: Final = "lanewise_file"  # what DuckDB is told to call the name of the file
+_ROW: Final = "lanewise_row"  # a name that no column has
 
 
 def sample(connection: DuckDBPyConnection, source: Source, *, roomy: bool = False) -> list[str]:
@@ -35,7 +36,7 @@ def sample(connection: DuckDBPyConnection, source: Source, *, roomy: bool = Fals
             f"format = '{_JSON[source.layout]}', ignore_errors = true{size}) WHERE json IS NOT NULL"
         )
     else:
-        read = f"SELECT to_json(t)::VARCHAR FROM {_table(source)} t"
+        read = f"SELECT to_json({_ROW})::VARCHAR FROM {_table(source)} {_ROW}"
     return [row[0] for row in connection.execute(f"{read} LIMIT {SAMPLED}").fetchall()]
 
 

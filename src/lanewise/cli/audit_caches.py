@@ -38,6 +38,8 @@ def tell_caches(replayed: Replayed | None, found: Found) -> None:
     waits = {group.name: group.judged.waiting for group in found.groups}
     _say([finding(one) for one in caches.lines])
     _say([order(one, waits.get(one.line.workflow, Waiting.UNKNOWN)) for one in caches.lines])
+    if any("assumed:" in words for one in caches.lines for words in one.line.rests_on):
+        click.echo("where a provider's rules were not read, those of OpenAI are assumed")
     if caches.sample.prompts.missing:
         click.echo(
             f"could not be read again, and is left out: {', '.join(caches.sample.prompts.missing[:5])}"

@@ -18,19 +18,18 @@ WITHIN: Final = {300.0: "5 minutes", 3_600.0: "an hour"}
 _LEAST: Final = 0.01  # of the input: a smaller share is no lever
 
 
-def levers(found: Caches, costs: Mapping[Sold, int], estimated: Mapping[Sold, str]) -> list[Lever]:
+def levers(found: Caches, estimated: Mapping[Sold, str]) -> list[Lever]:
     """One for each workflow and model where caching more than now, or less, pays.
 
-    costs: what each costs in real time over the whole log, nano-USD. estimated: what tokens
-    rest on where the log has none.
+    estimated: what tokens rest on where the log has none.
     """
     return [
         Lever(
             kind="cache",
             group=one.line.workflow,
             does=_does(one.line),
-            requests=one.line.requests,
-            now=costs.get(sold(one.line), 0),
+            requests=one.spent.requests,
+            now=one.spent.cost,
             money=Money(0, one.money.high) if found.sample.timeless else one.money,
             sure=_sure(one.line, found.sample, estimated),
             evidence=tuple(evidence(one)),
@@ -95,7 +94,8 @@ def rested(sample: Sample) -> str:
             f"drawn over the whole log, each warmed by the {_minutes(sample.warmed)} before it"
         )
     if sample.timeless:
-        return f"{which}, as if all were sent at once, since the log has no times: at the most"
+        why = "since the log has no times (--pace gives it some)"
+        return f"{which}, as if all were sent at once, {why}: at the most"
     if sample.paced is not None:
         which += f", as if {sample.paced:g} a second were sent in the order of the log"
     return which
@@ -131,9 +131,7 @@ def _achieved(line: Line) -> str:
 def _plan(plan: Plan) -> str:
     if plan.saves is None:
         return f"entries of {plan.life}: {plan.read:,} tokens read; no price is known"
-    return (
-        f"entries of {plan.life} would save {plan.saves} of the plain price, what is written paid"
-    )
+    return f"entries of {plan.life} would save {plan.saves} of the plain price of what was replayed"
 
 
 def _told(line: Line, estimated: Mapping[Sold, str]) -> Iterator[str]:

@@ -42,16 +42,32 @@ Sold: TypeAlias = tuple[str, str, str]  # workflow, provider, model
 
 
 @dataclass(frozen=True, slots=True)
+class Spent:
+    """What a workflow and model used in real time over the whole log: tokens of input, nano-USD."""
+
+    requests: int = 0
+    input: int = 0
+    cost: int = 0
+
+    def __add__(self, other: Spent) -> Spent:
+        """Part by part."""
+        return Spent(
+            self.requests + other.requests, self.input + other.input, self.cost + other.cost
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Cached:
     """One workflow and model. Shares and plans are of what was replayed, `money` of the whole log.
 
-    `money` is what the best life saves more than what was cached; of a sample nine of ten draws lie within.
+    `spent` is of the whole log. `money` is what the best life saves more than what was cached; of a sample
+    nine of ten draws lie within.
     `usable` is the interval of the usable share, None where all was replayed. `sorted` is the same line with
-    what may wait sorted by prefix, None where nothing may; `adds` what that saves more, of what was replayed.
+    what may wait sorted by prefix, None where nothing may; `adds` what that saves more of the whole log.
     """
 
     line: Line
-    input: int  # tokens in real time over the whole log
+    spent: Spent
     money: Money
     usable: Interval | None
     sorted: Line | None
@@ -87,13 +103,13 @@ class Caches:
 def caches(
     sample: Sample,
     names: Mapping[int, str],
-    inputs: Mapping[Sold, int],
+    spent: Mapping[Sold, Spent],
     prices: Prices,
     may_wait: Callable[[str], bool],
 ) -> Caches | None:
     """Replay the caches of a sample; None where it has no prompts.
 
-    names: what groups are called, by their ids. inputs: the tokens of each workflow and model over the log.
+    names: what groups are called, by their ids. spent: what each workflow and model used over the log.
     may_wait: whether the requests of a workflow may be sent in another order.
     """
     if not sample.texts:
@@ -107,7 +123,7 @@ def caches(
     return Caches(
         sample,
         tuple(
-            _cached(line, inputs.get(sold(line)), parts, another.get(sold(line))) for line in found
+            _cached(line, spent.get(sold(line)), parts, another.get(sold(line))) for line in found
         ),
         whole(found),
         _intervals(tables),
@@ -176,18 +192,18 @@ def _moved(
 
 
 def _cached(
-    line: Line, input_: int | None, parts: Sequence[Mapping[Sold, Line]], another: Line | None
+    line: Line, spent: Spent | None, parts: Sequence[Mapping[Sold, Line]], another: Line | None
 ) -> Cached:
     life = line.best.life if line.best else None
     told = [part[sold(line)] for part in parts if sold(line) in part]
-    all_ = line.input if input_ is None else input_
+    all_ = spent or Spent(line.requests, line.input)
     return Cached(
         line,
         all_,
-        line.gain if len(parts) == 1 else _scaled(told, life, all_),
+        line.gain if len(parts) == 1 else _scaled(told, life, all_.input),
         None if len(parts) == 1 else ratio([(one.usable, one.input) for one in told]),
         another,
-        _adds(line, another),
+        _adds(line, another, all_.input),
     )
 
 
@@ -201,11 +217,12 @@ def _scaled(told: Sequence[Line], life: str | None, input_: int) -> Money:
     return Money(max(round(least.low * input_), 0), max(round(most.high * input_), 0))
 
 
-def _adds(line: Line, another: Line | None) -> Money:
-    if another is None:
+def _adds(line: Line, another: Line | None, input_: int) -> Money:
+    """Over the whole log, by its input."""
+    if another is None or not line.input:
         return Money()
-    before, after = line.gain, another.gain
-    return Money(max(after.low - before.low, 0), max(after.high - before.high, 0))
+    low, high = another.gain.low - line.gain.low, another.gain.high - line.gain.high
+    return Money(max(low, 0) * input_ // line.input, max(high, 0) * input_ // line.input)
 
 
 def _intervals(tables: Sequence[Table]) -> dict[float, Interval]:

@@ -11,7 +11,7 @@ from lanewise.audit.levers import used as using
 from lanewise.audit.levers.caches import levers
 from lanewise.audit.levers.finding import Found
 from lanewise.audit.levers.lever import Lever
-from lanewise.audit.levers.prefixes import Caches, Sold, caches
+from lanewise.audit.levers.prefixes import Caches, Sold, Spent, caches
 from lanewise.audit.levers.sample import Sample
 from lanewise.audit.levers.together import Lanes, Together, together
 from lanewise.audit.levers.used import Prices
@@ -54,36 +54,34 @@ def replayed(
         return None
     names = {group.id: group.name for group in found.groups}
     waits = {group.name: group.judged.waiting for group in found.groups}
-    costs, inputs = _used(connection, names, prices)
+    spent = _spent(connection, names, prices)
     cached = caches(
-        sample, names, inputs, prices,
+        sample, names, spent, prices,
         lambda name: waits.get(name) in (Waiting.BACKGROUND, Waiting.UNKNOWN),
     )  # fmt: skip
     again = sample.bare if sample.timeless else sample.__iter__
     all_ = together(again, _lanes(found), prices)
-    now = sum(costs.values())
+    now = sum(one.cost for one in spent.values())
     return Replayed(
         sample,
         all_,
         cached,
-        tuple(levers(cached, costs, _told(connection, names, estimated or {}))) if cached else (),
+        tuple(levers(cached, _told(connection, names, estimated or {}))) if cached else (),
         now,
         None if sample.stretches is None else all_.of(now),
     )
 
 
-def _used(
+def _spent(
     connection: DuckDBPyConnection, names: dict[int, str], prices: Prices
-) -> tuple[dict[Sold, int], dict[Sold, int]]:
-    """What each workflow and model cost in real time, and its input tokens."""
-    costs: defaultdict[Sold, int] = defaultdict(int)
-    inputs: defaultdict[Sold, int] = defaultdict(int)
+) -> dict[Sold, Spent]:
+    """What each workflow and model used in real time over the whole log."""
+    found: defaultdict[Sold, Spent] = defaultdict(Spent)
     for id_, used in using.gather(connection).items():
         for one in used:
             sold = names.get(id_, ""), one.provider, one.model
-            costs[sold] += prices.cost(one) or 0
-            inputs[sold] += one.usage.total_input
-    return dict(costs), dict(inputs)
+            found[sold] += Spent(one.requests, one.usage.total_input, prices.cost(one) or 0)
+    return dict(found)
 
 
 def _told(
