@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from lanewise.app.auditing import auditing
+from lanewise.audit.database import database
 from lanewise.audit.importing import Wishes
 from lanewise.cli.main import cli
 from lanewise.pricing import PriceBook
@@ -105,3 +106,12 @@ def test_nothing_stays_in_the_temporary_folder_however_it_ends(
         assert inside.stat().st_mode & 0o077 == 0  # nobody else may look in
         raise error
     assert not list(place.iterdir())
+
+
+def test_ctrl_c_within_a_statement_is_ctrl_c(tmp_path: Path) -> None:
+    """DuckDB raises a RuntimeError of these words where Python was interrupted while it ran a statement."""
+    with pytest.raises(KeyboardInterrupt), database(tmp_path):
+        raise RuntimeError("Query interrupted")
+    with pytest.raises(RuntimeError, match="another"), database(tmp_path):
+        raise RuntimeError("another")
+    assert not list(tmp_path.iterdir())
