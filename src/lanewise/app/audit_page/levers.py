@@ -108,6 +108,8 @@ def _replayed_words(replayed: Replayed) -> str:
         f"save: {alone}; that does not add up, since levers take from each other. What can wait but saves "
         "more by reading from a cache stays where it is. Trials and changes of prompts are not replayed."
     )
+    if any(step.low > step.high for step in found.steps.values()):
+        told += " A step may save less at the most: what is not asked again reads from no cache."
     without = " Of prompt caches nothing is said: no prompt was read for it."
     return told if replayed.sample.texts else told + without
 
@@ -163,7 +165,8 @@ def _falls(now: int, steps: dict[str, Money]) -> Iterator[Step]:
     low = high = now
     for kind, step in steps.items():
         spans = ((low, low - step.low), (high, high - step.high))
-        yield Step(_STEPS.get(kind, kind), spans, f"saves {step.about}")
+        saves = Money(*sorted((step.low, step.high)))
+        yield Step(_STEPS.get(kind, kind), spans, f"saves {saves.about}")
         low, high = low - step.low, high - step.high
     left = Money(min(low, high), max(low, high))
     yield Step("left", ((0, low), (0, high)), str(left), whole=True)
