@@ -58,7 +58,8 @@ class Together:
     `joint` is the best of three plans: what can wait goes to its lanes, or stays where it can read from
     caches, or each group and model goes where it saves more. `steps` goes through that plan one lever after
     another; each saves what it adds to those before it, in this order, so that they add up to `joint`, end
-    by end; of one step the low end may be above the high one. `stretches`: for each what it cost and what `joint` saves of it.
+    by end; of one step the low end may be above the high one. `stretches`: for each what it cost and what
+    `joint` saves of it.
     """
 
     requests: int
