@@ -34,12 +34,19 @@ def waited(one: Judged) -> bool:
 def test_the_classes_that_everybody_agrees_on(tmp_path: Path, seed: int, named: str) -> None:
     called = NUMBERS if named == "by a number" else {name: name for name in NAMES}
     found = judged(tmp_path, log(seed, called.__getitem__), wishes())
+    unsure = {
+        name: found[called[name]]
+        for name in NAMES
+        if found[called[name]].waiting is Waiting.UNKNOWN
+    }
     wrong = {
         name: found[called[name]]
         for name, waits in NAMES.items()
-        if found[called[name]].waiting is Waiting.UNKNOWN or waited(found[called[name]]) != waits
+        if name not in unsure and waited(found[called[name]]) != waits
     }
     assert not wrong
+    # a service that summarises as tickets are closed looks like one that answers people, but for its name
+    assert unsure.keys() <= ({"ticket_summaries"} if named == "by a number" else set())
     assert found[called["agent_steps"]].waiting is Waiting.BLOCKING
     for name in ("chatbot", "in_app_drafting", "search_assistance"):
         assert found[called[name]].waiting is Waiting.INTERACTIVE
