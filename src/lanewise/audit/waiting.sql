@@ -1,19 +1,37 @@
 -- Who waits: requests in groups, and what shows in each group whether somebody waits for its answers.
 
+-- name: callers
+-- Keys and clients that make groups where no workflow is logged, those that are used often: all others are together.
+-- A client counts without its version.
+CREATE OR REPLACE TABLE callers AS
+WITH found AS (
+    SELECT key_name, agent, regexp_replace(agent, '[/ (]*v?[0-9].*$', '') AS client, count(*) AS size
+    FROM requests WHERE workflow IS NULL GROUP BY ALL
+)
+SELECT hash(key_name, agent) AS caller,
+    CASE WHEN sum(size) OVER (PARTITION BY key_name) >= $often THEN key_name END AS "key",
+    CASE WHEN sum(size) OVER (PARTITION BY key_name, client) >= $often THEN client END AS client
+FROM found
+
 -- name: often
--- Templates that make a group of their own where no workflow is logged.
+-- Templates that make a group of their own there.
 CREATE OR REPLACE TABLE often AS
-SELECT hash(key_name, agent, template) AS common FROM requests
-WHERE workflow IS NULL AND template IS NOT NULL GROUP BY ALL HAVING count(*) >= ?
+SELECT hash("key", client, template) AS common
+FROM requests JOIN callers ON hash(key_name, agent) = caller
+WHERE workflow IS NULL AND template IS NOT NULL GROUP BY ALL HAVING count(*) >= $often
 
 -- name: grouped
--- A group is a workflow; where none is logged, what shares a key, a client and a template that is used often.
+-- A group is a workflow; where none is logged, what shares a key, a client and a template that are used often.
 CREATE OR REPLACE VIEW grouped AS
-WITH shaped AS (
-    SELECT * REPLACE (coalesce(lane, 'realtime') AS lane), CASE WHEN common IS NOT NULL THEN template END AS shape
-    FROM requests LEFT JOIN often ON workflow IS NULL AND hash(key_name, agent, template) = common
+WITH called AS (
+    SELECT * REPLACE (coalesce(lane, 'realtime') AS lane)
+    FROM requests LEFT JOIN callers ON workflow IS NULL AND hash(key_name, agent) = caller
+),
+shaped AS (
+    SELECT *, CASE WHEN common IS NOT NULL THEN template END AS shape
+    FROM called LEFT JOIN often ON workflow IS NULL AND hash("key", client, template) = common
 )
-SELECT *, CASE WHEN workflow IS NULL THEN hash(key_name, agent, shape) ELSE hash(workflow) END AS id,
+SELECT *, CASE WHEN workflow IS NULL THEN hash("key", client, shape) ELSE hash(workflow) END AS id,
     NOT aggregate AND lane IN ('realtime', 'priority') AS single
 FROM shaped
 
@@ -35,23 +53,25 @@ CREATE OR REPLACE TABLE live AS
 WITH latest AS (
     SELECT * FROM grouped WHERE single AND ("at" IS NULL OR "at" >= $since) AND id IN (SELECT id FROM kept)
 ),
-callers AS (
-    SELECT caller, regexp_matches(lower(caller), $job) AS job, regexp_matches(lower(caller), $service) AS service
-    FROM (SELECT DISTINCT coalesce(user_name, key_name) AS caller FROM latest)
+askers AS (
+    SELECT asked_by, regexp_matches(lower(asked_by), $job) AS job, regexp_matches(lower(asked_by), $service) AS service
+    FROM (SELECT DISTINCT coalesce(user_name, key_name) AS asked_by FROM latest)
 )
 SELECT id, "at", provider, model, input, cached, cache_write, cache_write_1h, output, seconds, first_token_seconds,
     stream, lane, ok, job, service AND NOT job AS service, template, prompt, prompt_bytes, answer, file,
     contains(lower(model), 'embed') AS vectors,
-    CASE WHEN user_name IS NOT NULL THEN hash(user_name) END AS asker, hash(caller) AS caller,
+    CASE WHEN user_name IS NOT NULL THEN hash(user_name) END AS asker, hash(asked_by) AS caller,
     CASE WHEN session IS NOT NULL THEN hash(session) END AS session, lower(coalesce(agent, '')) AS client
-FROM latest LEFT JOIN callers ON coalesce(user_name, key_name) = caller
+FROM latest LEFT JOIN askers ON coalesce(user_name, key_name) = asked_by
 
 -- name: groups
-SELECT id, any_value(workflow), any_value(key_name) FILTER (workflow IS NULL),
-    any_value(agent) FILTER (workflow IS NULL), any_value(shape), count(*)::BIGINT,
-    sum(n)::BIGINT, count(*) FILTER (aggregate)::BIGINT,
-    coalesce(sum(n) FILTER (lane NOT IN ('realtime', 'priority', 'cache')), 0)::BIGINT,
-    count(*) FILTER (single)::BIGINT
+SELECT id, {
+    name: coalesce(any_value(workflow), ''), "key": any_value("key"), agent: any_value(client), shape: any_value(shape),
+    rows: count(*)::BIGINT, counted: sum(n)::BIGINT, aggregates: count(*) FILTER (aggregate)::BIGINT,
+    elsewhere: coalesce(sum(n) FILTER (lane NOT IN ('realtime', 'priority', 'cache')), 0)::BIGINT,
+    live: count(*) FILTER (single)::BIGINT,
+    models: list_sort(list(DISTINCT model) FILTER (model IS NOT NULL))[:20]
+}
 FROM grouped WHERE id IN (SELECT id FROM kept) GROUP BY id ORDER BY count(*) DESC, id
 
 -- name: groups_found

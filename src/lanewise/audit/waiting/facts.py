@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 MOST: Final = 2_000_000  # requests that are looked at, the latest; money is of all
 GROUPS: Final = 2_000  # that are looked at: some logs name each request
-OFTEN: Final = 20  # requests from which on a template makes a group of its own
+OFTEN: Final = 20  # requests from which on a key, a client or a template makes a group of its own
 JOB: Final = (
     r"(^|[^a-z])(cron|job|jobs|worker|workers|airflow|dagster|prefect|celery|batch|pipeline|scheduler|etl|daemon|queue|"
     r"nightly|ci)([^a-z]|$)"
@@ -60,7 +60,8 @@ class Facts:
 
     name: str = ""  # the workflow; empty of a group that was found
     key: str | None = None
-    agent: str | None = None
+    agent: str | None = None  # the client, without its version
+    models: tuple[str, ...] = ()  # in the order of their names, at most twenty
     shape: int | None = None  # the template by which it was found
     rows: int = 0  # in all lanes, buckets included
     counted: int | None = None  # requests that they stand for
@@ -137,25 +138,15 @@ def gather(connection: DuckDBPyConnection) -> dict[int, Facts]:
     Leaves `grouped`, with that id, `kept` and `live` to reckon with.
     """
     asked = statements("waiting")
-    connection.execute(asked["often"], [OFTEN])
+    connection.execute(asked["callers"], {"often": OFTEN})
+    connection.execute(asked["often"], {"often": OFTEN})
     connection.execute(asked["grouped"])
     connection.execute(asked["kept"], [GROUPS])
     connection.execute(asked["live"], {"since": _since(connection), "job": JOB, "service": SERVICE})
     connection.execute(asked["threads"])
     found: dict[int, dict[str, Any]] = {}
-    for id_, *told in connection.execute(asked["groups"]).fetchall():
-        names = (
-            "name",
-            "key",
-            "agent",
-            "shape",
-            "rows",
-            "counted",
-            "aggregates",
-            "elsewhere",
-            "live",
-        )
-        found[id_] = dict(zip(names, (told[0] or "", *told[1:]), strict=True))
+    for id_, row in connection.execute(asked["groups"]).fetchall():
+        found[id_] = row | {"models": tuple(row["models"] or ())}
     for part in _PARTS:
         clients = (
             {"people": PEOPLE_CLIENTS, "programs": PROGRAM_CLIENTS} if part == "counts" else None

@@ -121,7 +121,7 @@ class Kind(Enum):
 
 
 NAMED: Final = frozenset(kind for kind in Kind if kind.name.startswith("NAMED"))
-CHAINED: Final = frozenset((Kind.CARRIED_AT_ONCE, Kind.GROWING_AT_ONCE))
+CHAINED: Final = frozenset((Kind.CARRIED_AT_ONCE, Kind.CARRIED_BETWEEN, Kind.GROWING_AT_ONCE))
 OF_THE_START: Final = frozenset(
     (
         Kind.BY_THE_CLOCK, Kind.CROWDED, Kind.BUNCHED, Kind.EVEN, Kind.JOBS, Kind.JOB_CLIENT, Kind.SERVICES,
