@@ -99,13 +99,14 @@ SELECT id, {templated: list_sum(max(c, 3)) / sum(c)} FROM counted GROUP BY id
 
 -- name: threads
 -- What may carry on from one another: requests of a session; without one of an asker, else of a key, else all.
--- Where nearly each request has a session of its own, or one has hundreds, these are none.
+-- Where nearly each request has a session of its own, or one has hundreds, these are none. Without tokens, the
+-- length of the prompt stands for them: only growth is looked at.
 CREATE OR REPLACE TABLE threads AS
 WITH none AS (
     SELECT id FROM live WHERE session IS NOT NULL GROUP BY id
     HAVING count(DISTINCT session) > 0.95 * count(*) OR count(*) > 300 * count(DISTINCT session)
 )
-SELECT live.id, "at", coalesce(seconds, 0) AS seconds, input, output, asker,
+SELECT live.id, "at", coalesce(seconds, 0) AS seconds, coalesce(input, prompt_bytes // 4) AS input, output, asker,
     CASE WHEN none.id IS NULL THEN session END AS talk,
     coalesce(CASE WHEN none.id IS NULL THEN session END, asker, caller, 0) AS thread
 FROM live LEFT JOIN none USING (id) WHERE "at" IS NOT NULL

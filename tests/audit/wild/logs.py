@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 from lanewise.audit.importing import Wishes
@@ -139,7 +140,7 @@ def dashboard(one: Call, name: str | None, id_: str) -> Record:
     return {
         "timestamp": int(one.at * 1e6),
         "session_id": one.session,
-        "input": f"[{name}] {'part of it ' * 6}{one.prompt}",
+        "input": f"[{name}] {'part of it ' * 6}{one.prompt}{'.' * (one.input // 4)}",
         "output": one.answer,
     }
 
@@ -163,6 +164,12 @@ FORMATS: Final[dict[str, Format]] = {
 }
 
 
+@cache
+def calls(kind: Kind, seed: int) -> tuple[Call, ...]:
+    """The same for the same seed."""
+    return tuple(kind.make(random.Random(f"{seed} {kind.name}")))
+
+
 def log(
     kinds: Iterable[Kind], seed: int, form: Format, called: Callable[[Kind], str | None]
 ) -> list[Record]:
@@ -170,7 +177,7 @@ def log(
     found = [
         form.record(one, called(kind), f"{kind.name}-{n:05}")
         for kind in kinds
-        for n, one in enumerate(kind.make(random.Random(f"{seed} {kind.name}")))
+        for n, one in enumerate(calls(kind, seed))
     ]
     random.Random(seed).shuffle(found)
     return found

@@ -90,7 +90,7 @@ class Kind(Enum):
     EVEN = Weighed(
         _NOBODY,
         1.5,
-        "times from one request to the next differ by less than a third of their average",
+        "times from one request to the next vary by less than a fifth of their average",
     )
     DOCUMENTS = Weighed(_NOBODY, 0.9, "vectors of texts longer than a search")
     LABELS = Weighed(_NOBODY, 0.9, "all answers are among twenty")

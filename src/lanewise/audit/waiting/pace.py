@@ -13,7 +13,7 @@ _MOST: Final = 0.7  # of the requests
 _QUICK: Final = 3.0  # seconds: no person reads and writes in that time
 _SLOW: Final = 8.0
 _GROWS: Final = 0.5  # how closely inputs follow their place; of records in any order it is about 0
-_EVEN: Final = 0.33
+_EVEN: Final = 0.2
 _FLAT: Final = 0.27  # of the requests in the quietest eight hours; a third, if all hours are alike
 
 
