@@ -9,7 +9,7 @@ from typing import Final
 import click
 
 from lanewise.app.auditing import Audit, auditing, wishes
-from lanewise.app.rollout import classes
+from lanewise.app.rollout import classes, refuse_overwriting
 from lanewise.app.rollout import write_policy as written
 from lanewise.audit.importing import Imported
 from lanewise.audit.sums import Group, Sums
@@ -50,6 +50,7 @@ _FILES: Final = 8
     "--write-policy", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
     help="Write a policy for what may surely wait; it only observes at first.",
 )  # fmt: skip
+@click.option("--force", is_flag=True, help="Overwrite a policy that is there.")
 @json_option
 @home_option
 def audit(
@@ -61,6 +62,7 @@ def audit(
     model: str | None,
     terms: str | None,
     write_policy: Path | None,
+    force: bool,
     as_json: bool,
     home: Path | None,
 ) -> None:
@@ -70,6 +72,8 @@ def audit(
     .zst. Logs of gateways, observability tools, providers and lanewise itself are recognised. Texts are
     hashed here and go nowhere.
     """
+    if write_policy is not None and not force:
+        refuse_overwriting(write_policy)
     wished = wishes(format_, map_, model)
     book = PriceBook.of_home(settings_from(home).home)
     said = None if terms is None else Terms(terms)
@@ -80,7 +84,9 @@ def audit(
         else:
             _tell(found)
         if write_policy is not None:
-            policy = written(write_policy, classes(found.found), now, said or Terms.ANY)
+            policy = written(
+                write_policy, classes(found.found), now, said or Terms.ANY, force=force
+            )
             count = len(policy.rules)
             click.echo(f"wrote {write_policy}: {count} rules; try it: lanewise simulate", err=True)
 

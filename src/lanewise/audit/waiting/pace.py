@@ -97,7 +97,7 @@ def evenness(facts: Facts) -> Iterator[Sign]:
         yield Sign(
             Kind.EVEN,
             f"{facts.even_gaps:,} of {facts.requests:,} requests come {facts.even_gap:.1f} s after the one before, "
-            f"give or take {facts.uneven * facts.even_gap:.1f} s: a program paces them",
+            f"give or take {facts.uneven:.0%}: a program paces them",
         )
 
 
@@ -148,13 +148,13 @@ def rounds(facts: Facts) -> Iterator[Sign]:
     quiet = round_the_clock(facts)
     if quiet is None:
         return
-    told = f"the quietest eight hours of the day have {quiet:.0%} of the requests"
+    told = f"{quiet:.0%} of the requests come in the quietest eight hours of the day"
     if quiet >= _FLAT:
         yield Sign(Kind.ROUND_THE_CLOCK, f"it runs round the clock: {told}")
     elif quiet >= 0.2:
         yield Sign(Kind.AT_ALL_HOURS, f"it runs at all hours: {told}")
     elif quiet <= 0.05 and sum(hour > 0 for hour in facts.hours) >= 6:
-        yield Sign(Kind.RESTING, f"it rests for eight hours of the day, as people do: {told}")
+        yield Sign(Kind.RESTING, f"it rests as people do: {told}")
 
 
 def _every(period: float) -> str:

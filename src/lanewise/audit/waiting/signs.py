@@ -52,11 +52,11 @@ def callers(facts: Facts) -> Iterator[Sign]:
     """Programs that ask: what works off a list rather tells than what merely serves."""
     if facts.callers_told < _MOST * facts.requests:
         return
-    told = f"of {facts.callers_told:,} requests"
+    told = f"of {facts.callers_told:,} requests come from users or keys that are named as"
     if facts.jobs >= _NEARLY_ALL * facts.callers_told:
-        yield Sign(Kind.JOBS, f"the users or keys {told} are named as jobs, workers or pipelines")
+        yield Sign(Kind.JOBS, f"{facts.jobs:,} {told} jobs, workers or pipelines")
     elif facts.services + facts.jobs >= _NEARLY_ALL * facts.callers_told:
-        yield Sign(Kind.SERVICES, f"the users or keys {told} are named as services")
+        yield Sign(Kind.SERVICES, f"{facts.services + facts.jobs:,} {told} services")
 
 
 def people(facts: Facts) -> Iterator[Sign]:
