@@ -88,8 +88,8 @@ def _head(safe: list[Classed], count: int, terms: Terms) -> Iterator[str]:
     yield '#   1. rollout = "observe": decisions are recorded, everything goes in real time as before'
     yield f"#   2. percent = {FIRST_SHARE}: that share goes as decided, always the same requests"
     yield '#   3. rollout = "all"'
-    yield "# Names are those of the log. Requests have to come to lanewise under the same: the workflow in the header"
-    yield "# x-lanewise-workflow or by the key that it was given, the key as `lanewise keys list` names it."
+    yield "# Names are those of the log. Requests have to come to lanewise under the same: the workflow in"
+    yield "# the header x-lanewise-workflow or by its key, the key as `lanewise keys list` names it."
     yield "# One rule at a time, the first below first. After each change: lanewise policy check"
     yield "# What it would come to: lanewise simulate --rolled-out policy.toml LOGS"
     yield f"# In all {_money(total)} over the span of the log, from {len(safe)} of {count} workflows."

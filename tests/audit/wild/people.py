@@ -33,8 +33,8 @@ def clicks(
     **more: Any,
 ) -> Calls:  # fmt: skip
     """A button or a box: one request, and with some luck another soon after, by the same person."""
-    for at in times:
-        own = {"user": who(dice, users)} if users else {}
+    for begin in times:
+        at, own = begin, {"user": who(dice, users)} if users else {}
         while True:
             one = call(dice, at, input_, output, **(more | own))
             yield one
@@ -102,7 +102,8 @@ WAITED_FOR: Final = (
         d, awake(d, 30, peak=16), input_=600, output=150, users=25, again=0.4, agent="slack-bolt/1.18")),
     Kind("draft_email", True, lambda d: clicks(
         d, awake(d, 40, peak=15), input_=500, output=240, users=80, stream=True)),
-    Kind("compose", True, lambda d: clicks(d, awake(d, 45, peak=10), input_=400, output=160, users=40, again=0.3)),
+    Kind("compose", True, lambda d: clicks(
+        d, awake(d, 45, peak=10), input_=400, output=160, users=40, again=0.3)),
     Kind("reply_suggestions", True, lambda d: clicks(
         d, awake(d, 60, peak=13), input_=900, output=60, users=12, again=0.5)),
     Kind("search_assist", True, lambda d: clicks(

@@ -29,7 +29,8 @@ D = random.Random
 
 def each(
     dice: D, times: Iterable[float], input_: float, output: float, *, labels: str = "",
-    users: int = 0, form: str = "u-{:05x}", named: Callable[[int], dict[str, Any]] = lambda _: {}, **more: Any,
+    users: int = 0, form: str = "u-{:05x}", named: Callable[[int], dict[str, Any]] = lambda _: {},
+    **more: Any,
 ) -> Calls:  # fmt: skip
     """One for each event; `labels` are the answers that there are, a letter each."""
     for n, at in enumerate(times):
@@ -70,23 +71,30 @@ EMBED: Final = {"model": "text-embedding-3-large"}
 BACKGROUND: Final = (
     Kind("crm_enrichment", False, lambda d: runs(
         d, every(24, at=22, late=40, dice=d), 40, 1_100, 150, user="svc-crm", key="crm")),
-    Kind("profile_enrichment", False, lambda d: each(d, awake(d, 40, peak=15), 800, 130, user="svc-profiles")),
+    Kind("profile_enrichment", False, lambda d: each(
+        d, awake(d, 40, peak=15), 800, 130, user="svc-profiles")),
     Kind("ticket_summaries", False, lambda d: each(
         d, awake(d, 45, peak=16), 2_600, 140, user="svc-helpdesk", key="helpdesk")),
     Kind("ticket-summary", False, lambda d: each(d, awake(d, 50, peak=10), 2_200, 120, users=400)),
-    Kind("telemetry_labels", False, lambda d: each(d, flat(d, 50), 350, 2, labels="ewis", user="telemetry-worker")),
+    Kind("telemetry_labels", False, lambda d: each(
+        d, flat(d, 50), 350, 2, labels="ewis", user="telemetry-worker")),
     Kind("log_labelling", False, lambda d: runs(
         d, every(1 / 12, late=8, dice=d), 2, 300, 4, workers=2, key="observability")),
     Kind("doc_indexing", False, lambda d: runs(d, pushes(d, 8), 12, 600, 0, user="svc-docs", **EMBED)),
     Kind("kb_indexing", False, lambda d: each(d, awake(d, 60, peak=12), 500, 0, users=60, **EMBED)),
-    Kind("moderation", False, lambda d: each(d, awake(d, 55, peak=20, weekend=1.2), 260, 2, labels="aarb", users=600)),
-    Kind("upload_moderation", False, lambda d: each(d, worldwide(d, 50), 420, 3, labels="aarb", user="svc-trust")),
-    Kind("lead_scoring", False, lambda d: runs(d, every(1, at=0.2, dice=d), 3, 700, 4, workers=1, user="crm-sync-job")),
-    Kind("lead-score", False, lambda d: each(d, awake(d, 40, peak=17), 900, 5, user="svc-forms", key="marketing")),
+    Kind("moderation", False, lambda d: each(
+        d, awake(d, 55, peak=20, weekend=1.2), 260, 2, labels="aarb", users=600)),
+    Kind("upload_moderation", False, lambda d: each(
+        d, worldwide(d, 50), 420, 3, labels="aarb", user="svc-trust")),
+    Kind("lead_scoring", False, lambda d: runs(
+        d, every(1, at=0.2, dice=d), 3, 700, 4, workers=1, user="crm-sync-job")),
+    Kind("lead-score", False, lambda d: each(
+        d, awake(d, 40, peak=17), 900, 5, user="svc-forms", key="marketing")),
     Kind("nightly_eval", False, lambda d: runs(
         d, every(24, at=1.5, late=60, dice=d), 40, 900, 200, workers=4, same=True, user="ci", stream=True)),
     Kind("ci_evals", False, lambda d: runs(d, pushes(d, 2), 30, 700, 90, workers=12, same=True, key="ci")),
-    Kind("backfill_2024", False, lambda d: runs(d, once(6.2), 500, 1_000, 110, workers=20, user="svc-migration")),
+    Kind("backfill_2024", False, lambda d: runs(
+        d, once(6.2), 500, 1_000, 110, workers=20, user="svc-migration")),
     Kind("weekend_backfill", False, lambda d: runs(d, once(2.1), 500, 800, 60, workers=3, key="data-eng")),
     Kind("index_refresh", False, lambda d: runs(
         d, every(6, at=0.1, late=20, dice=d), 12, 550, 0, user="svc-search", **EMBED)),
@@ -97,11 +105,13 @@ BACKGROUND: Final = (
         d, every(2, late=400, dice=d), 5, 900, 140, workers=2, key="data-pipeline"), kept=True),
     Kind("account_enrichment", False, lambda d: each(d, flat(d, 45), 1_200, 160, users=300), kept=True),
     Kind("case_summaries", False, lambda d: each(
-        d, awake(d, 45, peak=13), 3_000, 170, users=12, form="rep{}", named=lambda n: {"session": f"case-{n}"}),
+        d, awake(d, 45, peak=13), 3_000, 170, users=12, form="rep{}",
+        named=lambda n: {"session": f"case-{n}"}),
         kept=True),
     Kind("call_summaries", False, lambda d: runs(
         d, every(1, at=0.5, late=30, dice=d), 3, 5_000, 200, key="voice"), kept=True),
-    Kind("conversation_summaries", False, lambda d: each(d, worldwide(d, 50), 2_500, 150, key="cx"), kept=True),
+    Kind("conversation_summaries", False, lambda d: each(
+        d, worldwide(d, 50), 2_500, 150, key="cx"), kept=True),
     Kind("event_tagging", False, lambda d: each(
         d, flat(d, 60), 250, 3, labels="abcde", users=500, form="dev-{:x}"), kept=True),
     Kind("telemetry_anomaly_labels", False, lambda d: runs(
@@ -123,13 +133,15 @@ BACKGROUND: Final = (
         d, pushes(d, 2), 40, 900, 250, workers=16, stream=True, user="ana"), kept=True),
     Kind("regression_eval", False, lambda d: runs(
         d, every(24, at=4, dice=d), 35, 1_100, 180, workers=1, one_session=True, same=True), kept=True),
-    Kind("backfill_tags", False, lambda d: runs(d, once(1.5), 700, 500, 20, workers=1, key="scripts"), kept=True),
+    Kind("backfill_tags", False, lambda d: runs(
+        d, once(1.5), 700, 500, 20, workers=1, key="scripts"), kept=True),
     Kind("history_backfill", False, lambda d: each(
         d, (START + 5 * DAY + n * 1.3 for n in range(600)), 900, 90, users=300), kept=True),
     Kind("embedding_backfill", False, lambda d: spoilt(d, runs(
         d, once(7.3), 500, 480, 0, workers=12, user="svc-migration", **EMBED), 0.1), kept=True),
     Kind("catalog_refresh", False, lambda d: runs(
         d, every(24, at=5, late=1_200, dice=d), 45, 900, 70, workers=6, key="catalog"), kept=True),
-    Kind("reindex_on_deploy", False, lambda d: runs(d, pushes(d, 2), 40, 450, 0, workers=4, key="deploy", **EMBED),
+    Kind("reindex_on_deploy", False, lambda d: runs(
+        d, pushes(d, 2), 40, 450, 0, workers=4, key="deploy", **EMBED),
         kept=True),
 )  # fmt: skip

@@ -34,7 +34,7 @@ class Group:
 
     @property
     def looks(self) -> str:
-        """What its requests look like, so that whoever sends them knows which are meant; "" if nothing is told.
+        """What its requests look like, so that whoever sends them knows which are meant; "" if not told.
 
         >>> Group(
         ...     "(key web)",

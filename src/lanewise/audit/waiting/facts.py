@@ -19,7 +19,10 @@ JOB: Final = (
     r"(^|[^a-z])(cron|job|jobs|worker|workers|airflow|dagster|prefect|celery|batch|pipeline|scheduler|etl|daemon|queue|"
     r"nightly|ci)([^a-z]|$)"
 )
-SERVICE: Final = r"(^|[^a-z])(svc|service|services|bot|backend|system|serviceaccount|api|prod|production)([^a-z]|$)"
+SERVICE: Final = (
+    r"(^|[^a-z])(svc|service|services|bot|backend|system|serviceaccount|api|prod|production)"
+    r"([^a-z]|$)"
+)
 PEOPLE_CLIENTS: Final = (
     r"mozilla|safari|chrome|claude-cli|claude-code|cursor|open-?webui|librechat|slack|vscode|jetbrains|"
     r"cline|aider"

@@ -74,7 +74,7 @@ def judge(facts: Facts) -> Judged:
 
 
 def _weighed(signs: list[Sign]) -> list[Sign]:
-    """Of a chain of steps not those that tell of its start: each step waits for the one before, by night too."""
+    """Of a chain of steps not those that tell of its start: each waits for the one before, by night too."""
     chained = any(sign.kind in CHAINED for sign in signs)
     return [sign for sign in signs if not (chained and sign.kind in OF_THE_START)]
 

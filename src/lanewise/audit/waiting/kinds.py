@@ -1,7 +1,7 @@
 """What may be a sign, for which class it speaks, and how much it weighs.
 
-A weight is how much the odds are taken to shift (natural logarithm). They are chosen, not fitted. The table in
-docs/explanation/who-waits.md is this one.
+A weight is how much the odds are taken to shift (natural logarithm). They are chosen, not fitted. The table
+in docs/explanation/who-waits.md is this one.
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ class Kind(Enum):
     RESTING = Weighed(_PERSON, 0.3, "it rests for eight hours of the day")
     BY_THE_CLOCK = Weighed(
         _NOBODY, 2.5,
-        "bursts begin within seconds to minutes of the same place in 5 or 15 minutes, an hour, 4 hours, a day or a week",
+        "bursts begin within seconds to minutes of the same place in 5 or 15 minutes, an hour, 4 hours, a "
+        "day or a week",
     )  # fmt: skip
     CROWDED = Weighed(
         _NOBODY,

@@ -1,4 +1,4 @@
-"""What the name of a workflow says. Its team chose it, so it is a witness; without any other sign it is none."""
+"""What the name of a workflow says. Its team chose it: a witness, though none without other signs."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ _TELLING: Final = (
         r"telemetry|scor(e|es|ing|er)|moderat(e|ion|or)|digests?|refresh\w*|summaries|summary|summari[sz]\w*|"
         r"migrat\w*|tagging|tagger|embeddings?|ingest\w*|crawl\w*|sync")),
     (Waiting.INTERACTIVE, re.compile(
-        r"chats?|chatbot|bot|assist(ant|ance|ants)?|copilot|search\w*|drafts?|drafting|autocomplet\w*|compos(e|er|ing)|"
-        r"playground|repl(y|ies)|suggest\w*|tutor|qa|helpdesk")),
-    (Waiting.BLOCKING, re.compile(r"agents?|agentic|tools?|router|routing|guard\w*|planner|steps?|rerank\w*")),
+        r"chats?|chatbot|bot|assist(ant|ance|ants)?|copilot|search\w*|drafts?|drafting|autocomplet\w*|"
+        r"compos(e|er|ing)|playground|repl(y|ies)|suggest\w*|tutor|qa|helpdesk")),
+    (Waiting.BLOCKING, re.compile(
+        r"agents?|agentic|tools?|router|routing|guard\w*|planner|steps?|rerank\w*")),
 )  # fmt: skip
 _ALL: Final = {
     Waiting.INTERACTIVE: Kind.NAMED_FOR_A_PERSON,

@@ -38,7 +38,7 @@ def turns(facts: Facts) -> Iterator[Sign]:
     else:
         yield Sign(Kind.CARRIED_SOON, f"{carried}, {gap:.0f} s after it (median)")
         yield Sign(
-            Kind.CARRIED_BETWEEN, "which may also be steps of a program with work between them"
+            Kind.CARRIED_BETWEEN, "these may also be steps of a program with work between them"
         )
 
 
@@ -53,7 +53,8 @@ def _growing(facts: Facts) -> Iterator[Sign]:
         if facts.step_gap <= _QUICK:
             yield Sign(
                 Kind.GROWING_AT_ONCE,
-                f"{grows}, and half of the requests begin within {max(facts.step_gap, 0):.1f} s of the answers before",
+                f"{grows}, and half of the requests begin within {max(facts.step_gap, 0):.1f} s "
+                "of the answers before",
             )
         else:
             yield Sign(
@@ -86,7 +87,7 @@ def loops(facts: Facts) -> Iterator[Sign]:
     if _in_streaks(facts) and facts.streak_growth < _GROWS / 2:
         yield Sign(
             Kind.LOOPED,
-            f"{facts.in_streaks:,} of {facts.requests:,} requests begin within a second of the answer before, "
+            f"{facts.in_streaks:,} of {facts.requests:,} requests run one after the other within a second, "
             "four and more in a row, and their inputs do not grow: a loop over records",
         )
 
@@ -96,8 +97,8 @@ def evenness(facts: Facts) -> Iterator[Sign]:
     if facts.even_gaps >= max(20, 0.7 * facts.requests) and facts.uneven <= _EVEN:
         yield Sign(
             Kind.EVEN,
-            f"{facts.even_gaps:,} of {facts.requests:,} requests come {facts.even_gap:.1f} s after the one before, "
-            f"give or take {facts.uneven:.0%}: a program paces them",
+            f"{facts.even_gaps:,} of {facts.requests:,} requests come {facts.even_gap:.1f} s after the one "
+            f"before, give or take {facts.uneven:.0%}: a program paces them",
         )
 
 
@@ -133,7 +134,8 @@ def crowds(facts: Facts) -> Iterator[Sign]:
         yield Sign(
             Kind.CROWDED,
             f"it is active in {facts.slots:,} of {facts.log_slots:,} stretches of ten minutes, and "
-            f"{facts.crowded:,} of {facts.requests:,} requests begin while four others run, up to {facts.crowd}",
+            f"{facts.crowded:,} of {facts.requests:,} requests begin while four others run, "
+            f"up to {facts.crowd}",
         )
     elif facts.bunched >= 0.5 * facts.requests:
         yield Sign(

@@ -67,8 +67,8 @@ def people(facts: Facts) -> Iterator[Sign]:
     if facts.returned >= 0.3 * facts.requests:
         yield Sign(
             Kind.RETURNING,
-            f"{facts.returned:,} of {facts.requests:,} requests come within ten minutes of the answer before "
-            "to the same user",
+            f"{facts.returned:,} of {facts.requests:,} requests come within ten minutes of the answer "
+            "before to the same user",
         )
 
 
@@ -97,7 +97,8 @@ def one_shot(facts: Facts) -> Iterator[Sign]:
     if facts.prompts >= 50 and facts.distinct_prompts <= 0.5 * facts.prompts:
         yield Sign(
             Kind.REPEATED,
-            f"the same prompts come again: about {facts.distinct_prompts:,} different ones in {facts.prompts:,}",
+            f"the same prompts come again: about {facts.distinct_prompts:,} different ones "
+            f"in {facts.prompts:,}",
         )
 
 
@@ -106,7 +107,8 @@ def answers(facts: Facts) -> Iterator[Sign]:
     if facts.answers >= 50 and facts.distinct_answers <= min(_FEW_ANSWERS, 0.2 * facts.answers):
         yield Sign(
             Kind.LABELS,
-            f"{facts.answers:,} answers are among {facts.distinct_answers:,}: labels, which something else reads",
+            f"{facts.answers:,} answers are among {facts.distinct_answers:,}: labels, "
+            "which something else reads",
         )
     elif _embeds(facts) and facts.input >= _DOCUMENT:
         yield Sign(
@@ -134,6 +136,6 @@ def _by_people(facts: Facts) -> bool:
 
 
 ALL: Final[tuple[Signs, ...]] = (
-    streaming, turns, loops, evenness, handing_on, paid_for_speed, schedule, crowds, rounds, callers, people, clients,
-    one_shot, answers, names,
+    streaming, turns, loops, evenness, handing_on, paid_for_speed, schedule, crowds, rounds, callers, people,
+    clients, one_shot, answers, names,
 )  # fmt: skip
