@@ -74,7 +74,8 @@ class Kind(Enum):
     CROWDED = Weighed(
         _NOBODY,
         2.0,
-        "it is idle four fifths of the time, and half of the requests begin while four others run",
+        "half of the requests begin while four others run, in few stretches of ten minutes, and each of these has "
+        "twice as many as ever run at once, or 200",
     )
     BUNCHED = Weighed(
         _NOBODY,
@@ -91,7 +92,7 @@ class Kind(Enum):
     EVEN = Weighed(
         _NOBODY,
         1.5,
-        "times from one request to the next vary by less than a fifth of their average",
+        "times from one request to the next vary by less than a fifth of their average, a quarter of a second or more",
     )
     DOCUMENTS = Weighed(_NOBODY, 0.9, "vectors of texts longer than a search")
     LABELS = Weighed(_NOBODY, 0.9, "all answers are among twenty")

@@ -17,10 +17,10 @@ _TELLING: Final = (
     (Waiting.BACKGROUND, re.compile(
         r"night\w*|index(es|ing|er)?|reindex\w*|enrich\w*|evals?|evaluations?|benchmarks?|label(s|ing|ling|ler)?|"
         r"telemetry|scor(e|es|ing|er)|moderat(e|ion|or)|digests?|refresh\w*|summaries|summary|summari[sz]\w*|"
-        r"migrat\w*|tagging|tagger|embeddings?|ingest\w*|crawl\w*|sync")),
+        r"migrat\w*|tagging|tagger|archiv\w*|dedup\w*|sweep\w*|async|pipeline|embeddings?|ingest\w*|crawl\w*|sync")),
     (Waiting.INTERACTIVE, re.compile(
-        r"chats?|chatbot|bot|assist(ant|ance|ants)?|copilot|search\w*|drafts?|drafting|autocomplet\w*|"
-        r"compos(e|er|ing)|playground|repl(y|ies)|suggest\w*|tutor|qa|helpdesk")),
+        r"chats?|chatbot|bot|assist(ant|ance|ants)?|copilot|search\w*|draft\w*|autocomplet\w*|"
+        r"compos(e|er|ing)|playground|typeahead|concierge|dialog(ue)?s?|repl(y|ies)|suggest\w*|tutor|qa|helpdesk")),
     (Waiting.BLOCKING, re.compile(
         r"agents?|agentic|tools?|router|routing|guard\w*|planner|steps?|rerank\w*")),
 )  # fmt: skip

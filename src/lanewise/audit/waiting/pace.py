@@ -14,6 +14,8 @@ _QUICK: Final = 3.0  # seconds: no person reads and writes in that time
 _SLOW: Final = 8.0
 _GROWS: Final = 0.5  # how closely inputs follow their place; of records in any order it is about 0
 _EVEN: Final = 0.2
+_AT_ONCE: Final = 0.25  # seconds: closer requests are sent at once rather than paced
+_HUNDREDS: Final = 200  # requests: more than one click sets off
 _FLAT: Final = 0.27  # of the requests in the quietest eight hours; a third, if all hours are alike
 
 
@@ -94,7 +96,8 @@ def loops(facts: Facts) -> Iterator[Sign]:
 
 def evenness(facts: Facts) -> Iterator[Sign]:
     """A program's pace: people come at random, so that the times between them vary as much as they last."""
-    if facts.even_gaps >= max(20, 0.7 * facts.requests) and facts.uneven <= _EVEN:
+    often = facts.even_gaps >= max(20, _MOST * facts.requests)
+    if often and facts.even_gap >= _AT_ONCE and facts.uneven <= _EVEN:
         yield Sign(
             Kind.EVEN,
             f"{facts.even_gaps:,} of {facts.requests:,} requests come {facts.even_gap:.1f} s after the one "
@@ -127,15 +130,18 @@ def schedule(facts: Facts) -> Iterator[Sign]:
 
 
 def crowds(facts: Facts) -> Iterator[Sign]:
-    """Many at once where there are hardly ever any. Many at once of a busy service say nothing."""
+    """Many at once where there are hardly ever any, and more than run at once: they are worked off.
+
+    Many at once of a busy service say nothing, and a few at once may be what one click sets off.
+    """
     if facts.requests < 20:
         return
-    if facts.slots <= 0.2 * facts.log_slots and facts.crowded >= 0.5 * facts.requests:
+    if _worked_off(facts):
         yield Sign(
             Kind.CROWDED,
-            f"it is active in {facts.slots:,} of {facts.log_slots:,} stretches of ten minutes, and "
-            f"{facts.crowded:,} of {facts.requests:,} requests begin while four others run, "
-            f"up to {facts.crowd}",
+            f"{facts.crowded:,} of {facts.requests:,} requests begin while four others run, up to {facts.crowd}; "
+            f"they come in {facts.slots:,} of {facts.log_slots:,} stretches of ten minutes, "
+            f"{facts.requests / facts.slots:,.0f} in each",
         )
     elif facts.bunched >= 0.5 * facts.requests:
         yield Sign(
@@ -143,6 +149,12 @@ def crowds(facts: Facts) -> Iterator[Sign]:
             f"{facts.bunched:,} of {facts.requests:,} requests come five and more within two seconds, "
             f"up to {facts.bunch}, and few in the minutes around",
         )
+
+
+def _worked_off(facts: Facts) -> bool:
+    rests = 0 < facts.slots <= 0.2 * facts.log_slots
+    many = min(2 * facts.crowd, _HUNDREDS)
+    return rests and facts.crowded >= 0.5 * facts.requests >= 0.5 * many * facts.slots
 
 
 def rounds(facts: Facts) -> Iterator[Sign]:
