@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Final
 
 import pytest
@@ -18,9 +19,9 @@ from lanewise.audit.importing import load
 from lanewise.audit.waiting import Facts, Judged, Waiting, gather, judge
 
 from .conftest import write
-from .wild.calls import Kind
+from .wild.calls import START, Kind, awake, call, pool
 from .wild.logs import FORMATS, Format, Record, calls, log
-from .wild.people import WAITED_FOR
+from .wild.people import WAITED_FOR, fanned
 from .wild.programs import BACKGROUND
 
 KINDS: Final = (*WAITED_FOR, *BACKGROUND)
@@ -193,3 +194,27 @@ def test_a_busy_service_is_not_taken_for_a_crowd(tmp_path: Path) -> None:
     ]
     (found,) = judged(tmp_path, rows, form).values()
     assert waited(found) is None
+
+
+@pytest.mark.parametrize("service", ["chat-bot", None])
+def test_what_a_click_sets_off_at_once_is_no_crowd_that_is_worked_off(
+    service: str | None, tmp_path: Path
+) -> None:
+    """Twelve at once, by people who use it two hours a day, so that clicks come close together."""
+    dice = Random(12)
+    times = list(awake(dice, 40, peak=9, width=0.5))
+    form = FORMATS["gateway"]
+    rows = [form.record(one, "wf-2", "") for one in fanned(dice, times, 12, user=service)]
+    (found,) = judged(tmp_path, rows, form).values()
+    assert waited(found) is not False
+
+
+def test_a_run_that_is_worked_off_is_background_with_high_confidence(tmp_path: Path) -> None:
+    dice = Random(13)
+    form = FORMATS["gateway"]
+    calls_ = pool(dice, START, 400, 8, lambda at: call(dice, at, 900, 80, user="svc-x"))
+    rows = [form.record(one, "wf-3", "") for one in calls_]
+    rows += [form.record(call(dice, START + 86_400 * n, 50, 5), "other", "") for n in range(6)]
+    found = judged(tmp_path, rows, form)["wf-3"]
+    assert (found.waiting, found.level) == (Waiting.BACKGROUND, "high")
+    assert any("worked off in runs, up to 8 at once" in words for words in found.evidence)

@@ -198,16 +198,26 @@ WITH next AS (
 SELECT id, {followed: count(*) FILTER (other <> id AND gap BETWEEN -0.2 AND 3) / count(*)} FROM next GROUP BY id
 
 -- name: crowds
--- Requests that begin while at least four others are still being answered.
+-- Stretches in which there is always a request that is being answered: of five and more at once, and at least twice
+-- as many as ever at once (or 200), some began as others ended. They were worked off, not set off at once.
 WITH edges AS (
     SELECT id, "at", 1 AS step FROM live WHERE "at" IS NOT NULL
     UNION ALL SELECT id, "at" + greatest(coalesce(seconds, 1), 0.5), -1 FROM live WHERE "at" IS NOT NULL
 ),
 busy AS (
-    SELECT id, step, sum(step) OVER (PARTITION BY id ORDER BY "at", step ROWS UNBOUNDED PRECEDING) AS running
+    SELECT id, "at", step, sum(step) OVER (PARTITION BY id ORDER BY "at", step ROWS UNBOUNDED PRECEDING) AS running
     FROM edges
+),
+numbered AS (
+    SELECT id, step, running, sum((step = 1 AND running = 1)::INTEGER) OVER (
+        PARTITION BY id ORDER BY "at", step ROWS UNBOUNDED PRECEDING) AS stretch
+    FROM busy
+),
+stretches AS (
+    SELECT id, count(*) FILTER (step = 1) AS size, max(running)::BIGINT AS peak FROM numbered GROUP BY id, stretch
 )
-SELECT id, {crowded: count(*) FILTER (running > 4), crowd: max(running)::BIGINT} FROM busy WHERE step = 1 GROUP BY id
+SELECT id, {worked_off: coalesce(sum(size) FILTER (peak > 4 AND size >= least(2 * peak, 200)), 0)::BIGINT,
+    crowd: max(peak)} FROM stretches GROUP BY id
 
 -- name: hours
 SELECT id, CAST(floor("at" % 86400 / 3600) AS INTEGER), count(*)::BIGINT FROM live WHERE "at" IS NOT NULL GROUP BY ALL ORDER BY ALL

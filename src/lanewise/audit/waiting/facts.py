@@ -118,8 +118,8 @@ class Facts:
     followed: float = 0.0  # share behind which another workflow of the session goes on at once
     bunched: int = 0  # with four others within two seconds, far more than in the minutes around
     bunch: int = 0
-    crowded: int = 0  # begun while four others run
-    crowd: int = 0
+    worked_off: int = 0  # in stretches of five and more at once, twice as many in all
+    crowd: int = 0  # at once, at the most
     days: int = 0
     slots: int = 0  # stretches of ten minutes with any request
     log_slots: int = 0  # of the whole log

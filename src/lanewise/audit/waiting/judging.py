@@ -13,6 +13,7 @@ from lanewise.audit.waiting.kinds import (
     CHAINED,
     NAMED,
     OF_THE_START,
+    SERVING_MOST,
     Kind,
     Sign,
     Waiting,
@@ -84,6 +85,8 @@ def _best(signs: list[Sign]) -> tuple[Waiting, float]:
     scores = dict.fromkeys(Waiting, 0.0)
     for sign in signs:
         scores[sign.towards] += sign.weight
+    serving = sum(sign.weight for sign in signs if sign.kind in ALSO_OF_SERVING)
+    scores[Waiting.BACKGROUND] -= max(serving - SERVING_MOST, 0.0)
     waits = max(Waiting.INTERACTIVE, Waiting.BLOCKING, key=lambda one: scores[one])
     waited = scores[Waiting.INTERACTIVE] + scores[Waiting.BLOCKING]
     margin = waited - scores[Waiting.BACKGROUND]

@@ -66,6 +66,9 @@ class Kind(Enum):
         _PERSON, 0.6, "three in ten come within ten minutes of the same user's answer before"
     )
     RESTING = Weighed(_PERSON, 0.3, "it rests for eight hours of the day")
+    SCATTERED = Weighed(
+        _PERSON, 0.2, "it comes now and then, and no clock, pace, crowd or loop shows"
+    )
     BY_THE_CLOCK = Weighed(
         _NOBODY, 2.5,
         "bursts begin within seconds to minutes of the same place in 5 or 15 minutes, an hour, 4 hours, a "
@@ -74,8 +77,8 @@ class Kind(Enum):
     CROWDED = Weighed(
         _NOBODY,
         2.0,
-        "half of the requests begin while four others run, in few stretches of ten minutes, and each of these has "
-        "twice as many as ever run at once, or 200",
+        "it is idle four fifths of the time, and half of the requests are worked off: five and more at once, "
+        "and others as these end",
     )
     BUNCHED = Weighed(
         _NOBODY,
@@ -92,7 +95,7 @@ class Kind(Enum):
     EVEN = Weighed(
         _NOBODY,
         1.5,
-        "times from one request to the next vary by less than a fifth of their average, a quarter of a second or more",
+        "times from one request to the next, of 0.25 s and more, vary by less than a fifth of their average",
     )
     DOCUMENTS = Weighed(_NOBODY, 0.9, "vectors of texts longer than a search")
     LABELS = Weighed(_NOBODY, 0.9, "all answers are among twenty")
@@ -137,7 +140,8 @@ ALSO_OF_SERVING: Final = frozenset(
         Kind.FILLED_IN, Kind.SHORT, Kind.BUNCHED,
     )
 )  # fmt: skip
-"""A backend that serves people all over the world shows them as well: alone they do not make a background."""
+"""A backend that serves people all over the world shows them as well: alone they make no background."""
+SERVING_MOST: Final = 1.0  # what they weigh together, at the most
 
 
 class Sign(NamedTuple):

@@ -15,7 +15,6 @@ _SLOW: Final = 8.0
 _GROWS: Final = 0.5  # how closely inputs follow their place; of records in any order it is about 0
 _EVEN: Final = 0.2
 _AT_ONCE: Final = 0.25  # seconds: closer requests are sent at once rather than paced
-_HUNDREDS: Final = 200  # requests: more than one click sets off
 _FLAT: Final = 0.27  # of the requests in the quietest eight hours; a third, if all hours are alike
 
 
@@ -136,12 +135,13 @@ def crowds(facts: Facts) -> Iterator[Sign]:
     """
     if facts.requests < 20:
         return
-    if _worked_off(facts):
+    rests = 0 < facts.slots <= 0.2 * facts.log_slots
+    if rests and facts.worked_off >= 0.5 * facts.requests:
         yield Sign(
             Kind.CROWDED,
-            f"{facts.crowded:,} of {facts.requests:,} requests begin while four others run, up to {facts.crowd}; "
-            f"they come in {facts.slots:,} of {facts.log_slots:,} stretches of ten minutes, "
-            f"{facts.requests / facts.slots:,.0f} in each",
+            f"{facts.worked_off:,} of {facts.requests:,} requests are worked off in runs, up to "
+            f"{facts.crowd} at once; there are any in {facts.slots:,} of {facts.log_slots:,} stretches "
+            "of ten minutes",
         )
     elif facts.bunched >= 0.5 * facts.requests:
         yield Sign(
@@ -151,10 +151,17 @@ def crowds(facts: Facts) -> Iterator[Sign]:
         )
 
 
-def _worked_off(facts: Facts) -> bool:
-    rests = 0 < facts.slots <= 0.2 * facts.log_slots
-    many = min(2 * facts.crowd, _HUNDREDS)
-    return rests and facts.crowded >= 0.5 * facts.requests >= 0.5 * many * facts.slots
+def scattered(facts: Facts) -> Iterator[Sign]:
+    """Now and then, as events and people come: weak, since both do, but more than a name alone."""
+    programs = (schedule, crowds, evenness, loops)
+    if facts.timed < 20 or any(sign for look in programs for sign in look(facts)):
+        return
+    if facts.slots >= min(50, 0.3 * facts.timed):
+        yield Sign(
+            Kind.SCATTERED,
+            f"{facts.timed:,} requests come in {facts.slots:,} stretches of ten minutes, "
+            "by no clock and at no pace",
+        )
 
 
 def rounds(facts: Facts) -> Iterator[Sign]:

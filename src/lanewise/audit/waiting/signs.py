@@ -8,7 +8,16 @@ from typing import Final, TypeAlias
 from lanewise.audit.waiting.facts import Facts
 from lanewise.audit.waiting.kinds import Kind, Sign
 from lanewise.audit.waiting.naming import names
-from lanewise.audit.waiting.pace import crowds, evenness, handing_on, loops, rounds, schedule, turns
+from lanewise.audit.waiting.pace import (
+    crowds,
+    evenness,
+    handing_on,
+    loops,
+    rounds,
+    scattered,
+    schedule,
+    turns,
+)
 
 Signs: TypeAlias = Callable[[Facts], Iterator[Sign]]
 _MOST: Final = 0.7  # of the requests
@@ -136,6 +145,6 @@ def _by_people(facts: Facts) -> bool:
 
 
 ALL: Final[tuple[Signs, ...]] = (
-    streaming, turns, loops, evenness, handing_on, paid_for_speed, schedule, crowds, rounds, callers, people,
-    clients, one_shot, answers, names,
+    streaming, turns, loops, evenness, handing_on, paid_for_speed, schedule, crowds, scattered, rounds,
+    callers, people, clients, one_shot, answers, names,
 )  # fmt: skip
