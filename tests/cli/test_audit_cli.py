@@ -164,6 +164,7 @@ def test_a_policy_is_written_that_only_observes_what_may_surely_wait(
     assert text.index('name = "crm_enrich"') < text.index('name = "nightly_eval"')
     assert text.index("# Not moved:") < text.index("# support_chat: interactive")
     assert 'workflow = "support_chat"' not in text
+    assert "#   - against it: it rests as people do" in text
     assert "--force overwrites it" in str(audit(SAMPLE, "--write-policy", path).exception)
     path.write_text("in use")
     assert audit(SAMPLE, "--write-policy", path, "--force", "--terms", "eu").exit_code == 0

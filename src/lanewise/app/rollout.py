@@ -30,11 +30,12 @@ def classes(found: Found) -> tuple[Classed, ...]:
 
 def _classed(group: Group, saving: tuple[int, int] | None, groups: Sequence[Group]) -> Classed:
     facts, judged = group.facts, group.judged
+    told = (*judged.evidence, *(f"against it: {words}" for words in judged.against))
     if facts.name:
-        return Classed(facts.name, judged.waiting, judged.confidence, judged.evidence, saving)
+        return Classed(facts.name, judged.waiting, judged.confidence, told, saving)
     key, model = _only(facts, [other.facts for other in groups if other.id != group.id])
     found_as = f"found as {group.name}: {group.looks}"
-    evidence = (found_as, *judged.evidence)
+    evidence = (found_as, *told)
     return Classed("", judged.waiting, judged.confidence, evidence, saving, key, model)
 
 
