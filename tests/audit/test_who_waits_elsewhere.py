@@ -1,6 +1,6 @@
-"""Who waits, on logs for which the signs were not chosen: what tools log less, and what teams name otherwise.
+"""Who waits, on logs of other tools and teams: with less in them, and other names.
 
-Half of the kinds (`kept`) were not looked at when signs and weights were chosen.
+Half of the kinds (`kept`) were looked at only after signs and weights were first chosen; some changed after that.
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ WAITED_FOR: Final = (
     Kind("coding_agent", True, lambda d: steps(d, awake(d, 6, peak=15), form="dev{}", stream=True)),
     Kind("report_agent", True, lambda d: steps(d, every(8, at=3, dice=d), user="svc-agents")),
     Kind("research_agent_step", True, lambda d: steps(d, awake(d, 6, peak=14), wide=3, user="svc-agents")),
-    # kept apart while signs were chosen
+    # kept apart until signs were first chosen
     Kind("customer_chat", True, lambda d: talks(
         d, awake(d, 45, peak=11, width=1.5), session=False, output=700, **SVC), kept=True),
     Kind("tutor_chat", True, lambda d: talks(

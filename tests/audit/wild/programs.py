@@ -98,7 +98,7 @@ BACKGROUND: Final = (
     Kind("weekend_backfill", False, lambda d: runs(d, once(2.1), 500, 800, 60, workers=3, key="data-eng")),
     Kind("index_refresh", False, lambda d: runs(
         d, every(6, at=0.1, late=20, dice=d), 12, 550, 0, user="svc-search", **EMBED)),
-    # kept apart while signs were chosen
+    # kept apart until signs were first chosen
     Kind("lead_enrichment", False, lambda d: runs(
         d, every(24, at=6.2, late=600, dice=d), 40, 1_000, 120, workers=1, user="queue-worker"), kept=True),
     Kind("company_enrich", False, lambda d: runs(
