@@ -1,6 +1,6 @@
 """Who waits, on logs of other tools and teams: with less in them, and other names.
 
-Half of the kinds (`kept`) were looked at only after signs and weights were first chosen; some changed after that.
+Half of the kinds (`kept`) were looked at only after signs and weights were first chosen; some led to changes.
 """
 
 from __future__ import annotations

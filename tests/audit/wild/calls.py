@@ -37,7 +37,7 @@ Make = Callable[[random.Random], Iterable[Call]]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A workflow as its team calls it. `waits`: whether anybody does. `kept`: apart, until signs were chosen."""
+    """A workflow by its name. `waits`: whether anybody does. `kept`: apart, till signs were chosen."""
 
     name: str
     waits: bool
