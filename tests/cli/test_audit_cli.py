@@ -64,7 +64,7 @@ def test_it_says_who_waits_and_what_would_cost_less(audit: Any) -> None:
     half = {"low": moved / 2 * 0.9, "high": moved / 2}
     assert found["lever_total_usd"] == pytest.approx(half, rel=1e-3)
     told = audit(SAMPLE).stdout
-    assert "a scheduler starts them" in told
+    assert "7 bursts of 45 requests" in told
     assert "verify with a trial" in told
     assert "do not add up" in told
     assert {one["lever"] for one in found["levers"]} >= {"lane", "dedupe", "route", "prompt"}
@@ -173,13 +173,17 @@ def test_a_policy_is_written_that_only_observes_what_may_surely_wait(
     path = tmp_path / "proposed.toml"
     done = audit(SAMPLE, "--write-policy", path)
     assert done.exit_code == 0, done.output
-    assert f"wrote {path}: 4 rules" in done.stderr
-    assert "4 rules" in CliRunner().invoke(cli, ["policy", "check", str(path)]).output
+    assert f"wrote {path}: 5 rules" in done.stderr
+    assert "5 rules" in CliRunner().invoke(cli, ["policy", "check", str(path)]).output
     text = path.read_text(encoding="utf-8")
     assert text.index('name = "crm_enrich"') < text.index('name = "nightly_eval"')
-    assert text.index("# Not moved:") < text.index("# ticket_summaries: background")
+    assert text.index("# Not moved:") < text.index("# support_chat: interactive")
     assert 'workflow = "support_chat"' not in text
-    assert "is there already" in str(audit(SAMPLE, "--write-policy", path).exception)
+    assert "#   - against it: it rests as people do" in text
+    assert "--force overwrites it" in str(audit(SAMPLE, "--write-policy", path).exception)
+    path.write_text("in use")
+    assert audit(SAMPLE, "--write-policy", path, "--force", "--terms", "eu").exit_code == 0
+    assert 'terms = "eu"' in path.read_text(encoding="utf-8")
 
 
 def test_the_report_is_one_file_and_the_terminal_is_left_alone(audit: Any, tmp_path: Path) -> None:

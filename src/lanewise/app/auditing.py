@@ -186,6 +186,7 @@ def _workflow_json(group: Workflow) -> dict[str, Any]:
     return {
         "workflow": group.name,
         "discovered": not facts.name,
+        "looks": group.looks,
         "requests_in_real_time": facts.live,
         "requests_looked_at": facts.requests,
         "requests_in_other_lanes": facts.elsewhere,

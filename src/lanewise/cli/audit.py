@@ -9,7 +9,7 @@ from typing import Final
 import click
 
 from lanewise.app.auditing import Audit, auditing, wishes
-from lanewise.app.rollout import classes
+from lanewise.app.rollout import classes, refuse_overwriting
 from lanewise.app.rollout import write_policy as written
 from lanewise.audit.costing import RELATIVE
 from lanewise.audit.importing import Imported
@@ -62,6 +62,7 @@ _FILES: Final = 8
     help="Show a few prompts of each workflow, shortened, with secrets masked. Else no text is shown.",
 )  # fmt: skip
 @html_option
+@click.option("--force", is_flag=True, help="Overwrite a policy that is there.")
 @json_option
 @home_option
 def audit(
@@ -76,6 +77,7 @@ def audit(
     write_policy: Path | None,
     show_samples: bool,
     html: Path | None,
+    force: bool,
     as_json: bool,
     home: Path | None,
 ) -> None:
@@ -85,6 +87,8 @@ def audit(
     .zst. Logs of gateways, observability tools, providers and lanewise itself are recognised. Texts are
     hashed here and go nowhere.
     """
+    if write_policy is not None and not force:
+        refuse_overwriting(write_policy)
     wished = wishes(format_, map_, model)
     book = PriceBook.of_home(settings_from(home).home)
     said = None if terms is None else Terms(terms)
@@ -100,7 +104,9 @@ def audit(
         else:
             _tell(found)
         if write_policy is not None:
-            policy = written(write_policy, classes(found.found), now, said or Terms.ANY)
+            policy = written(
+                write_policy, classes(found.found), now, said or Terms.ANY, force=force
+            )
             count = len(policy.rules)
             click.echo(f"wrote {write_policy}: {count} rules; try it: lanewise simulate", err=True)
 

@@ -132,7 +132,8 @@ def _why(group: Group) -> str:
     if not group.facts.requests and group.facts.elsewhere:
         return "went in a cheaper lane already: nothing to move"
     judged = group.judged
-    parts = list(judged.evidence[:_REASONS])
+    parts = [group.looks] if group.looks and not group.facts.name else []
+    parts += judged.evidence[:_REASONS]
     if judged.against:
         parts.append(f"against it: {judged.against[0]}")
     if judged.waiting is Waiting.UNKNOWN:

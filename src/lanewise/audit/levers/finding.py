@@ -13,7 +13,7 @@ from lanewise.audit.levers.lanes import wait
 from lanewise.audit.levers.lever import Lever
 from lanewise.audit.levers.used import Prices, Used
 from lanewise.audit.money import Money
-from lanewise.audit.waiting import Facts, Judged
+from lanewise.audit.waiting import Facts, Judged, judge
 from lanewise.domain.lanes import Terms
 from lanewise.pricing import PriceBook
 
@@ -31,6 +31,28 @@ class Group:
     judged: Judged
     now: int  # nano-USD; 0 where no price is known
     used: tuple[Used, ...] = ()  # what it used in real time
+
+    @property
+    def looks(self) -> str:
+        """What its requests look like, so that whoever sends them knows which are meant; "" if not told.
+
+        >>> Group(
+        ...     "(key web)",
+        ...     1,
+        ...     Facts(models=("gpt-5", "o4-mini"), input=900, output=40),
+        ...     judge(Facts()),
+        ...     0,
+        ... ).looks
+        'asks gpt-5 or o4-mini; half have 900 input tokens or more, and 40 output tokens or more'
+        """
+        facts, said = self.facts, []
+        if facts.models:
+            more = f" or {len(facts.models) - 2} more" if len(facts.models) > 2 else ""
+            said.append(f"asks {' or '.join(facts.models[:2])}{more}")
+        if facts.input:
+            then = f", and {facts.output:,.0f} output tokens or more" if facts.output else ""
+            said.append(f"half have {facts.input:,.0f} input tokens or more{then}")
+        return "; ".join(said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +99,12 @@ def find(
 
 
 def named(facts: Facts) -> str:
-    """What a group is called.
+    """What a group is called: the same in each audit of such requests.
 
     >>> named(Facts(name="triage")), named(Facts(key="web", agent="curl", shape=0xABCDEF12345))
     ('triage', '(key web, client curl, template 00000abc)')
+    >>> named(Facts(key="web", prompts=9))
+    '(key web, templates used rarely)'
     """
     if facts.name:
         return facts.name
@@ -88,13 +112,16 @@ def named(facts: Facts) -> str:
         f"key {facts.key}" if facts.key else "",
         f"client {facts.agent}" if facts.agent else "",
     ]
-    parts.append("" if facts.shape is None else f"template {facts.shape:016x}"[:17])
-    return f"({', '.join(part for part in parts if part) or 'none'})"
+    if facts.shape is not None:
+        parts.append(f"template {facts.shape:016x}"[:17])
+    elif facts.prompts:
+        parts.append("templates used rarely")
+    return f"({', '.join(part for part in parts if part) or 'no workflow'})"
 
 
 def _group(id_: int, facts: Facts, used: list[Used], prices: Prices) -> Group:
     now = sum(prices.cost(one) or 0 for one in used)
-    return Group(named(facts), id_, facts, waiting.judge(facts), now, tuple(used))
+    return Group(named(facts), id_, facts, judge(facts), now, tuple(used))
 
 
 def _levers(
