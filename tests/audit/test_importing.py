@@ -128,19 +128,6 @@ def test_where_nothing_is_known_the_error_says_what_would_be(tmp_path: Path) -> 
         rows_of(tmp_path / "nowhere*.jsonl")
 
 
-def test_an_address_without_the_extension_for_it_says_so(tmp_path: Path) -> None:
-    import duckdb
-
-    from lanewise.audit.importing import _plain
-    from lanewise.audit.sources import Source
-
-    said = _plain(
-        duckdb.Error("failed to install httpfs from ..."), Source("s3://bucket/x.jsonl", "lines")
-    )
-    assert "httpfs" in said
-    assert "copy the files here" in said
-
-
 def test_a_line_of_many_megabytes_is_read(tmp_path: Path) -> None:
     large = ONE | {"metadata": {"workflow": "w", "note": "x" * 40_000_000}}
     imported, rows = rows_of(write(tmp_path / "log.jsonl", [ONE, large]))

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from lanewise.audit.formats import Recognised
-from lanewise.audit.sources import is_address
 from lanewise.intake.lines import LINE_LIMIT
 from lanewise.intake.sources import blocks
 from lanewise.intake.splitting import Oversized, split
@@ -29,8 +28,6 @@ class Line:
 
 def sampled(file: str, what: Recognised) -> tuple[Line, ...]:
     """The first lines of a file of which nothing could be read. Reads no further than to the last of them."""
-    if is_address(file):
-        return ()
     found: list[Line] = []
     for number, line in enumerate(split(blocks(file), LINE_LIMIT), start=1):
         why = _why(line, what)

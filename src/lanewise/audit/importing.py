@@ -8,11 +8,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from lanewise.audit import broken, reading
-from lanewise.audit.database import spacious, unhurried
+from lanewise.audit.checking import check
+from lanewise.audit.database import place, spacious, unhurried
 from lanewise.audit.formats import Format, Recognised, all_formats, nearest, recognise
-from lanewise.audit.sources import Layout, Source, Unread, find
+from lanewise.audit.layouts import Layout
+from lanewise.audit.sources import Source, Unread, find
+from lanewise.audit.staging import Stage
 from lanewise.audit.statements import statements, text
 from lanewise.errors import BadInput
+from lanewise.intake.sources import blocks
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -37,6 +41,7 @@ class Read:
     rows: int
     unread: int = 0  # lines of which nothing could be read
     samples: tuple[broken.Line, ...] = ()
+    notes: tuple[str, ...] = ()  # what was left out or mended, and why
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ def load(connection: DuckDBPyConnection, paths: tuple[str, ...], wishes: Wishes)
 
     Raises `BadInput` where nothing is, or where none of the sources is of a known format.
     """
-    sources, others = find(paths)
+    sources, others = find(paths, Stage(place(connection) / "staged"))
     told = {source: _told(connection, source, wishes) for source in sources}
     known = {one: what for one, what in told.items() if isinstance(what, Recognised)}
     unread = [*others, *(what for what in told.values() if isinstance(what, Unread))]
@@ -74,7 +79,7 @@ def load(connection: DuckDBPyConnection, paths: tuple[str, ...], wishes: Wishes)
     if not read:
         raise BadInput(_nothing(unread))
     bad = {one.file for one in unread}
-    again = tuple(one for one in known.items() if one[0].path not in bad)
+    again = tuple(one for one in known.items() if one[0].name not in bad)
     return Imported(tuple(read), tuple(unread), again)
 
 
@@ -83,7 +88,7 @@ def _told(connection: DuckDBPyConnection, source: Source, wishes: Wishes) -> Rec
     try:
         records = _parsed(_sampled(connection, source))
     except _errors() as error:
-        return Unread(source.path, _plain(error, source))
+        return Unread(source.name, _plain(error, source))
     if wishes.format is not None:
         found = recognise(records, (wishes.format,))
         return found or Recognised(wishes.format, None)
@@ -91,8 +96,8 @@ def _told(connection: DuckDBPyConnection, source: Source, wishes: Wishes) -> Rec
     if found is not None:
         return found
     if not records:
-        return Unread(source.path, "no record in it could be read")
-    return Unread(source.path, f"of no known format; {nearest(records)}")
+        return Unread(source.name, "no record in it could be read")
+    return Unread(source.name, f"of no known format; {nearest(records)}")
 
 
 def _sampled(connection: DuckDBPyConnection, source: Source) -> list[str]:
@@ -152,7 +157,7 @@ def _filled(
             with spacious(connection):
                 return _filled(connection, sources, what, wishes, rejects, roomy=True)
         if len(sources) == 1:
-            return [Unread(sources[0].path, _plain(error, sources[0]))]
+            return [Unread(sources[0].name, _plain(error, sources[0]))]
         parts = [_filled(connection, [one], what, wishes, rejects) for one in sources]
         return [one for part in parts for one in part]
     if sources[0].layout == "csv":
@@ -183,28 +188,27 @@ def _reported(
     failed: set[str],
     rejects: dict[str, list[broken.Line]],
 ) -> list[Read]:
-    """What came of each source; lines that could not be read leave the table again."""
+    """What came of each source; lines that could not be read and rows that cannot stand leave the table."""
     asked = statements("requests")
     bad = dict(connection.execute(asked["unread"]).fetchall())
     if bad:
         connection.execute(asked["forget_unread"])
-    if connection.execute(asked["nested"]).fetchall() != [(0,)]:
-        connection.execute(asked["forget_parents"])
+    told = check(connection)
     connection.execute(asked["finish"])
-    found = {
-        file: Read(file, format_, rows)
-        for file, format_, rows in connection.execute(asked["counted"]).fetchall()
-    }
-    kinds = {source.path: what for source, what in known.items() if source.path not in failed}
-    for file, what in kinds.items():
-        if not ("://" in file and "*" in file):
-            found.setdefault(file, Read(file, what.format.name, 0))
-    for file, count in bad.items():
-        samples = broken.sampled(file, kinds[file]) if file in kinds else ()
-        found[file] = replace(found[file], unread=count, samples=samples)
-    for file, lines in rejects.items():
-        found[file] = replace(found[file], unread=len(lines), samples=tuple(lines[: broken.SHOWN]))
-    return sorted(found.values(), key=lambda one: one.file)
+    rows = {file: count for file, _, count in connection.execute(asked["counted"]).fetchall()}
+    found: list[Read] = []
+    for source, what in known.items():
+        if source.name in failed:
+            continue
+        file = source.path
+        one = Read(source.name, what.format.name, rows.get(file, 0), notes=told.get(file, ()))
+        if file in bad:
+            one = replace(one, unread=bad[file], samples=broken.sampled(file, what))
+        if file in rejects:
+            lines = rejects[file]
+            one = replace(one, unread=len(lines), samples=tuple(lines[: broken.SHOWN]))
+        found.append(one)
+    return sorted(found, key=lambda one: one.file)
 
 
 def _errors() -> tuple[type[Exception], ...]:
@@ -225,13 +229,12 @@ def _plain(error: Exception, source: Source) -> str:
     """Why DuckDB could not read a source, without anything that stands in it."""
     if isinstance(error, _ours()):
         raise error
-    said = str(error)
-    if source.remote and "httpfs" in said:
-        return (
-            "reading an address needs DuckDB's extension httpfs, which is not here and could not be fetched; "
-            "install it (INSTALL httpfs in DuckDB) or copy the files here"
-        )
-    kind = said.partition(":")[0].strip()
+    try:
+        for _ in blocks(source.path):
+            pass
+    except BadInput as broken_off:
+        return str(broken_off)
+    kind = str(error).partition(":")[0].strip()
     return f"DuckDB could not read it ({kind}); check that it is whole and what its suffix says"
 
 

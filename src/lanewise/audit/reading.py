@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from lanewise.audit.formats import Column, Format
-from lanewise.audit.sources import Layout, Source
+from lanewise.audit.layouts import Layout
+from lanewise.audit.sources import Source
 from lanewise.audit.statements import identifier, text
 
 if TYPE_CHECKING:

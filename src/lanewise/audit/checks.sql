@@ -1,0 +1,62 @@
+-- What of the rows can stand, once all files are in.
+
+-- name: impossible
+-- Counts and costs that no request has: below nothing, or beyond any context and any bill.
+CREATE OR REPLACE TEMP TABLE impossible AS
+SELECT rowid AS row, file FROM requests
+WHERE least(n, input, cached, cache_write, cache_write_1h, output) < 0
+    OR greatest(input, cached, cache_write, output) > CASE WHEN aggregate THEN 1e15 ELSE 1e8 END
+    OR (cost_nano NOT BETWEEN 0 AND 1e15 AND NOT aggregate)
+
+-- name: forget_impossible
+DELETE FROM requests WHERE rowid IN (SELECT row FROM impossible)
+
+-- name: twice
+-- Rows of one id, but for the one that says most: exports overlap, and are handed in twice.
+CREATE OR REPLACE TEMP TABLE twice AS
+WITH again AS (
+    SELECT part FROM requests WHERE part IS NOT NULL AND NOT coalesce(bare, false) GROUP BY part HAVING count(*) > 1
+),
+placed AS (
+    SELECT rowid AS row, file, row_number() OVER (
+        PARTITION BY part ORDER BY input IS NULL, output DESC NULLS LAST, cached IS NULL, "at" DESC NULLS LAST, file
+    ) AS place
+    FROM requests WHERE part IN (SELECT part FROM again) AND NOT coalesce(bare, false)
+)
+SELECT row, file FROM placed WHERE place > 1
+
+-- name: forget_twice
+DELETE FROM requests WHERE rowid IN (SELECT row FROM twice)
+
+-- name: apart
+-- Files in which, for a provider, more input was read from a cache than there was input: there, input leaves it out.
+CREATE OR REPLACE TEMP TABLE apart AS
+WITH cached AS (
+    SELECT rowid AS row, file, provider, coalesce(cached, 0) + coalesce(cache_write, 0) > input AS beyond
+    FROM requests WHERE input IS NOT NULL AND coalesce(cached, 0) + coalesce(cache_write, 0) > 0
+),
+shares AS (
+    SELECT *, avg(beyond::INTEGER) OVER (PARTITION BY file, provider) AS share FROM cached
+    WHERE (SELECT bool_or(beyond) FROM cached)
+)
+SELECT row, file FROM shares WHERE beyond OR share > 0.1
+
+-- name: put_together
+UPDATE requests SET input = input + coalesce(cached, 0) + coalesce(cache_write, 0)
+WHERE rowid IN (SELECT row FROM apart)
+
+-- name: above
+-- Spans and runs with something below them that has tokens: directly, or with nameless ones between.
+CREATE OR REPLACE TEMP TABLE above AS
+SELECT DISTINCT parent AS part, 0 AS step FROM requests
+WHERE parent IS NOT NULL AND input IS NOT NULL AND NOT coalesce(bare, false)
+
+-- name: further_above
+INSERT INTO above
+SELECT DISTINCT parent, $step FROM requests
+WHERE bare AND parent IS NOT NULL AND part IN (SELECT part FROM above WHERE step = $step - 1)
+    AND parent NOT IN (SELECT part FROM above)
+
+-- name: forget_above
+-- They repeat the tokens of what is below them; the innermost ones count.
+DELETE FROM requests WHERE bare OR part IN (SELECT part FROM above)
