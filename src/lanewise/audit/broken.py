@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from lanewise.audit.formats import Recognised
+from lanewise.audit.sources import Source
 from lanewise.intake.lines import LINE_LIMIT
 from lanewise.intake.sources import blocks
 from lanewise.intake.splitting import Oversized, split
@@ -26,10 +27,12 @@ class Line:
     why: str
 
 
-def sampled(file: str, what: Recognised) -> tuple[Line, ...]:
+def sampled(source: Source, what: Recognised) -> tuple[Line, ...]:
     """The first lines of a file of which nothing could be read. Reads no further than to the last of them."""
+    if source.layout != "lines":
+        return ()
     found: list[Line] = []
-    for number, line in enumerate(split(blocks(file), LINE_LIMIT), start=1):
+    for number, line in enumerate(split(blocks(source.path), LINE_LIMIT), start=1):
         why = _why(line, what)
         if why is not None:
             found.append(Line(number, why))

@@ -4,26 +4,28 @@
 -- Counts and costs that no request has: below nothing, or beyond any context and any bill.
 CREATE OR REPLACE TEMP TABLE impossible AS
 SELECT rowid AS row, file FROM requests
-WHERE least(n, input, cached, cache_write, cache_write_1h, output) < 0
+WHERE NOT coalesce(bare, false) AND (least(n, input, cached, cache_write, cache_write_1h, output) < 0
     OR greatest(input, cached, cache_write, output) > CASE WHEN aggregate THEN 1e15 ELSE 1e8 END
-    OR (cost_nano NOT BETWEEN 0 AND 1e15 AND NOT aggregate)
+    OR (cost_nano NOT BETWEEN 0 AND 1e15 AND NOT aggregate))
 
 -- name: forget_impossible
 DELETE FROM requests WHERE rowid IN (SELECT row FROM impossible)
 
 -- name: twice
--- Rows of one id, but for the one that says most: exports overlap, and are handed in twice.
+-- Rows of one id that say the same, but for the one that says most: exports overlap, or are handed in twice.
 CREATE OR REPLACE TEMP TABLE twice AS
 WITH again AS (
     SELECT part FROM requests WHERE part IS NOT NULL AND NOT coalesce(bare, false) GROUP BY part HAVING count(*) > 1
 ),
 placed AS (
-    SELECT rowid AS row, file, row_number() OVER (
-        PARTITION BY part ORDER BY input IS NULL, output DESC NULLS LAST, cached IS NULL, "at" DESC NULLS LAST, file
-    ) AS place
+    SELECT rowid AS row, file, row_number() OVER most AS place,
+        input = first_value(input) OVER most AND output = first_value(output) OVER most
+            AND abs("at" - first_value("at") OVER most) < 1 AS same
     FROM requests WHERE part IN (SELECT part FROM again) AND NOT coalesce(bare, false)
+    WINDOW most AS (PARTITION BY part
+        ORDER BY input IS NULL, output IS NULL, cached IS NULL, workflow IS NULL, "at", file, output)
 )
-SELECT row, file FROM placed WHERE place > 1
+SELECT row, file FROM placed WHERE place > 1 AND coalesce(same, true)
 
 -- name: forget_twice
 DELETE FROM requests WHERE rowid IN (SELECT row FROM twice)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lanewise.audit import broken, reading
 from lanewise.audit.checking import check
 from lanewise.audit.database import place, spacious, unhurried
-from lanewise.audit.formats import Format, Recognised, all_formats, nearest, recognise
+from lanewise.audit.formats import Format, Recognised, all_formats, nearest, recased, recognise
 from lanewise.audit.layouts import Layout
 from lanewise.audit.sources import Source, Unread, find
 from lanewise.audit.staging import Stage
@@ -21,6 +21,7 @@ from lanewise.intake.sources import blocks
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+_TABLES: Final = ("csv", "parquet")
 _AT_ONCE: Final = 500  # files that one statement reads
 
 
@@ -87,6 +88,8 @@ def _told(connection: DuckDBPyConnection, source: Source, wishes: Wishes) -> Rec
     """What a source is, or why it cannot be told."""
     try:
         records = _parsed(_sampled(connection, source))
+        if source.layout in _TABLES:
+            records = [recased(one) for one in records]
     except _errors() as error:
         return Unread(source.name, _plain(error, source))
     if wishes.format is not None:
@@ -104,7 +107,7 @@ def _sampled(connection: DuckDBPyConnection, source: Source) -> list[str]:
     try:
         return reading.sample(connection, source)
     except _errors():
-        if source.layout in ("csv", "parquet"):
+        if source.layout in _TABLES:
             raise
     with spacious(connection):
         return reading.sample(connection, source, roomy=True)
@@ -135,7 +138,7 @@ def _batches(known: dict[Source, Recognised]) -> Iterator[list[Source]]:
     for source, what in known.items():
         groups.setdefault((what.format.name, what.within, source.layout), []).append(source)
     for (_, _, layout), sources in groups.items():
-        size = 1 if layout in ("csv", "parquet") else _AT_ONCE
+        size = 1 if layout in _TABLES else _AT_ONCE
         for start in range(0, len(sources), size):
             yield sources[start : start + size]
 
@@ -153,7 +156,7 @@ def _filled(
     try:
         _fill(connection, sources, what, wishes, roomy=roomy)
     except _errors() as error:
-        if len(sources) == 1 and not roomy and sources[0].layout not in ("csv", "parquet"):
+        if len(sources) == 1 and not roomy and sources[0].layout not in _TABLES:
             with spacious(connection):
                 return _filled(connection, sources, what, wishes, rejects, roomy=True)
         if len(sources) == 1:
@@ -203,10 +206,11 @@ def _reported(
         file = source.path
         one = Read(source.name, what.format.name, rows.get(file, 0), notes=told.get(file, ()))
         if file in bad:
-            one = replace(one, unread=bad[file], samples=broken.sampled(file, what))
+            one = replace(one, unread=bad[file], samples=broken.sampled(source, what))
         if file in rejects:
             lines = rejects[file]
-            one = replace(one, unread=len(lines), samples=tuple(lines[: broken.SHOWN]))
+            samples = tuple(lines[: broken.SHOWN])
+            one = replace(one, unread=one.unread + len(lines), samples=samples)
         found.append(one)
     return sorted(found, key=lambda one: one.file)
 

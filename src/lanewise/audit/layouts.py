@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
+from lanewise.audit.tables import Table, table
 from lanewise.errors import BadInput
 from lanewise.intake.sources import blocks
 
@@ -31,7 +33,8 @@ class Look:
 
     layout: Layout
     packed: str  # ".gz", ".zst" or ""
-    utf16: bool = False
+    encoding: str = ""  # where it is not UTF-8
+    table: Table | None = None  # of CSV
 
 
 def suffix(name: str) -> str:
@@ -59,14 +62,28 @@ def look(path: str, name: str) -> Look:
     path: where it is; name: what people call it.
     """
     start, packed = _beginning(path)
-    utf16 = start.startswith(_UTF16)
-    if utf16:
-        start = start[: len(start) & ~1].decode("utf-16", "replace").encode()
-    if not start.strip(b"\xef\xbb\xbf \t\r\n"):
+    encoding = "utf-16" if start.startswith(_UTF16) else ""
+    if encoding:
+        start = start[: len(start) & ~1].decode(encoding, "replace").encode()
+    start = start.removeprefix(b"\xef\xbb\xbf")
+    if not start.strip():
         raise BadInput("it is empty")
     if start[_TAR] == b"ustar":
         raise BadInput("it is a tar archive; unpack it and name the folder")
-    return Look(_layout(start, suffix(name), packed), packed, utf16)
+    kind = _layout(start, suffix(name), packed)
+    if kind != "csv":
+        return Look(kind, packed, encoding)
+    encoding = encoding or ("" if _utf8(start) else "cp1252")
+    return Look(kind, packed, encoding, table(start.decode("utf-8", "replace")))
+
+
+def _utf8(start: bytes) -> bool:
+    """Whether a beginning, which may end within a letter, is UTF-8."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(start)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _beginning(path: str) -> tuple[bytes, str]:
@@ -93,7 +110,7 @@ def _layout(start: bytes, kind: str, packed: str) -> Layout:
         raise BadInput("its name says Parquet, but it is none")
     if kind in (".csv", ".tsv"):
         return "csv"
-    text = start.lstrip(b"\xef\xbb\xbf \t\r\n")
+    text = start.lstrip()
     lines = [line for line in text.split(b"\n")[:_LOOKED_AT] if line.strip()]
     if kind not in (".json", ".jsonl", ".ndjson") and not _any_json(lines):
         return "csv"

@@ -15,15 +15,24 @@ END;
 -- A duration is never negative; clocks of two machines may say so.
 CREATE MACRO span(seconds) AS CASE WHEN seconds >= 0 THEN seconds END;
 
-CREATE MACRO nano(usd) AS CAST(round(TRY_CAST(usd AS DOUBLE) * 1e9) AS BIGINT);
+-- A number as one that can be kept; what is beyond all bounds stays far beyond what rows may have.
+CREATE MACRO bounded(x) AS CASE WHEN x IS NOT NULL THEN CAST(round(greatest(least(x, 1e18), -1e18)) AS BIGINT) END;
+
+CREATE MACRO nano(usd) AS bounded(TRY_CAST(usd AS DOUBLE) * 1e9);
 
 -- JSON that may be kept as a text of JSON.
 CREATE MACRO unwrapped(j) AS CASE
     WHEN starts_with(j::VARCHAR, '"') THEN TRY_CAST(json_extract_string(j, '$') AS JSON) ELSE j
 END;
 
+-- JSON of what Python writes for a dict or a list; pandas puts that into tables.
+CREATE MACRO literal(t) AS CASE WHEN regexp_matches(t, '^[\[{]+''') THEN TRY_CAST(
+    regexp_replace(regexp_replace(regexp_replace(replace(t, '''', '"'),
+        '([:,\[] ?)None\b', '\1null', 'g'), '([:,\[] ?)True\b', '\1true', 'g'), '([:,\[] ?)False\b', '\1false', 'g')
+    AS JSON) END;
+
 -- JSON from a field that is read as a text: of a text of JSON that is its value, of an object its JSON.
-CREATE MACRO parsed(t) AS TRY_CAST(t AS JSON);
+CREATE MACRO parsed(t) AS coalesce(TRY_CAST(t AS JSON), literal(t));
 
 -- A text without the ways to write "nothing".
 CREATE MACRO said(t) AS CASE
@@ -170,4 +179,11 @@ CREATE MACRO part_sum(u, words, mains) AS coalesce(list_sum(list_transform(
 -- What names a part of a trace, in eight bytes.
 CREATE MACRO key_of(t) AS CASE WHEN t IS NOT NULL THEN hash(t) END;
 
-CREATE MACRO count_of(t) AS CAST(round(TRY_CAST(t AS DOUBLE)) AS BIGINT);
+-- A count that is written as a number or as a text, thousands with commas or not.
+CREATE MACRO count_of(t) AS bounded(TRY_CAST(
+    CASE WHEN contains(t, ',') AND regexp_full_match(t, '\d{1,3}(,\d{3})+') THEN replace(t, ',', '') ELSE t END
+AS DOUBLE));
+
+-- A count and what comes on top of it. Sums beyond all numbers are -1, as no count is: rows with such are left out.
+CREATE MACRO added(a, b) AS CASE WHEN a IS NULL THEN NULL
+    WHEN a BETWEEN -1e17 AND 1e17 AND coalesce(b, 0) BETWEEN -1e17 AND 1e17 THEN a + coalesce(b, 0) ELSE -1 END;

@@ -24,6 +24,18 @@ _JSON: Final[dict[Layout, str]] = {
     "array": "array",
     "document": "unstructured",
 }
+_LINE: Final = 16 << 20  # bytes of a row of CSV
+_NOTHING: Final = (
+    "",
+    "NULL",
+    "null",
+    "None",
+    "nan",
+    "NaN",
+    "NaT",
+    "<NA>",
+    "(null)",
+)  # as tables say it
 _FILE: Final = "lanewise_file"  # what DuckDB is told to call the name of the file
 
 
@@ -125,7 +137,15 @@ def _table(source: Source) -> str:
     """A CSV or Parquet file as a table."""
     if source.layout == "parquet":
         return f"read_parquet({text(source.path)})"
-    return f"read_csv({text(source.path)}, all_varchar = true, header = true, store_rejects = true)"
+    form = source.table
+    assert form is not None
+    columns = ", ".join(f"{text(name)}: 'VARCHAR'" for name in form.columns)
+    nothing = ", ".join(map(text, _NOTHING))
+    return (
+        f"read_csv({text(source.path)}, auto_detect = false, header = true, delim = {text(form.delimiter)}, "
+        f"quote = '\"', escape = {text(form.escape)}, skip = {form.skipped}, columns = {{{columns}}}, "
+        f"nullstr = [{nothing}], max_line_size = {_LINE}, buffer_size = {2 * _LINE}, store_rejects = true)"
+    )
 
 
 def _table_records(connection: DuckDBPyConnection, source: Source, format_: Format) -> str:
@@ -135,7 +155,13 @@ def _table_records(connection: DuckDBPyConnection, source: Source, format_: Form
     casts = [_cast(one, there.get(one.name.lower())) for one in format_.columns]
     outer = [f"NULL::{one.type} AS {_outer(one)}" for one in format_.outer]
     picked = ", ".join([*casts, *outer])
-    return f"SELECT {picked}, {text(source.path)} AS file, false AS broken FROM {_table(source)}"
+    names = [
+        identifier(there[one.name.lower()][0])
+        for one in format_.columns
+        if one.name.lower() in there
+    ]
+    broken = " AND ".join(f"{name} IS NULL" for name in names) or "false"
+    return f"SELECT {picked}, {text(source.path)} AS file, {broken} AS broken FROM {_table(source)}"
 
 
 def _cast(column: Column, there: tuple[str, str] | None) -> str:
@@ -147,6 +173,8 @@ def _cast(column: Column, there: tuple[str, str] | None) -> str:
     if column.type == "JSON" or nested:
         json = f"to_json({found})"
         if kind == "VARCHAR":
-            json = f"coalesce(CASE WHEN {found}[1] IN ('{{', '[') THEN TRY_CAST({found} AS JSON) END, {json})"
+            json = f"coalesce(CASE WHEN {found}[1] IN ('{{', '[') THEN parsed({found}) END, {json})"
         return f"TRY_CAST({json} AS {column.type}) AS {name}"
+    if column.type == "BIGINT" and kind == "VARCHAR":
+        return f"count_of({found}) AS {name}"
     return f"TRY_CAST(nullif({found}::VARCHAR, '') AS {column.type}) AS {name}"

@@ -12,6 +12,7 @@ from typing import Final
 from lanewise.audit.addresses import fetch, is_address
 from lanewise.audit.layouts import READABLE, Layout, look, suffix
 from lanewise.audit.staging import Stage
+from lanewise.audit.tables import Table
 from lanewise.errors import BadInput
 from lanewise.intake.sources import blocks
 
@@ -20,7 +21,7 @@ STDIN: Final = "-"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file: its path as DuckDB takes it, its layout, and what people call it.
+    """A file: its path as DuckDB takes it, its layout, what people call it, and the form of a CSV file.
 
     `lines`: one JSON record a line. `array`: one JSON list. `document`: JSON values one after the other.
     """
@@ -28,6 +29,7 @@ class Source:
     path: str
     layout: Layout
     name: str
+    table: Table | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ def _source(found: _Found, stage: Stage) -> Source | Unread:
         return Unread(found.name, "it is no file, or a link to nothing")
     try:
         seen = look(found.path, found.name)
-        return Source(stage.readable(found.path, seen), seen.layout, found.name)
+        return Source(stage.readable(found.path, seen), seen.layout, found.name, seen.table)
     except BadInput as error:
         return Unread(found.name, str(error))
     except OSError as error:

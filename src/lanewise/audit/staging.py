@@ -47,8 +47,8 @@ class Stage:
 
     def readable(self, path: str, look: Look) -> str:
         """The path under which DuckDB reads a file rightly: its own, or that of a link or a copy."""
-        if look.utf16:
-            return str(self.copied(_as_utf8(path), "log" + _SUFFIX[look.layout]))
+        if look.encoding:
+            return str(self.copied(_as_utf8(path, look.encoding), "log" + _SUFFIX[look.layout]))
         if packing(path) == look.packed and not _GLOB & set(path):
             return path
         link = self._new("log" + _SUFFIX[look.layout] + look.packed)
@@ -61,8 +61,8 @@ class Stage:
         return self.folder / f"{next(self._numbers)}-{plain}"
 
 
-def _as_utf8(path: str) -> Iterator[bytes]:
-    decoder = codecs.getincrementaldecoder("utf-16")("replace")
+def _as_utf8(path: str, encoding: str) -> Iterator[bytes]:
+    decoder = codecs.getincrementaldecoder(encoding)("replace")
     for block in blocks(path):
         yield decoder.decode(block).encode()
     yield decoder.decode(b"", final=True).encode()

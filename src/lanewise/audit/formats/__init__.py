@@ -91,6 +91,22 @@ def nearest(records: list[dict[str, Any]]) -> str:
     return f"its fields are {', '.join(names[:12]) or 'none'}{near}"
 
 
+def recased(record: dict[str, Any]) -> dict[str, Any]:
+    """A row of a table with its columns as formats write them: databases do not keep the case of a name."""
+    return {_columns().get(name.lower(), name): value for name, value in record.items()}
+
+
+@cache
+def _columns() -> dict[str, str]:
+    """Columns in small letters -> as they are written, where that is no question."""
+    names: dict[str, set[str]] = {}
+    for one in all_formats():
+        paths = (path.partition("=")[0].partition(".")[0] for find in one.finds for path in find)
+        for name in (*(column.name for column in one.columns), *paths):
+            names.setdefault(name.lower(), set()).add(name)
+    return {low: next(iter(those)) for low, those in names.items() if len(those) == 1}
+
+
 def _fits(
     record: dict[str, Any], formats: tuple[Format, ...]
 ) -> list[tuple[tuple[str, str | None], int]]:

@@ -36,11 +36,14 @@ spans AS (
         SELECT broken, file, service, p,
             json_extract_string(p, ['$.traceId', '$.spanId', '$.parentSpanId', '$.startTimeUnixNano',
                 '$.endTimeUnixNano', '$.status.code']) AS f,
-            json_extract_string(p, '$.attributes[*].key') AS ks,
-            json_extract_string(p, '$.attributes[*].value.*') AS found
-        FROM single
-        WHERE broken OR contains(p::VARCHAR, 'gen_ai.') OR contains(p::VARCHAR, 'llm.')
-            OR contains(p::VARCHAR, 'openinference.')
+            CASE WHEN model THEN json_extract_string(p, '$.attributes[*].key') END AS ks,
+            CASE WHEN model THEN json_extract_string(p, '$.attributes[*].value.*') END AS found
+        FROM (
+            SELECT *, contains(p::VARCHAR, 'gen_ai.') OR contains(p::VARCHAR, 'llm.')
+                OR contains(p::VARCHAR, 'openinference.') AS model
+            FROM single
+        )
+        WHERE broken OR model OR contains(p::VARCHAR, '"parentSpanId"')  -- which may lie between others
     )
 ),
 -- include: spans
