@@ -50,12 +50,22 @@ def _why(line: bytes | Oversized, what: Recognised) -> str | None:
         record = msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return f"no JSON: {error}"
+    except RecursionError:
+        return "JSON that is nested too deeply"
     if not isinstance(record, dict):
         return "JSON, but no object"
-    wanted = [what.within] if what.within else [one.name for one in what.format.columns]
-    if all(record.get(name) is None for name in wanted):
+    if all(record.get(name) is None for name in _wanted(what)):
         return f"JSON, but without any field of {what.format.title}"
     return None
+
+
+def _wanted(what: Recognised) -> list[str]:
+    """The fields of which a record has at least one."""
+    if what.within:
+        return [what.within]
+    if what.format.whole:
+        return [path.partition(".")[0] for find in what.format.finds for path in find]
+    return [column.name for column in what.format.columns]
 
 
 def rejected(connection: DuckDBPyConnection) -> list[Line]:

@@ -115,7 +115,7 @@ def _sampled(connection: DuckDBPyConnection, source: Source) -> list[str]:
 
 def _parsed(texts: list[str]) -> list[dict[str, Any]]:
     """Records as values; in tables, JSON may stand in a column as a text."""
-    records = [json.loads(one) for one in texts]
+    records = map(_value, texts)
     return [
         {key: _value(value) for key, value in one.items()}
         for one in records
@@ -124,10 +124,11 @@ def _parsed(texts: list[str]) -> list[dict[str, Any]]:
 
 
 def _value(value: object) -> object:
+    """What a text of JSON says; of all else itself, also of JSON that Python does not take."""
     if isinstance(value, str) and value[:1] in ("{", "["):
         try:
             return json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return value
     return value
 

@@ -10,10 +10,12 @@
 json JSON
 
 -- rows
-WITH resources AS (
-    SELECT broken, file,
-        unnest(CASE WHEN broken THEN [NULL] ELSE json_extract(json, '$.resourceSpans[*]') END) AS r
-    FROM records
+WITH listed AS (SELECT *, json_extract(json, '$.resourceSpans[*]') AS rs FROM records),
+resources AS (
+    SELECT file, broken OR (len(rs) = 0 AND NOT contains(json::VARCHAR, '"resourceSpans"')) AS broken,
+        unnest(CASE WHEN broken OR (len(rs) = 0 AND NOT contains(json::VARCHAR, '"resourceSpans"'))
+            THEN [NULL] ELSE rs END) AS r
+    FROM listed
 ),
 told AS (  -- before they are taken apart, or it would be done once a span
     SELECT broken, file, json_extract(r, '$.scopeSpans[*].spans[*]') AS ps,
