@@ -169,3 +169,31 @@ def test_a_time_is_read_as_whoever_wrote_it_meant_it(told: object, read: Reader)
     record, _ = RECORDS["cloudflare"]
     (row,) = read(record["result"][0] | {"created_at": told})
     assert row["at"] == 1_772_452_800.0
+
+
+@pytest.mark.parametrize(
+    ("told", "at"),
+    [
+        ("2026-03-29T01:59:59+01:00", 1_774_745_999.0),  # the last second of winter in Berlin
+        ("2026-03-29T03:00:00+02:00", 1_774_746_000.0),  # the first of summer, one later
+        ("2026-11-01T01:30:00-04:00", 1_793_511_000.0),  # an hour that comes twice in New York
+        ("2026-11-01T01:30:00-05:00", 1_793_514_600.0),
+        (
+            "2026-03-29 02:30:00",
+            1_774_751_400.0,
+        ),  # no such time in Berlin; without a zone it is UTC
+        ("2026-03-02T12:00:00.123456789Z", 1_772_452_800.123456),
+        ("2026-03-02", 1_772_409_600.0),
+        ("0001-01-01T00:00:00Z", None),  # what Go writes for no time
+        ("9999-12-31T23:59:59Z", None),
+        ("99999-01-01T00:00:00Z", None),
+        (-5, None),
+        ("yesterday", None),
+        ("3/2/2026, 12:00:00.000 PM", 1_772_452_800.0),  # a table of Azure's portal
+        ("3/2/2026, 1:05:09 AM", 1_772_413_509.0),
+    ],
+)
+def test_a_time_is_an_instant_or_nothing(told: object, at: float | None, read: Reader) -> None:
+    record, _ = RECORDS["cloudflare"]
+    (row,) = read(record["result"][0] | {"created_at": told})
+    assert row["at"] == (None if at is None else pytest.approx(at, abs=1e-5))

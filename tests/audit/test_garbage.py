@@ -1,4 +1,4 @@
-"""Whatever stands between good lines, each line is a row or counted as unreadable, and none ends the audit."""
+"""Whatever stands between good lines, each is a row or counted as unreadable, and none ends the audit."""
 
 from __future__ import annotations
 

@@ -7,10 +7,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from lanewise.audit import broken, reading
+from lanewise.audit import broken, mapping, reading
 from lanewise.audit.checking import check
 from lanewise.audit.database import place, spacious, unhurried
-from lanewise.audit.formats import Format, Recognised, all_formats, nearest, recased, recognise
+from lanewise.audit.formats import (
+    Format,
+    Recognised,
+    all_formats,
+    nearest,
+    recased,
+    recognise,
+    unfound,
+)
 from lanewise.audit.layouts import Layout
 from lanewise.audit.sources import Source, Unread, find
 from lanewise.audit.staging import Stage
@@ -89,18 +97,27 @@ def _told(connection: DuckDBPyConnection, source: Source, wishes: Wishes) -> Rec
     try:
         records = _parsed(_sampled(connection, source))
         if source.layout in _TABLES:
-            records = [recased(one) for one in records]
+            records = [recased(one, wishes.format) for one in records]
     except _errors() as error:
         return Unread(source.name, _plain(error, source))
     if wishes.format is not None:
-        found = recognise(records, (wishes.format,))
-        return found or Recognised(wishes.format, None)
+        return _wished(source, records, wishes.format)
     found = recognise(records)
     if found is not None:
         return found
     if not records:
         return Unread(source.name, "no record in it could be read")
     return Unread(source.name, f"of no known format; {nearest(records)}")
+
+
+def _wished(source: Source, records: list[dict[str, Any]], format_: Format) -> Recognised | Unread:
+    """What the caller says that a source is; fields that were named for it have to be there."""
+    found = recognise(records, (format_,)) or Recognised(format_, None)
+    if format_.name != mapping.NAME or not records:
+        return found
+    inner = [one for record in records for one in record[found.within]] if found.within else records
+    missing = unfound([one for one in inner if isinstance(one, dict)], format_)
+    return Unread(source.name, missing) if missing else found
 
 
 def _sampled(connection: DuckDBPyConnection, source: Source) -> list[str]:

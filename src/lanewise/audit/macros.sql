@@ -4,13 +4,16 @@ CREATE MACRO scaled_instant(x) AS CASE
     WHEN x > 1e17 THEN x / 1e9 WHEN x > 1e14 THEN x / 1e6 WHEN x > 1e11 THEN x / 1e3 ELSE x
 END;
 
+CREATE MACRO plausible(x) AS CASE WHEN x BETWEEN 0 AND 4102444800 THEN x END;
+
 -- An instant as seconds since the epoch. Texts without an offset are UTC; numbers are seconds, milli-,
--- micro- or nanoseconds, told apart by their size.
-CREATE MACRO instant(t) AS CASE
+-- micro- or nanoseconds, told apart by their size. What is before 1970 or after 2100 is no time of a request.
+CREATE MACRO instant(t) AS plausible(CASE
     WHEN contains(t, '-') THEN epoch(TRY_CAST(t AS TIMESTAMPTZ))
+    WHEN contains(t, '/') THEN epoch(try_strptime(t, ['%m/%d/%Y, %I:%M:%S.%g %p', '%m/%d/%Y, %I:%M:%S %p']))
     WHEN strlen(t) > 17 AND NOT contains(t, '.') THEN TRY_CAST(t AS BIGINT) / 1e9
     ELSE scaled_instant(TRY_CAST(t AS DOUBLE))
-END;
+END);
 
 -- A duration is never negative; clocks of two machines may say so.
 CREATE MACRO span(seconds) AS CASE WHEN seconds >= 0 THEN seconds END;

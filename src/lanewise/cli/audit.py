@@ -103,9 +103,12 @@ def _tell_files(imported: Imported) -> None:
         click.echo(f"{one.file}: {_counted(one.unread, 'line')} could not be read", err=True)
         for line in one.samples:
             click.echo(f"  line {line.number:,}: {line.why}", err=True)
+    noted = [one for one in imported.read if one.notes]
+    for one in noted[:_FILES]:
+        click.echo(f"{one.file}: {'; '.join(one.notes)}", err=True)
     for other in imported.unread[:_FILES]:
         click.echo(f"not read: {other.file}: {other.why}", err=True)
-    more = max(len(broken) - _FILES, 0) + max(len(imported.unread) - _FILES, 0)
+    more = sum(max(len(files) - _FILES, 0) for files in (broken, noted, imported.unread))
     if more:
         click.echo(f"and {more:,} more files; --json names all", err=True)
 
@@ -168,6 +171,10 @@ def _tell_coverage(sums: Sums) -> None:
     """What share of the rows says what, and what cannot be said."""
     shares = [f"{name} {share:.0%}" for name, share in sums.coverage.items() if share]
     click.echo(f"rows that have: {', '.join(shares)}")
+    if 0 < sums.total.untold < sums.total.rows:
+        click.echo(
+            f"{_counted(sums.total.untold, 'row')} without tokens: in no sum of tokens or money"
+        )
     if sums.aggregates:
         click.echo(f"{_counted(sums.aggregates, 'row')} are buckets of many requests")
     if any(sums.untold_bytes):

@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from importlib import resources
 from typing import Any, Final
 
 _HEAD: Final = re.compile(r"^-- (\w+): (.+)$")
+_LONGEST: Final = 60  # characters of a name of a field
+_LISTED: Final = 1_000  # characters of all names that are shown
 _INCLUDE: Final = re.compile(r"^-- include: (\w+)$", re.MULTILINE)
 
 
@@ -73,6 +76,35 @@ def recognise(
     return Recognised(known[name], within)
 
 
+def unfound(records: list[dict[str, Any]], format_: Format) -> str:
+    """Which fields of a mapping are in no record, and what is there instead; or nothing."""
+    there = list(dict.fromkeys(name for record in records for name in record))
+    missing = [path for path in format_.finds[0] if not any(_has(one, path) for one in records)]
+    told = []
+    for path in missing:
+        near = get_close_matches(path, _paths(records), 1, 0.5)
+        told.append(f"no field {path}" + (f" (did you mean {near[0]}?)" if near else ""))
+    return f"{', '.join(told)}; its fields are {_named(there)}" if told else ""
+
+
+def _paths(records: list[dict[str, Any]]) -> list[str]:
+    """The names of fields and of those within them."""
+    return list(
+        dict.fromkeys(
+            path
+            for record in records
+            for name, held in record.items()
+            for value in [held if isinstance(held, dict) else {}]
+            for path in (name, *(f"{name}.{inner}" for inner in value))
+        )
+    )
+
+
+def _named(names: list[str]) -> str:
+    """Names of fields; what is too long for one may be what somebody wrote."""
+    return ", ".join(name for name in names if len(name) <= _LONGEST)[:_LISTED] or "none"
+
+
 def nearest(records: list[dict[str, Any]]) -> str:
     """What records of no known format have, and which format is nearest to that."""
     names = list(dict.fromkeys(name for record in records for name in record))
@@ -88,12 +120,13 @@ def nearest(records: list[dict[str, Any]]) -> str:
         if best is None
         else f"; nearest is {best[2].name}, but {', '.join(best[3])} is not there"
     )
-    return f"its fields are {', '.join(names[:12]) or 'none'}{near}"
+    return f"its fields are {_named(names[:12])}{near}"
 
 
-def recased(record: dict[str, Any]) -> dict[str, Any]:
+def recased(record: dict[str, Any], format_: Format | None = None) -> dict[str, Any]:
     """A row of a table with its columns as formats write them: databases do not keep the case of a name."""
-    return {_columns().get(name.lower(), name): value for name, value in record.items()}
+    names = {one.name.lower(): one.name for one in format_.columns} if format_ else _columns()
+    return {names.get(name.lower(), name): value for name, value in record.items()}
 
 
 @cache
@@ -133,13 +166,19 @@ def _has(value: object, path: str) -> bool:
 
 
 def _at(value: object, path: str) -> list[object]:
+    head, _, rest = path.partition(".")
+    if isinstance(value, list) and head.isdigit():
+        return (
+            _at(value[int(head)], rest)
+            if rest and int(head) < len(value)
+            else value[int(head) :][:1]
+        )
     if isinstance(value, list):
         return [found for item in value for found in _at(item, path)]
     if not isinstance(value, dict):
         return []
     if path in value:
         return [value[path] if value[path] is not None else ""]
-    head, _, rest = path.partition(".")
     return _at(value[head], rest) if rest and head in value else []
 
 
