@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from .conftest import Reader, rows_of, write
-from .test_formats import RECORDS, otlp, span
+from .test_formats import RECORDS, TABLES, otlp, span
 
 CHAT = {"gen_ai__operation__name": "chat", "gen_ai__request__model": "gpt-5"}
 
@@ -94,12 +94,12 @@ IDS = {  # what names a request, where the record of this format has none yet
 }
 
 
-@pytest.mark.parametrize("name", sorted({*RECORDS} - {"aider", "openai_logs"}))
+@pytest.mark.parametrize("name", sorted({*RECORDS} - {"aider", "openai_logs", "focus"}))
 def test_a_copy_of_an_export_adds_nothing(name: str, tmp_path: Path) -> None:
     record = RECORDS[name][0]
     record = record["result"][0] if name == "cloudflare" else record
     record = record | ({IDS[name]: "x1"} if name in IDS else {})
-    suffix = "csv" if name == "openrouter" else "jsonl"
+    suffix = "csv" if name in TABLES else "jsonl"
     logs = [write(tmp_path / f"{n}.{suffix}", [record]) for n in range(2)]
     assert len(rows_of(logs[0])[1]) == len(rows_of(*logs)[1]) == 1
 

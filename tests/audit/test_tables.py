@@ -112,7 +112,8 @@ def test_parquet_with_types_of_its_own_is_read(tmp_path: Path) -> None:
             "COPY (SELECT TIMESTAMPTZ '2026-03-02 13:00:00+01' AS \"startTime\", "
             "TIMESTAMPTZ '2026-03-02 13:00:02.5+01' AS \"endTime\", 0.5::DECIMAL(18, 9) AS spend, "
             "1234::USMALLINT AS prompt_tokens, 5::UTINYINT AS completion_tokens, 'gpt-5' AS model, "
-            "'acompletion' AS call_type, {'additional_usage_values': {'cache_read_input_tokens': 64}} AS metadata, "
+            "'acompletion' AS call_type, "
+            "{'additional_usage_values': {'cache_read_input_tokens': 64}} AS metadata, "
             "['workflow:tickets'] AS request_tags, MAP {'a': 1} AS response, 'bob; \"b\"' AS end_user) "
             f"TO '{log}'"
         )

@@ -54,7 +54,9 @@ def _distinct(names: list[str]) -> list[str]:
     """Names as DuckDB takes them, which sees no case."""
     found: dict[str, None] = {}
     for place, name in enumerate(names):
-        plain = name.strip() or f"column {place + 1}"
+        plain = (
+            name.strip().removesuffix(" [UTC]") or f"column {place + 1}"
+        )  # as Azure's portal writes it
         found[plain if plain.lower() not in map(str.lower, found) else f"{plain} {place + 1}"] = (
             None
         )

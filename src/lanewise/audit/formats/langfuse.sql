@@ -12,6 +12,7 @@
 -- outer: sessionId VARCHAR
 -- outer: tags JSON
 -- note: only generations and embeddings count, and of nested ones the innermost: parents repeat their children's tokens
+-- note: servers before version 3 have `usage` instead of `usageDetails`, which knows of no cached tokens
 -- note: kinds of tokens either add up to `total` or are parts of input and output; the sum that fits decides
 
 -- columns
@@ -34,6 +35,9 @@ input JSON
 output JSON
 model VARCHAR
 provided_model_name VARCHAR
+usage STRUCT(input BIGINT, output BIGINT)
+promptTokens BIGINT
+completionTokens BIGINT
 usageDetails MAP(VARCHAR, BIGINT)
 usage_details MAP(VARCHAR, BIGINT)
 costDetails MAP(VARCHAR, DOUBLE)
@@ -70,8 +74,9 @@ opened AS (
 ),
 parts AS (
     SELECT *,
-        coalesce(u['input'], u['prompt_tokens'], u['input_tokens']) AS base_input,
-        coalesce(u['output'], u['completion_tokens'], u['output_tokens']) AS base_output,
+        coalesce(u['input'], u['prompt_tokens'], u['input_tokens'], usage.input, nullif(promptTokens, 0)) AS base_input,
+        coalesce(u['output'], u['completion_tokens'], u['output_tokens'], usage.output, nullif(completionTokens, 0))
+            AS base_output,
         coalesce(u['input_cache_read'], u['cache_read_input_tokens'], u['input_cached_tokens'],
             u['prompt_details.cache_read'], u['prompt_tokens_details.cached_tokens'],
             u['prompt_details.cached_tokens']) AS cached,
