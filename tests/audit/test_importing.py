@@ -175,10 +175,74 @@ def test_a_mapping_of_buckets_and_of_tables(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "text", "pairs"),
+    [
+        (
+            "a.csv",
+            'When,Model Name,tok.in,"a, b"\n2026-03-02,gpt-5,"1,234",x\n',
+            "at=when,model=Model Name,input_tokens=tok.in",
+        ),
+        (
+            "b.jsonl",
+            '{"t": 1772409600, "m": "gpt-5", "tok.in": 1234}\n',
+            "at=t,model=m,input_tokens=tok.in",
+        ),
+        (
+            "c.jsonl",
+            '{"t": 1772409600, "m": "gpt-5", "u": [{"in": 0}, {"in": 1234}]}\n',
+            "at=t,model=m,input_tokens=u.1.in",
+        ),
+        (
+            "d.json",
+            '{"data": [{"t": 1772409600, "tok": {"in": "1234"}}]}',
+            "at=t,model==gpt-5,input_tokens=tok.in",
+        ),
+        ("e.csv", 't,u\n2026-03-02,"{""in"": 1234}"\n', "at=t,model==gpt-5,input_tokens=u.in"),
+    ],
+)
+def test_a_mapping_finds_fields_however_they_are_kept(
+    name: str, text: str, pairs: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    (row,) = rows_of(tmp_path / name, wishes=Wishes(mapped(pairs)))[1]
+    assert (row["at"], row["model"], row["input"]) == (1_772_409_600.0, "gpt-5", 1234)
+
+
+def test_a_mapping_has_units_and_values_that_are_always_so(tmp_path: Path) -> None:
+    log = write(
+        tmp_path / "own.jsonl", [{"t": 10, "e": 12, "i": 3, "c": 25, "s": 429, "r": "x"}] * 2
+    )
+    pairs = "at=t,ended=e,input_tokens=i,cost_cents=c,status=s,id=r,lane==batch,workflow==night"
+    imported, (row,) = rows_of(log, wishes=Wishes(mapped(pairs)))
+    assert (row["seconds"], row["cost_nano"], row["ok"]) == (2.0, 250_000_000, False)
+    assert (row["lane"], row["workflow"]) == ("batch", "night")
+    assert "1 row has the id of another" in imported.read[0].notes[0]
+
+
+def test_fields_that_are_not_there_are_named_with_what_is(tmp_path: Path) -> None:
+    log = write(tmp_path / "own.jsonl", [{"time": 1, "usage": {"input": 3}, "x" * 99: "secret"}])
+    with pytest.raises(
+        BadInput, match=r"no field when, no field usage.inputs \(did you mean usage.input\?\)"
+    ) as no:
+        rows_of(log, wishes=Wishes(mapped("at=when,input_tokens=usage.inputs")))
+    assert "its fields are time, usage" in str(no.value)
+    assert "xxx" not in str(no.value)
+
+
+def test_a_format_is_told_though_its_first_records_are_empty(tmp_path: Path) -> None:
+    empty = {"object": "bucket", "start_time": 1, "end_time": 2, "results": []}
+    full = empty | {"results": [{"input_tokens": 5, "num_model_requests": 1, "model": "gpt-5"}]}
+    imported, rows = rows_of(write(tmp_path / "usage.jsonl", [*[empty] * 300, full]))
+    assert (len(rows), imported.read[0].format) == (1, "openai_usage")
+
+
+@pytest.mark.parametrize(
     ("pairs", "said"),
     [
         ("model", "NAME=FIELD"),
-        ("modle=m,input_tokens=i", "it takes at, model"),
+        ("modle=m,input_tokens=i", r"did you mean model\?\); it takes at, model"),
+        ("input_tokens==5", "no field"),
+        ("input_tokens=a,model=A", "differ in their case alone"),
         ("model=m", "at least input_tokens"),
         ("seconds=a,latency_ms=b,input_tokens=c", "seconds twice"),
     ],

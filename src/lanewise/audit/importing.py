@@ -95,19 +95,28 @@ def load(connection: DuckDBPyConnection, paths: tuple[str, ...], wishes: Wishes)
 def _told(connection: DuckDBPyConnection, source: Source, wishes: Wishes) -> Recognised | Unread:
     """What a source is, or why it cannot be told."""
     try:
-        records = _parsed(_sampled(connection, source))
-        if source.layout in _TABLES:
-            records = [recased(one, wishes.format) for one in records]
+        records = _records(connection, source, wishes, reading.SAMPLED)
+        if wishes.format is not None:
+            return _wished(source, records, wishes.format)
+        found = recognise(records)
+        if found is None and len(records) == reading.SAMPLED:
+            found = recognise(_records(connection, source, wishes, reading.MORE))
     except _errors() as error:
         return Unread(source.name, _plain(error, source))
-    if wishes.format is not None:
-        return _wished(source, records, wishes.format)
-    found = recognise(records)
     if found is not None:
         return found
     if not records:
         return Unread(source.name, "no record in it could be read")
     return Unread(source.name, f"of no known format; {nearest(records)}")
+
+
+def _records(
+    connection: DuckDBPyConnection, source: Source, wishes: Wishes, most: int
+) -> list[dict[str, Any]]:
+    records = _parsed(_sampled(connection, source, most))
+    if source.layout in _TABLES:
+        return [recased(one, wishes.format) for one in records]
+    return records
 
 
 def _wished(source: Source, records: list[dict[str, Any]], format_: Format) -> Recognised | Unread:
@@ -120,14 +129,14 @@ def _wished(source: Source, records: list[dict[str, Any]], format_: Format) -> R
     return Unread(source.name, missing) if missing else found
 
 
-def _sampled(connection: DuckDBPyConnection, source: Source) -> list[str]:
+def _sampled(connection: DuckDBPyConnection, source: Source, most: int) -> list[str]:
     try:
-        return reading.sample(connection, source)
+        return reading.sample(connection, source, most=most)
     except _errors():
         if source.layout in _TABLES:
             raise
     with spacious(connection):
-        return reading.sample(connection, source, roomy=True)
+        return reading.sample(connection, source, most=most, roomy=True)
 
 
 def _parsed(texts: list[str]) -> list[dict[str, Any]]:

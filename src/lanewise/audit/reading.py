@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 LARGEST: Final = 64 << 20  # bytes of a record that is read at all
 _PIECE: Final = 2 << 20  # bytes of whole records that are taken at once
-SAMPLED: Final = 100  # records of a file by which its format is told
+SAMPLED: Final = 100  # records of a file by which its format is told,
+MORE: Final = 10_000  # and where these tell nothing
 _JSON: Final[dict[Layout, str]] = {
     "lines": "newline_delimited",
     "array": "array",
@@ -39,7 +40,9 @@ _NOTHING: Final = (
 _FILE: Final = "lanewise_file"  # what DuckDB is told to call the name of the file
 
 
-def sample(connection: DuckDBPyConnection, source: Source, *, roomy: bool = False) -> list[str]:
+def sample(
+    connection: DuckDBPyConnection, source: Source, *, most: int = SAMPLED, roomy: bool = False
+) -> list[str]:
     """The first records of a source, as JSON."""
     size = f", maximum_object_size = {LARGEST}" if roomy else ""
     if source.layout in _JSON:
@@ -49,7 +52,7 @@ def sample(connection: DuckDBPyConnection, source: Source, *, roomy: bool = Fals
         )
     else:
         read = f"SELECT to_json(t)::VARCHAR FROM {_table(source)} t"
-    return [row[0] for row in connection.execute(f"{read} LIMIT {SAMPLED}").fetchall()]
+    return [row[0] for row in connection.execute(f"{read} LIMIT {most}").fetchall()]
 
 
 def statement(
