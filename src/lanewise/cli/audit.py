@@ -58,8 +58,8 @@ def audit(
     """Read logs that are there already: what the traffic costs, who waits for it, what would cost less.
 
     PATH is a file, a folder, a glob, an address (s3://...) or - for standard input: JSONL, JSON, CSV or
-    Parquet, plain, .gz or .zst. Logs of gateways, observability tools, providers and lanewise itself are recognised. Texts are
-    hashed here and go nowhere.
+    Parquet, plain, .gz or .zst. Logs of gateways, observability tools, providers and lanewise itself are
+    recognised. Texts are hashed here and go nowhere.
     """
     wished = wishes(format_, map_, model)
     book = PriceBook.of_home(settings_from(home).home)
