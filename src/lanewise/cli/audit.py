@@ -14,7 +14,14 @@ from lanewise.app.rollout import write_policy as written
 from lanewise.audit.importing import Imported
 from lanewise.audit.sums import Group, Sums
 from lanewise.cli.audit_levers import tell_levers
-from lanewise.cli.options import echo_json, home_option, json_option, settings_from
+from lanewise.cli.options import (
+    echo_json,
+    example_option,
+    home_option,
+    json_option,
+    logs_from,
+    settings_from,
+)
 from lanewise.clock import SystemClock
 from lanewise.domain.lanes import Terms
 from lanewise.pricing import PriceBook
@@ -25,7 +32,8 @@ _FILES: Final = 8
 
 
 @click.command
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.argument("paths", metavar="PATH...", nargs=-1)
+@example_option
 @click.option(
     "--format", "format_", metavar="NAME", help="What the logs are; without it, they tell."
 )
@@ -47,6 +55,7 @@ _FILES: Final = 8
 def audit(
     *,
     paths: tuple[str, ...],
+    example: bool,
     format_: str | None,
     map_: str | None,
     model: str | None,
@@ -65,7 +74,7 @@ def audit(
     book = PriceBook.of_home(settings_from(home).home)
     said = None if terms is None else Terms(terms)
     now = SystemClock().now()
-    with auditing(paths, wished, book, now, terms=said) as found:
+    with auditing(logs_from(paths, example=example), wished, book, now, terms=said) as found:
         if as_json:
             echo_json(found.as_json())
         else:
