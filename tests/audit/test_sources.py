@@ -139,6 +139,23 @@ def test_links_to_folders_are_followed(tmp_path: Path) -> None:
     assert len(rows_of(tmp_path / "logs")[1]) == 1
 
 
+@pytest.mark.parametrize("name", ["log.jsonl", "log.csv", "log.parquet"])
+def test_names_of_folders_do_not_stand_in_for_fields(name: str, tmp_path: Path) -> None:
+    import duckdb
+
+    log = tmp_path / "model=other" / "tokens_in=1" / name
+    log.parent.mkdir(parents=True)
+    log.write_bytes(TABLE if name.endswith("csv") else LINE)
+    if name.endswith("parquet"):
+        log.with_suffix(".csv").write_bytes(TABLE)
+        with duckdb.connect() as connection:
+            connection.execute(
+                f"COPY (FROM read_csv('{log.with_suffix('.csv')}', hive_partitioning = false)) TO '{log}'"
+            )
+    (row,) = rows_of(log)[1]
+    assert (row["model"], row["input"]) == ("gpt-5", 80)
+
+
 def test_a_pipe_is_read_to_its_end(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)

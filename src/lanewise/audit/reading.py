@@ -37,6 +37,7 @@ _NOTHING: Final = (
     "<NA>",
     "(null)",
 )  # as tables say it
+_PATHS: Final = "hive_partitioning = false"  # else `model=x` in a path would go before the file's own model
 _FILE: Final = "lanewise_file"  # what DuckDB is told to call the name of the file
 
 
@@ -108,7 +109,7 @@ def _json(sources: list[Source], columns: tuple[Column, ...], *, roomy: bool) ->
     size = f", maximum_object_size = {LARGEST}" if roomy else ""
     return (
         f"read_json([{_paths(sources)}], format = '{_JSON[sources[0].layout]}', records = true, "
-        f"columns = {{{kinds}}}, ignore_errors = true, filename = '{_FILE}'{size})"
+        f"columns = {{{kinds}}}, ignore_errors = true, filename = '{_FILE}', {_PATHS}{size})"
     )
 
 
@@ -139,7 +140,7 @@ def _outer(column: Column) -> str:
 def _table(source: Source) -> str:
     """A CSV or Parquet file as a table."""
     if source.layout == "parquet":
-        return f"read_parquet({text(source.path)})"
+        return f"read_parquet({text(source.path)}, binary_as_string = true, {_PATHS})"
     form = source.table
     assert form is not None
     columns = ", ".join(f"{text(name)}: 'VARCHAR'" for name in form.columns)
@@ -147,7 +148,7 @@ def _table(source: Source) -> str:
     return (
         f"read_csv({text(source.path)}, auto_detect = false, header = true, delim = {text(form.delimiter)}, "
         f"quote = '\"', escape = {text(form.escape)}, skip = {form.skipped}, columns = {{{columns}}}, "
-        f"nullstr = [{nothing}], max_line_size = {_LINE}, buffer_size = {2 * _LINE}, store_rejects = true)"
+        f"nullstr = [{nothing}], max_line_size = {_LINE}, buffer_size = {2 * _LINE}, store_rejects = true, {_PATHS})"
     )
 
 
