@@ -44,7 +44,7 @@ RECORDS: Final[dict[str, tuple[Any, dict[str, Any]]]] = {
 TABLES: Final = ("openrouter", "focus", *(name for name in RECORDS if name.endswith("_csv")))
 
 
-@pytest.mark.parametrize("name", sorted(RECORDS))
+@pytest.mark.parametrize("name", sorted({*RECORDS} - {"azure_apim_gateway"}))
 def test_a_record_becomes_one_normal_row(name: str, read: Reader) -> None:
     record, expect = RECORDS[name]
     suffix = "csv" if name in TABLES else "jsonl"

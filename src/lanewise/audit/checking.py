@@ -44,6 +44,11 @@ def check(connection: DuckDBPyConnection) -> dict[str, tuple[str, ...]]:
         for file, count in counts:
             told[file] += (f"{count:,} {one if count == 1 else many}",)
         connection.execute(f"DROP TABLE {look}")
+    if connection.execute(
+        "SELECT 1 FROM requests WHERE bare AND parent IS NULL LIMIT 1"
+    ).fetchall():
+        connection.execute(asked["beside"])
+        connection.execute(asked["forget_beside"])
     _forget_parents(connection)
     return told
 

@@ -47,6 +47,19 @@ SELECT row, file FROM shares WHERE beyond OR share > 0.1
 UPDATE requests SET input = input + coalesce(cached, 0) + coalesce(cache_write, 0)
 WHERE rowid IN (SELECT row FROM apart)
 
+-- name: beside
+-- What another log says of the same requests, by their ids: rows that are none themselves and have no parent.
+UPDATE requests SET seconds = coalesce(requests.seconds, other.seconds),
+    key_name = coalesce(requests.key_name, other.key_name), ok = coalesce(requests.ok, other.ok)
+FROM (
+    SELECT part, max(seconds) AS seconds, max(key_name) AS key_name, bool_and(ok) AS ok
+    FROM requests WHERE bare AND parent IS NULL AND part IS NOT NULL GROUP BY part
+) other
+WHERE requests.part = other.part AND NOT coalesce(requests.bare, false)
+
+-- name: forget_beside
+DELETE FROM requests WHERE bare AND parent IS NULL
+
 -- name: above
 -- Spans and runs with something below them that has tokens: directly, or with nameless ones between.
 CREATE OR REPLACE TEMP TABLE above AS

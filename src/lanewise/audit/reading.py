@@ -37,7 +37,9 @@ _NOTHING: Final = (
     "<NA>",
     "(null)",
 )  # as tables say it
-_PATHS: Final = "hive_partitioning = false"  # else `model=x` in a path would go before the file's own model
+_PATHS: Final = (
+    "hive_partitioning = false"  # else `model=x` in a path would go before the file's own model
+)
 _FILE: Final = "lanewise_file"  # what DuckDB is told to call the name of the file
 
 
@@ -148,7 +150,8 @@ def _table(source: Source) -> str:
     return (
         f"read_csv({text(source.path)}, auto_detect = false, header = true, delim = {text(form.delimiter)}, "
         f"quote = '\"', escape = {text(form.escape)}, skip = {form.skipped}, columns = {{{columns}}}, "
-        f"nullstr = [{nothing}], max_line_size = {_LINE}, buffer_size = {2 * _LINE}, store_rejects = true, {_PATHS})"
+        f"nullstr = [{nothing}], max_line_size = {_LINE}, buffer_size = {2 * _LINE}, "
+        f"store_rejects = true, {_PATHS})"
     )
 
 

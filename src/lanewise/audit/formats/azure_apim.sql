@@ -2,7 +2,8 @@
 -- about: the table ApiManagementGatewayLlmLog of Azure Monitor
 -- finds: TimeGenerated, PromptTokens, DeploymentName
 -- finds: TimeGenerated, PromptTokens, ModelName
--- note: no cached tokens; latency is in another table (ApiManagementGatewayLogs, by CorrelationId) and not read
+-- note: no cached tokens; latency is in another table, ApiManagementGatewayLogs, and is read where that is given too
+-- note: long messages go over several rows of one CorrelationId, which count once
 
 -- columns
 CorrelationId VARCHAR

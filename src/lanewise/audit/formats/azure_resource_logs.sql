@@ -3,6 +3,7 @@
 -- finds: time, resourceId, category, properties
 -- within: records
 -- note: of category GatewayLlmLogs with tokens; of RequestResponse without any, only lengths in bytes
+-- note: latency and status of the first are in category GatewayLogs, by correlationId
 -- note: the same requests in the tables of a workspace have the same ids and are counted once
 
 -- columns
@@ -15,16 +16,16 @@ properties JSON
 
 -- rows
 WITH opened AS (
-    SELECT *, lower(coalesce(category, '')) = 'requestresponse' AS plain,
+    SELECT *, lower(coalesce(category, '')) <> 'gatewayllmlogs' AS plain,
         json_extract_string(unwrapped(properties), [
             '$.modelName', '$.modelVersion', '$.modelDeploymentName', '$.deploymentName', '$.streamType', '$.objectId',
             '$.promptTokens', '$.completionTokens', '$.isStreamCompletion', '$.requestMessages', '$.responseMessages',
             '$.correlationId'
         ]) AS p
     FROM records
-    WHERE broken OR lower(category) IN ('requestresponse', 'gatewayllmlogs')
+    WHERE broken OR lower(category) IN ('requestresponse', 'gatewayllmlogs', 'gatewaylogs')
 )
-SELECT broken, file, key_of(coalesce(correlationId, p[12])) AS part, instant(time) AS "at",
+SELECT broken, file, lower(category) = 'gatewaylogs' AS bare, key_of(coalesce(correlationId, p[12])) AS part, instant(time) AS "at",
     CASE WHEN NOT broken THEN 'azure' END AS provider, model_of(p[1] || coalesce('-' || said(p[2]), '')) AS model,
     count_of(p[7]) AS input, count_of(p[8]) AS output, CASE WHEN plain THEN span(durationMs / 1e3) END AS seconds,
     coalesce(p[5] = 'Streaming', TRY_CAST(p[9] AS BOOLEAN)) AS stream, coalesce(said(p[3]), said(p[4])) AS workflow,
