@@ -41,22 +41,42 @@ def sampled(source: Source, what: Recognised) -> tuple[Line, ...]:
     return tuple(found)
 
 
+def first(source: Source) -> Line | None:
+    """The first line of a file, if it is no record, and why."""
+    for number, line in enumerate(split(blocks(source.path), LINE_LIMIT), start=1):
+        if isinstance(line, Oversized) or line.strip():
+            why = _no_object(line)
+            return Line(number, why) if why else None
+    return None
+
+
 def _why(line: bytes | Oversized, what: Recognised) -> str | None:
     if isinstance(line, Oversized):
-        return f"longer than {line.limit:,} bytes"
+        return _no_object(line)
     if not line.strip():
         return None
+    why = _no_object(line)
+    if why is not None:
+        return why
+    record = msgspec.json.decode(line)
+    if all(record.get(name) is None for name in _wanted(what)):
+        return f"JSON, but without any field of {what.format.title}"
+    return None
+
+
+def _no_object(line: bytes | Oversized) -> str | None:
+    """Why a line is no object of JSON, or None."""
+    if isinstance(line, Oversized):
+        return f"longer than {line.limit:,} bytes"
     try:
-        record = msgspec.json.decode(line)
+        value = msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return f"no JSON: {error}"
     except RecursionError:
         return "JSON that is nested too deeply"
-    if not isinstance(record, dict):
-        return "JSON, but no object"
-    if all(record.get(name) is None for name in _wanted(what)):
-        return f"JSON, but without any field of {what.format.title}"
-    return None
+    if isinstance(value, list):
+        return "a list, not a record (jq -c '.[]' writes its items one a line)"
+    return None if isinstance(value, dict) else "JSON, but no object"
 
 
 def _wanted(what: Recognised) -> list[str]:

@@ -106,8 +106,16 @@ def _told(connection: DuckDBPyConnection, source: Source, wishes: Wishes) -> Rec
     if found is not None:
         return found
     if not records:
-        return Unread(source.name, "no record in it could be read")
+        return Unread(source.name, _no_record(source))
     return Unread(source.name, f"of no known format; {nearest(records)}")
+
+
+def _no_record(source: Source) -> str:
+    """Why nothing in a file is a record, by its first line."""
+    if source.layout == "lines":
+        line, start = broken.first(source), "no record in it could be read"
+        return f"{start}; line {line.number}: {line.why}" if line else start
+    return "there is no record in it"
 
 
 def _records(

@@ -116,7 +116,8 @@ def _layout(start: bytes, kind: str, packed: str) -> Layout:
         return "csv"
     if text[:1] == b"[" and not _records_in_lists(lines):
         return "array"
-    return "document" if lines and _opens(lines[0]) else "lines"
+    opens = _opens(lines[0]) or (len(lines) == 1 and _joined(lines[0]))
+    return "document" if opens else "lines"
 
 
 def _any_json(lines: list[bytes]) -> bool:
@@ -126,6 +127,15 @@ def _any_json(lines: list[bytes]) -> bool:
 def _records_in_lists(lines: list[bytes]) -> bool:
     """Whether each line is a list by itself, rather than that one list goes over them."""
     return len(lines) > 1 and _whole(lines[0])
+
+
+def _joined(line: bytes) -> bool:
+    """Whether records follow each other without a newline, as Firehose writes them."""
+    try:
+        _, end = json.JSONDecoder().raw_decode(line.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return False
+    return line[end : end + 1] == b"{"
 
 
 def _opens(line: bytes) -> bool:

@@ -129,9 +129,11 @@ def _paged(sources: list[Source], format_: Format, within: str, *, roomy: bool) 
     read = _json(sources, (Column(within, f"STRUCT({record})[]"), *page), roomy=roomy)
     name = identifier(within)
     outer = "".join(f", {identifier(one.name)} AS {_outer(one)}" for one in page)
+    none = " AND ".join(f"r.{identifier(one.name)} IS NULL" for one in format_.columns)
     return (
-        f"SELECT r.*, * EXCLUDE (r) FROM (SELECT {_FILE} AS file, {name} IS NULL AS broken{outer}, "
-        f"unnest(CASE WHEN {name} IS NULL THEN [NULL] ELSE {name} END) AS r FROM {read})"
+        f"SELECT r.*, * EXCLUDE (r) REPLACE (broken OR ({none}) AS broken) FROM (SELECT {_FILE} AS file, "
+        f"{name} IS NULL AS broken{outer}, unnest(CASE WHEN {name} IS NULL THEN [NULL] ELSE {name} END) AS r "
+        f"FROM {read})"
     )
 
 
