@@ -72,6 +72,43 @@ def test_lists_and_pages_are_taken_apart(tmp_path: Path, shape: str, indent: int
     assert [row["input"] for row in rows_of(log)[1]] == [80, 90]
 
 
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize(
+    ("shape", "rows", "lost"),
+    [
+        ("cut", 4, 1), ("more", 5, 1), ("comma", 5, 0), ("lists", 10, 0), ("letters", 5, 0),
+        ("documents", 1, 1),
+    ],
+)  # fmt: skip
+def test_of_lists_that_break_off_what_is_whole_is_read(
+    shape: str, rows: int, lost: int, indent: int | None, tmp_path: Path
+) -> None:
+    whole = json.dumps([ONE] * 5, indent=indent)
+    one = json.dumps(ONE, indent=2)
+    text = {
+        "cut": whole[:-40],
+        "more": whole + "and more",
+        "comma": whole[:-1] + ",]",
+        "lists": f"{whole}\n{whole}\n",
+        "letters": whole,
+        "documents": f"{one}\n{{ no: 1 }}\n{one}",
+    }[shape]
+    log = tmp_path / "log.json"
+    log.write_bytes(text.encode().replace(b"gpt-5", b"gpt-\xff", shape == "letters"))
+    imported, found = rows_of(log)
+    assert (len(found), imported.broken, imported.read[0].file) == (rows, lost, str(log))
+    assert [line.why for line in imported.read[0].samples] == lost * [
+        "no JSON from here on: nothing after this is read"
+    ]
+
+
+def test_a_long_list_that_breaks_off_is_read_to_there(tmp_path: Path) -> None:
+    log = tmp_path / "log.json"
+    log.write_text(json.dumps([ONE | {"tokens_in": n} for n in range(60_000)], indent=1)[:-60])
+    imported, rows = rows_of(log)
+    assert (len(rows), imported.broken) == (59_999, 1)
+
+
 def test_folders_globs_and_compressed_files_are_read_once(tmp_path: Path) -> None:
     line = (json.dumps(ONE) + "\n").encode()
     inner = tmp_path / "a" / "b"

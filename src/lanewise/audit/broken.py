@@ -16,6 +16,7 @@ from lanewise.intake.splitting import Oversized, split
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+LIST: Final = "a list, not a record"
 SHOWN: Final = 3  # lines that are named for each file
 
 
@@ -75,7 +76,7 @@ def _no_object(line: bytes | Oversized) -> str | None:
     except RecursionError:
         return "JSON that is nested too deeply"
     if isinstance(value, list):
-        return "a list, not a record (jq -c '.[]' writes its items one a line)"
+        return LIST
     return None if isinstance(value, dict) else "JSON, but no object"
 
 
