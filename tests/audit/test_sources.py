@@ -131,6 +131,11 @@ def test_a_file_is_read_once_however_it_is_named(
     }
 
 
+def test_a_path_that_cannot_be_looked_at_is_refused_with_the_reason() -> None:
+    with pytest.raises(BadInput, match=r"cannot look for 'xxx.*: File name too long"):
+        rows_of(Path("x" * 300))
+
+
 def test_links_to_folders_are_followed(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "log.jsonl").write_bytes(LINE)

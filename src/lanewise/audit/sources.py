@@ -88,7 +88,10 @@ def _expanded(path: str, stage: Stage) -> Iterator[_Found | Unread]:
     elif path == STDIN:
         yield _Found(str(stage.copied(blocks(path, unpack=False), "stdin")), "standard input")
     else:
-        yield from _local(path, Path(path).expanduser(), stage)
+        try:
+            yield from _local(path, Path(path).expanduser(), stage)
+        except OSError as error:
+            raise BadInput(f"cannot look for {path!r}: {error.strerror}") from None
 
 
 def _local(path: str, here: Path, stage: Stage) -> Iterator[_Found | Unread]:

@@ -3,6 +3,7 @@
 -- finds: time, resourceId, category, properties
 -- within: records
 -- note: of category GatewayLlmLogs with tokens; of RequestResponse without any, only lengths in bytes
+-- note: names of fields are those of the tables in small letters (not verified on files of a storage account)
 -- note: latency and status of the first are in category GatewayLogs, by correlationId
 -- note: the same requests in the tables of a workspace have the same ids and are counted once
 
