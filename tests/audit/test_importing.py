@@ -266,6 +266,20 @@ def test_fields_that_are_not_there_are_named_with_what_is(tmp_path: Path) -> Non
     assert "xxx" not in str(no.value)
 
 
+def test_a_field_that_no_record_has_is_told_where_it_may_be_left_out(tmp_path: Path) -> None:
+    """Of lines it is, unless it says when, which model or how much; a table has the column or not."""
+    log = write(
+        tmp_path / "own.jsonl", [{"t": n, "i": 3} for n in range(300)] + [{"t": 1, "hit": 2}]
+    )
+    wanted = mapped("at=t,input_tokens=i,cached_tokens=hit,user=usr")
+    imported, rows = rows_of(log, wishes=Wishes(wanted))
+    assert (len(rows), sum(row["cached"] or 0 for row in rows)) == (301, 2)
+    assert imported.read[0].notes == ("no field usr; its fields are t, i, hit",)
+    table = write(tmp_path / "own.csv", [{"t": "1", "i": "3"}])
+    with pytest.raises(BadInput, match="no field hit, no field usr; its fields are t, i"):
+        rows_of(table, wishes=Wishes(wanted))
+
+
 def test_a_format_is_told_though_its_first_records_are_empty(tmp_path: Path) -> None:
     empty = {"object": "bucket", "start_time": 1, "end_time": 2, "results": []}
     full = empty | {"results": [{"input_tokens": 5, "num_model_requests": 1, "model": "gpt-5"}]}

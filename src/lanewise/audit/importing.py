@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from lanewise.audit import broken, reading
@@ -183,17 +183,9 @@ def _reported(run: _Import) -> list[Read]:
         lost = run.losses.get(file, [])
         lines = (*(broken.sampled(source, what) if file in bad else ()), *lost)
         unread = bad.get(file, 0) + len(lost)
-        samples = lines[: broken.SHOWN]
-        found.append(
-            Read(
-                source.name,
-                what.format.name,
-                rows.get(file, 0),
-                unread,
-                samples,
-                notes.get(file, ()),
-            )
-        )
+        said = (*([what.lacks] if what.lacks else []), *notes.get(file, ()))
+        one = Read(source.name, what.format.name, rows.get(file, 0), unread, notes=said)
+        found.append(replace(one, samples=lines[: broken.SHOWN]))
     return sorted(found, key=lambda one: one.file)
 
 

@@ -12,6 +12,12 @@ from lanewise.audit.statements import identifier, text
 from lanewise.errors import BadInput
 
 NAME: Final = "map"
+_SURE: Final = {
+    "at",
+    "model",
+    "input_tokens",
+    "uncached_tokens",
+}  # what records have where any has it
 _WORTH: Final = {"input", "uncached", "prompt_text", "cost_nano"}
 
 
@@ -74,11 +80,12 @@ def mapped(pairs: str) -> Format:
     paths = tuple(field for field in fields.values() if not field.startswith("="))
     if not paths:
         raise BadInput("--map has no field, only values that are so in every row")
+    sure = tuple(field for name, field in fields.items() if name in _SURE and field in paths)
     return Format(
         name=NAME,
         title="the fields that --map names",
         about="",
-        finds=(paths,),
+        finds=(paths, sure or paths),
         columns=tuple(Column(name, "JSON") for name in _columns(paths)),
         rows=_rows(fields),
         within=("data", "items", "records", "results", "rows", "logs"),

@@ -54,7 +54,7 @@ def sample(
             f"format = '{_JSON[source.layout]}', ignore_errors = true{size}) WHERE json IS NOT NULL"
         )
     else:
-        read = f"SELECT to_json(t)::VARCHAR FROM {_table(source)} t"
+        read = f"SELECT to_json({_FILE})::VARCHAR FROM {_table(source)} {_FILE}"
     return [row[0] for row in connection.execute(f"{read} LIMIT {most}").fetchall()]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from lanewise.audit import broken, mapping, reading
@@ -29,7 +30,7 @@ def told(
     try:
         records = _records(connection, source, wished, reading.SAMPLED)
         if wished is not None:
-            return _wished(source, records, wished)
+            return _wished(connection, source, records, wished)
         found = recognise(records)
         if found is None and len(records) == reading.SAMPLED:
             found = recognise(_records(connection, source, wished, reading.MORE))
@@ -60,14 +61,28 @@ def _records(
     return records
 
 
-def _wished(source: Source, records: list[dict[str, Any]], format_: Format) -> Recognised | Unread:
-    """What the caller says that a source is; fields that were named for it have to be there."""
+def _wished(
+    connection: DuckDBPyConnection, source: Source, records: list[dict[str, Any]], format_: Format
+) -> Recognised | Unread:
+    """What the caller says that a source is; what is mapped has to be there, though not in each record."""
     found = recognise(records, (format_,)) or Recognised(format_, None)
     if format_.name != mapping.NAME or not records:
         return found
-    inner = [one for record in records for one in record[found.within]] if found.within else records
-    missing = unfound([one for one in inner if isinstance(one, dict)], format_)
-    return Unread(source.name, missing) if missing else found
+    lacks = unfound(_inner(records, found.within), format_)
+    if lacks and source.layout not in TABLES:
+        more = _inner(_records(connection, source, format_, reading.MORE), found.within)
+        lacks = unfound(more, format_)
+        if not any(format_.misses(more, path) for path in format_.finds[1]):
+            return replace(found, lacks=lacks)
+    return Unread(source.name, lacks) if lacks else found
+
+
+def _inner(records: list[dict[str, Any]], within: str | None) -> list[dict[str, Any]]:
+    """Records, or those that lie in them as pages."""
+    if within is None:
+        return records
+    pages = [record[within] for record in records if isinstance(record.get(within), list)]
+    return [one for page in pages for one in page if isinstance(one, dict)]
 
 
 def _sampled(connection: DuckDBPyConnection, source: Source, most: int) -> list[str]:

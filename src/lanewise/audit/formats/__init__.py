@@ -45,6 +45,10 @@ class Format:
     outer: tuple[Column, ...] = ()
     notes: tuple[str, ...] = ()
 
+    def misses(self, records: list[dict[str, Any]], path: str) -> bool:
+        """Whether none of the records has a field."""
+        return not any(_has(one, path) for one in records)
+
     def fits(self, record: dict[str, Any]) -> int:
         """How well a record is one of this format: fields of the best alternative, 0 for not at all."""
         return max(
@@ -58,6 +62,7 @@ class Recognised:
 
     format: Format
     within: str | None
+    lacks: str = ""  # fields that were asked for and are not there, in words
 
 
 def recognise(
@@ -79,10 +84,10 @@ def recognise(
 def unfound(records: list[dict[str, Any]], format_: Format) -> str:
     """Which fields of a mapping are in no record, and what is there instead; or nothing."""
     there = list(dict.fromkeys(name for record in records for name in record))
-    missing = [path for path in format_.finds[0] if not any(_has(one, path) for one in records)]
+    missing = [path for path in format_.finds[0] if format_.misses(records, path)]
     told = []
     for path in missing:
-        near = get_close_matches(path, _paths(records), 1, 0.5)
+        near = get_close_matches(path, _paths(records), 1)
         told.append(f"no field {path}" + (f" (did you mean {near[0]}?)" if near else ""))
     return f"{', '.join(told)}; its fields are {_named(there)}" if told else ""
 
