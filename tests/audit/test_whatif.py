@@ -17,8 +17,21 @@ from lanewise.app.rulings import case
 from lanewise.audit.database import database
 from lanewise.audit.importing import Wishes, load
 from lanewise.audit.mapping import mapped
-from lanewise.audit.whatif import Logged, Plan, Seed, difference, planned, replayed, summed, traffic
+from lanewise.audit.whatif import (
+    NOTHING_KNOWN,
+    Aside,
+    Known,
+    Logged,
+    Plan,
+    Seed,
+    difference,
+    planned,
+    replayed,
+    summed,
+    traffic,
+)  # fmt: skip
 from lanewise.audit.whatif.lanes import Costs, way
+from lanewise.audit.whatif.planning import TOO_SOON
 from lanewise.audit.whatif.replaying import NO_RESCUE
 from lanewise.domain.lanes import BATCH, FLEX, HELD, REALTIME, LaneName
 from lanewise.policy.document import read
@@ -31,6 +44,7 @@ from .conftest import write
 HOUR = 3_600.0
 BEGIN = datetime(2026, 11, 2, tzinfo=UTC).timestamp()  # a Monday
 BOOK = PriceBook.load()
+STRICT = "to which rule 'strict' leaves no lane (anthropic was chosen)"
 MAP = "at=at,model=model,workflow=workflow,input_tokens=input,output_tokens=output"
 
 
@@ -51,8 +65,8 @@ def many(count: int, **known: object) -> list[Logged]:
     return [logged(10.0 * n, input=dice.randint(50, 3_000), **known) for n in range(count)]
 
 
-def plan(requests: Iterable[Logged], text: str) -> Plan:
-    return planned(requests, policy(text), BOOK, policies.zone_named)
+def plan(requests: Iterable[Logged], text: str, known: Known = NOTHING_KNOWN) -> Plan:
+    return planned(requests, policy(text), BOOK, policies.zone_named, known)
 
 
 def replay(requests: Iterable[Logged], text: str, model: str = "typical", seed: int = 0) -> Seed:
@@ -130,13 +144,22 @@ def test_what_cannot_be_replayed_is_counted_by_reason_and_is_in_no_sum() -> None
     rules = '[[rule]]\nname = "strict"\nworkflow = "strict"\nprovider = "anthropic"\n'
     held = plan(rows, rules)
     assert held.requests == 1
-    assert dict(held.unfit) == {
-        "without a time": 1,
-        "of bedrock, to whom lanewise does not send": 1,
-        "of gpt-nobody-knows, whose price is not known": 1,
-        "without any lane under rule 'strict'": 1,
+    whole = held.today_nano
+    assert held.unfit == {
+        "without a time": Aside(1, whole),
+        "asked of bedrock, to whom lanewise does not send": Aside(1, whole),
+        "of gpt-nobody-knows, whose price is not known": Aside(1, 0, unpriced=1),
+        STRICT: Aside(1, whole),
     }
+    assert held.aside_nano == 3 * whole
     assert held.today_nano == plan(rows[:1], rules).today_nano > 0
+
+
+def test_what_is_due_sooner_than_a_call_takes_is_late_and_the_reason_is_told() -> None:
+    rows = [logged(6 * HOUR - before) for before in (20.0, 900.0)]
+    for lanes in ('["realtime"]', '["batch", "realtime"]'):
+        seed = replay(sorted(rows), f'[default]\nlanes = {lanes}\ndeadline = "06:00"')
+        assert seed.late == {TOO_SOON: 1}
 
 
 def test_what_was_cheap_because_of_a_cache_is_not_taken_to_be_so_in_a_batch() -> None:
@@ -156,7 +179,7 @@ def test_another_model_is_asked_and_paid_where_a_rule_says_so() -> None:
 def test_what_is_asked_of_another_model_without_knowing_what_it_cost_is_left_out() -> None:
     rules = '[[rule]]\nname = "small"\ndeadline = "24h"\nuse_model = "gpt-5-mini"'
     held = plan([logged(0.0, model="gpt-nobody-knows")], rules)
-    assert (held.requests, held.unfit.total()) == (0, 1)
+    assert (held.requests, held.left_out) == (0, 1)
 
 
 def test_what_is_held_and_not_yet_acted_on_goes_at_once() -> None:
@@ -220,8 +243,9 @@ def test_a_learned_model_goes_by_its_curves_and_believes_them() -> None:
     def quick(provider: str, model: str, lane: LaneName) -> Curve:
         return Curve((0.0, 60.0, 1_200.0), (1.0, 0.5, 0.0), "own", Sample(50, 0))
 
-    held = plan(many(300), '[default]\ndeadline = "1h"\nlanes = ["batch", "realtime"]')
-    seed = replayed(held, 0, "learned", quick)
+    rules = '[default]\ndeadline = "1h"\nlanes = ["batch", "realtime"]'
+    held = plan(many(300), rules, Known(quick))
+    seed = replayed(held, 0, "learned")
     assert seed.lane_requests == {BATCH: 300}
     assert seed.late.total() == seed.rescued == 0
 
@@ -232,10 +256,11 @@ def test_two_policies_are_compared_on_the_same_days() -> None:
     dear, cheap = (
         summed(one, [replayed(one, number, "typical") for number in range(4)]) for one in plans
     )
-    cost, late = difference(dear, cheap)
-    assert cost.low <= cost.middle <= cost.high < 0
-    assert late == (0, 0, 0)
-    assert [side.middle for side in difference(cheap, dear)] == [-cost.middle, 0]
+    found = difference(dear, cheap)
+    assert found.cost.low <= found.cost.middle <= found.cost.high < 0
+    assert (found.late, found.requests) == ((0, 0, 0), 0)
+    assert found.workflows == {"tickets": found.cost}
+    assert difference(cheap, dear).cost.middle == -found.cost.middle
 
 
 def test_the_same_seed_gives_the_same_to_the_bit_and_another_one_another_day() -> None:
@@ -252,32 +277,47 @@ REQUESTS = st.builds(
     input=st.integers(0, 20_000),
     output=st.integers(0, 2_000),
     lane=st.sampled_from([REALTIME, BATCH, FLEX]),
+    prompt=st.integers(0, 3),
 )
 LANES = st.sampled_from(
     ['["batch"]', '["flex"]', '["batch", "realtime"]', '["flex", "batch"]', '["realtime"]']
 )
+ONE_AN_HOUR = {("*", "creations_per_hour"): 1}
 DEADLINES = st.sampled_from(["none", "30m", "6h", "06:00", "friday 18:00"])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
-    st.lists(REQUESTS, min_size=1, max_size=50),
-    LANES,
-    DEADLINES,
-    st.sampled_from([0, 30, 100]),
-    st.sampled_from(["fast", "typical", "bad-day"]),
+    requests=st.lists(REQUESTS, min_size=1, max_size=50),
+    lanes=LANES,
+    deadline=DEADLINES,
+    percent=st.sampled_from([0, 30, 100]),
+    more=st.sampled_from(["", "budget = 0.02\n", "dedupe = true\n"]),
+    limits=st.sampled_from([{}, {("*", "enqueued_tokens"): 15_000}, ONE_AN_HOUR]),
+    model=st.sampled_from(["fast", "typical", "bad-day"]),
 )
 def test_whatever_the_rules_every_request_is_answered_and_paid_once(
-    requests: list[Logged], lanes: str, deadline: str, percent: int, model: str
+    *,
+    requests: list[Logged],
+    lanes: str,
+    deadline: str,
+    percent: int,
+    more: str,
+    limits: dict[tuple[str, str], int],
+    model: str,
 ) -> None:
     rules = (
         f'[[rule]]\nname = "b"\nworkflow = "b"\ndeadline = "1h"\n'
-        f'[default]\nlanes = {lanes}\ndeadline = "{deadline}"\npercent = {percent}'
+        f'[default]\nlanes = {lanes}\ndeadline = "{deadline}"\npercent = {percent}\n{more}'
     )
-    held = plan(sorted(requests), rules)
+    held = plan(sorted(requests), rules, Known(stated=limits))
     seed = replayed(held, 1, model)
-    assert seed.lane_requests.total() == held.requests
-    assert held.requests + held.unfit.total() == len(requests)
+    refused = sum(aside.requests for aside in held.refused.values())
+    assert seed.lane_requests.total() + held.copies.total() == held.requests
+    assert held.requests + refused + held.left_out == len(requests)
+    assert sum(hour.answered for hour in seed.hours.told()) == held.requests
+    if limits == ONE_AN_HOUR:
+        assert all(use.created <= 1 for use in seed.use.values())
     assert sum(seed.workflows.values()) == sum(seed.lanes.values())
     assert seed.late.total() <= held.deadlines
 

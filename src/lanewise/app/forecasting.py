@@ -59,8 +59,12 @@ class Forecast:
 
 def completion(store: Store, now: float) -> Completion:
     """The model over the own batches of the last months, as they stand at `now`."""
-    seen = store.durations(since=now - _LEARN_SINCE, now=now, limit=LEARN_FROM)
-    return Completion((_observation(one) for one in seen), now)
+    return Completion((_observation(one) for one in durations(store, now)), now)
+
+
+def durations(store: Store, now: float) -> list[Duration]:
+    """How long the own batches of the last months took, as they stand at `now`."""
+    return store.durations(since=now - _LEARN_SINCE, now=now, limit=LEARN_FROM)
 
 
 def forecast(

@@ -13,12 +13,12 @@ from lanewise.domain.batches import Packed, Uploaded
 from lanewise.domain.deadlines import AT_ONCE
 from lanewise.domain.ids import AccountId
 from lanewise.domain.lanes import BATCH, FLEX, HELD, REALTIME, Offer
-from lanewise.lanes.draining import CALL_SECONDS, drain
 from lanewise.lanes.menus import Held, opening
 from lanewise.lanes.shift import tokens_of
 from lanewise.lanes.standing import in_real_time, load_of, may_move
 from lanewise.policy.choosing import Option, Outlook
 from lanewise.policy.completion import Completion
+from lanewise.policy.draining import CALL_SECONDS, drain
 from lanewise.policy.finishing import AllOf, Steady, quantile
 from lanewise.policy.rescuing import Drain, Live, Load, latest_starts, stuck
 from lanewise.providers.offers import offer

@@ -10,8 +10,8 @@ from lanewise.app.routing import Asked
 from lanewise.domain.ids import AccountId
 from lanewise.domain.packing import PackingKey
 from lanewise.errors import TooSoon
-from lanewise.lanes.draining import drain, is_measured
 from lanewise.lanes.standing import all_loads
+from lanewise.policy.draining import drain, is_measured
 from lanewise.policy.rescuing import Drain, Load, earliest_promise
 from lanewise.store.protocol import Store
 

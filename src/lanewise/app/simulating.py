@@ -5,37 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Final
 
-from lanewise.app.engine import Engine
-from lanewise.app.forecasting import completion, model_seen
+from lanewise.app.knowledge import Knowledge, knowledge
 from lanewise.app.policies import load as load_policy
-from lanewise.app.policies import zone_named
-from lanewise.app.receipt import percent, usd
+from lanewise.app.policies import places, zone_named
 from lanewise.audit.database import database
 from lanewise.audit.importing import Imported, Wishes, load
 from lanewise.audit.whatif import (
-    Curves,
+    LEARNED,
+    Numbers,
     Plan,
-    Range,
     Summary,
-    difference,
     planned,
     replayed,
     summed,
     traffic,
 )
-from lanewise.domain.lanes import BATCH, LaneName
-from lanewise.errors import BadInput
-from lanewise.policy.completion import Completion
-from lanewise.policy.outlook import Curve
+from lanewise.domain.lanes import BATCH
+from lanewise.errors import BadInput, LanewiseError
+from lanewise.intake import Dialect
+from lanewise.policy.priors import ASSUMED
 from lanewise.policy.rules import Policy
 from lanewise.pricing import PriceBook
 from lanewise.settings import Settings
-from lanewise.store.sqlite.connection import DATABASE
 
-LEARNED = "learned"
-_ALIKE = 1_000  # requests in a batch, of which the curve is asked
+_FEW: Final = 0.5  # of a curve: from here on it is mostly assumed
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,40 +44,44 @@ class Days:
 
 
 @dataclass(frozen=True, slots=True)
+class Named:
+    """A policy and the file that it is from."""
+
+    file: Path
+    policy: Policy
+
+
+@dataclass(frozen=True, slots=True)
 class Simulation:
     """One policy file and what it comes to."""
 
     file: Path
-    hash: str
+    policy: Policy
     summary: Summary
 
 
 @dataclass(frozen=True, slots=True)
 class Simulations:
-    """One policy, or two on the same days."""
+    """One policy, or two on the same days.
+
+    `in_force`: the policy that this home goes by, on the same days; None where there is none, where it says
+    the same, and where two are compared.
+    """
 
     imported: Imported
     days: Days
     basis: str  # of the prices
-    learned: str  # what the learned model rests on; "" of the others
+    batches: tuple[str, ...]  # how long they take, as the lanes believe, and what that rests on
     of: tuple[Simulation, ...]
+    in_force: Simulation | None = None
+    unread: str = ""  # why the policy in force is not held against it
 
-    def as_json(self) -> dict[str, Any]:
-        """The fields of `--json`; money in USD, ranges as [low, middle, high] of nine seeds in ten."""
-        found: dict[str, Any] = {
-            "completion_model": self.days.model,
-            "as_if_rolled_out": self.days.rolled_out,
-            "learned_from": self.learned or None,
-            "seeds": [self.days.first, self.days.first + self.days.seeds - 1],
-            "rows": self.imported.rows,
-            "unreadable_lines": self.imported.broken,
-            "prices": self.basis,
-            "policies": [_policy_json(one) for one in self.of],
-        }
-        if len(self.of) == 2:
-            cost, late = difference(self.of[0].summary, self.of[1].summary)
-            found["difference"] = {"cost_usd": _usd(cost), "missed": list(late)}
-        return found
+    @property
+    def compared(self) -> tuple[Simulation, Simulation] | None:
+        """What is there and what would take its place."""
+        if self.in_force is not None:
+            return self.in_force, self.of[0]
+        return (self.of[0], self.of[1]) if len(self.of) == 2 else None
 
 
 def simulate(
@@ -93,113 +92,88 @@ def simulate(
     wishes: Wishes,
     settings: Settings,
     now: float,
+    limits: Numbers | None = None,
 ) -> Simulations:
-    """Replay logs under each of the policy files.
+    """Replay logs under each of the policy files. `limits`: those that the user states.
 
     Raises `BadInput` for files, logs or formats that cannot be used, and where nothing can be replayed.
     """
-    policies = [load_policy(file, now).sound() for file in files]
+    if len({file.resolve() for file in files}) < len(files):
+        raise BadInput(f"--compare names {files[0]} twice; give it two policy files")
+    policies = [Named(file, load_policy(file, now).sound()) for file in files]
     if days.rolled_out:
-        policies = [policy.rolled_out() for policy in policies]
+        policies = [Named(one.file, one.policy.rolled_out()) for one in policies]
+    in_force, unread = (None, "") if len(files) == 2 else _in_force(settings, policies[0], now)
     book = PriceBook.of_home(settings.home)
-    curves, basis = _learned(settings, now) if days.model == LEARNED else (None, "")
+    known = knowledge(settings, limits or {}, now)
+    every = [*policies, *([in_force] if in_force else [])]
     with database() as connection:
         imported = load(connection, paths, wishes)
-        plans = [planned(traffic(connection), policy, book, zone_named) for policy in policies]
-    found = tuple(
-        _simulated(file, policy, plan, days, curves)
-        for file, policy, plan in zip(files, policies, plans, strict=True)
+        plans = [
+            planned(traffic(connection), one.policy, book, zone_named, known.known) for one in every
+        ]
+    found = [_simulated(one, plan, days) for one, plan in zip(every, plans, strict=True)]
+    proposed, held = found[: len(policies)], found[len(policies) :]
+    return Simulations(
+        imported,
+        days,
+        book.basis,
+        _batches(known, plans, days),
+        tuple(proposed),
+        held[0] if held else None,
+        unread,
     )
-    return Simulations(imported, days, book.basis, basis, found)
 
 
-def _simulated(
-    file: Path, policy: Policy, plan: Plan, days: Days, curves: Curves | None
-) -> Simulation:
+def _in_force(settings: Settings, proposed: Named, now: float) -> tuple[Named | None, str]:
+    """The policy that this home goes by where it says something else, or why it cannot be read."""
+    try:
+        file = next((path for path in places(settings.home) if path.is_file()), None)
+        found = None if file is None else Named(file, load_policy(file, now).sound())
+    except LanewiseError as error:
+        return None, str(error)
+    same = found is not None and found.policy.hash == proposed.policy.hash
+    return (None, "") if same else (found, "")
+
+
+def _simulated(named: Named, plan: Plan, days: Days) -> Simulation:
     if not plan.requests:
-        told = "; ".join(f"{count:,} {why}" for why, count in plan.unfit.most_common())
-        raise BadInput(f"no request in the logs can be replayed ({told}); give other logs")
+        raise BadInput(f"no request in the logs can be replayed{_why_not(plan)}")
     numbers = range(days.first, days.first + days.seeds)
-    seeds = [replayed(plan, number, days.model, curves) for number in numbers]
-    return Simulation(file, policy.hash, summed(plan, seeds))
+    seeds = [replayed(plan, number, days.model) for number in numbers]
+    return Simulation(named.file, named.policy, summed(plan, seeds))
 
 
-def _learned(settings: Settings, now: float) -> tuple[Curves, str]:
-    """Curves from the batches of this home, and what they rest on."""
-    if (settings.home / DATABASE).exists():
-        with Engine(settings) as engine:
-            known = completion(engine.store, now)
-    else:
-        known = Completion((), now)
-
-    def curve(provider: str, model: str, lane: LaneName) -> Curve:
-        return known.curve(provider, lane, model_seen(provider, model), _ALIKE, now)
-
-    return curve, "; ".join(
-        f"{who}: {curve(who, '', BATCH).basis}" for who in ("openai", "anthropic")
+def _why_not(plan: Plan) -> str:
+    if not plan.unfit and not plan.refused:
+        return ": they hold none; give other files"
+    reasons = {**plan.unfit, **{f"over {whose}": one for whose, one in plan.refused.items()}}
+    ranked = sorted(reasons.items(), key=lambda item: (-item[1].requests, item[0]))
+    told = "; ".join(f"{one.requests:,} {why}" for why, one in ranked)
+    return (
+        f" ({told}); what can be is a single request with a time, tokens and a model of "
+        f"{' or '.join(Dialect)} whose price is known (prices.toml in the home can name one)"
     )
 
 
-def _policy_json(one: Simulation) -> dict[str, Any]:
-    found, plan = one.summary, one.summary.plan
-    return {
-        "policy": str(one.file),
-        "hash": one.hash,
-        "requests": plan.requests,
-        "not_replayed": dict(sorted(plan.unfit.items())),
-        "first": plan.first,
-        "last": plan.last,
-        "rules": dict(sorted(plan.rules.items())),
-        "observed_only": plan.observed,
-        "today_usd": usd(plan.today_nano),
-        "all_in_real_time_usd": usd(plan.realtime_nano),
-        "cost_usd": _usd(found.cost),
-        "saving_usd": _usd(found.saving),
-        "saving_percent": [percent(part, plan.today_nano) for part in found.saving],
-        "lanes": _lanes_json(found),
-        "workflows": _workflows_json(found),
-        "waste_usd": _usd(found.waste),
-        "deadlines": found.deadlines,
-        "missed": list(found.late),
-        "missed_because": {reason: list(count) for reason, count in found.reasons.items()},
-        "rescued": list(found.rescued),
-        "batches": list(found.batches),
-        "batches_called_back": list(found.cancelled),
-        "most_batches_created_in_an_hour": list(found.most_created),
-        "most_batches_waiting_for_room": list(found.most_held),
-        "most_requests_waiting_for_a_call": list(found.most_calls),
-        "over_time": [hour._asdict() for hour in found.hours],
-        "by_seed": [
-            {"seed": seed.number, "cost_usd": usd(seed.cost_nano), "missed": seed.late.total()}
-            for seed in found.seeds
-        ],
+def _batches(known: Knowledge, plans: Sequence[Plan], days: Days) -> tuple[str, ...]:
+    """On what the belief in batches rests, for each model that may wait: once where all rest on the same."""
+    streams = sorted({work.stream for plan in plans for work in plan.work})
+    curves = {one: known.known.curves(one.provider, one.model, BATCH) for one in streams}
+    told = {
+        f"{one.model} at {one.provider}: {curve.basis}{_too_few(curve.assumed)}"
+        for one, curve in curves.items()
+        if curve.sample.finished + curve.sample.censored
     }
+    nothing = [one for one, curve in curves.items() if curve.basis == ASSUMED]
+    lines = sorted(told)
+    if nothing and (lines or days.model == LEARNED):
+        names = ", ".join(sorted({one.model for one in nothing}))
+        lines.append(f"{names}: no own batch, so only the {ASSUMED}")
+    if known.sandboxed and days.model == LEARNED:
+        lines.append(f"not counted: batches of the built-in sandbox ({known.sandboxed:,})")
+    return tuple(lines) or (ASSUMED,)
 
 
-def _lanes_json(found: Summary) -> dict[str, Any]:
-    plan = found.plan
-    return {
-        lane: {
-            "requests": list(found.lanes[lane][0]) if lane in found.lanes else [0, 0, 0],
-            "cost_usd": _usd(found.lanes[lane][1]) if lane in found.lanes else [0.0, 0.0, 0.0],
-            "today_requests": plan.today_requests[LaneName(lane)],
-            "today_usd": usd(plan.today[LaneName(lane)]),
-        }
-        for lane in sorted({*found.lanes, *plan.today_requests})
-    }
-
-
-def _workflows_json(found: Summary) -> dict[str, Any]:
-    plan = found.plan
-    return {
-        name: {
-            "requests": plan.workflow_requests[name],
-            "today_usd": usd(plan.workflows[name]),
-            "cost_usd": _usd(cost),
-        }
-        for name, cost in found.workflows.items()
-    }
-
-
-def _usd(found: Range) -> list[float]:
-    return [usd(nano) for nano in found]
+def _too_few(assumed: float) -> str:
+    return ": too few for a curve of their own" if assumed >= _FEW else ""

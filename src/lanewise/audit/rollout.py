@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from textwrap import wrap
 from typing import Final
 
-from lanewise.audit.whatif.planning import UNNAMED
+from lanewise.audit.whatif.plan import UNNAMED
 from lanewise.domain.lanes import Terms
 from lanewise.pricing.dollars import dollars
 

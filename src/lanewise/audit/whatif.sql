@@ -6,12 +6,12 @@ SELECT "at", provider, model, coalesce(lane, 'realtime'), coalesce(workflow, '')
     coalesce(list_sort(list_distinct(tags)), []), coalesce(input, 0), coalesce(cached, 0), coalesce(cache_write, 0),
     coalesce(cache_write_1h, 0), coalesce(output, 0), coalesce(n, 1),
     CASE
-        WHEN aggregate THEN 'a bucket of many requests'
+        WHEN aggregate THEN 'in buckets of many'
         WHEN "at" IS NULL THEN 'without a time'
         WHEN provider IS NULL OR model IS NULL THEN 'of an unknown provider or model'
         WHEN lane = 'cache' THEN 'answered by the gateway''s own cache'
         WHEN NOT ok THEN 'not answered'
         WHEN input IS NULL AND output IS NULL THEN 'without tokens'
         ELSE ''
-    END
+    END, coalesce(cost_nano, -1), coalesce(prompt, 0)
 FROM requests ORDER BY ALL

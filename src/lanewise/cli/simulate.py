@@ -7,8 +7,10 @@ from pathlib import Path
 import click
 
 from lanewise.app.auditing import wishes
+from lanewise.app.knowledge import stated_limits
 from lanewise.app.simulating import Days
 from lanewise.app.simulating import simulate as simulated
+from lanewise.app.simulation_json import as_json as simulation_json
 from lanewise.audit.whatif import MODELS
 from lanewise.cli.options import (
     echo_json,
@@ -38,6 +40,11 @@ from lanewise.errors import BadInput
     "--seeds", type=click.IntRange(1, 1_000), default=10, show_default=True, help="Days to replay."
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The first.")
+@click.option(
+    "--limit", "limits", multiple=True, metavar="[MODEL:]NAME=NUMBER",
+    help="What a provider allows, instead of what this home learned: enqueued_tokens, creations_per_hour, "
+    "requests_per_minute, ...; repeatable.",
+)  # fmt: skip
 @click.option("--rolled-out", is_flag=True, help="As if the rollout of every rule were complete.")
 @click.option("--format", "format_", metavar="NAME", help="What the logs are; else they tell.")
 @click.option("--map", "map_", metavar="NAME=FIELD,...", help="As of lanewise audit.")
@@ -52,6 +59,7 @@ def simulate(
     completion: str,
     seeds: int,
     seed: int,
+    limits: tuple[str, ...],
     rolled_out: bool,
     format_: str | None,
     map_: str | None,
@@ -76,9 +84,9 @@ def simulate(
     logs = logs_from(named, example=example)
     found = simulated(
         files, logs, Days(completion, seeds, seed, rolled_out), wishes=wishes(format_, map_, model),
-        settings=settings_from(home), now=SystemClock().now(),
+        settings=settings_from(home), now=SystemClock().now(), limits=stated_limits(limits),
     )  # fmt: skip
     if as_json:
-        echo_json(found.as_json())
+        echo_json(simulation_json(found))
     else:
         tell(found)

@@ -14,22 +14,19 @@ from zoneinfo import ZoneInfo
 from lanewise.domain.ids import AccountId
 from lanewise.domain.lanes import (
     BATCH,
-    FLEX,
     HELD,
     REALTIME,
     LaneName,
     Offer,
 )
-from lanewise.domain.usage import Usage
 from lanewise.policy.choosing import Chooser, Ladder, Option, Outlook
 from lanewise.policy.completion import Completion
 from lanewise.policy.hours import hours
+from lanewise.policy.options import ALIKE, TYPICAL, needs, refuses
 from lanewise.pricing import PriceBook
 from lanewise.providers import registry
 from lanewise.providers.offers import offers
 
-# What a request is taken to use where only the ratio of prices matters: as `why` says, "such a request".
-TYPICAL: Final = Usage(input=1_000, output=300)
 # Of a model without a price, lanes are taken to stand to each other as providers' lanes do.
 _USUAL_SHARE: Final[Mapping[str, float]] = {
     "realtime": 1.0,
@@ -42,10 +39,6 @@ _USUAL_SHARE: Final[Mapping[str, float]] = {
 _NOMINAL_NANO: Final = 1_000_000
 SANDBOX: Final = "sandbox"  # the built-in one's times are nobody else's
 _EVERY_MODEL: Final = (REALTIME, HELD, BATCH)
-_CALL_NEEDS: Final = 90.0  # a call at a high quantile, and a margin before the deadline
-_FLEX_NEEDS: Final = 900.0  # OpenAI's guide: give it 15 minutes
-_WINDOW_MARGIN: Final = 120.0  # to see that a background response has ended
-_REFUSALS_PRIOR: Final = (1, 5)  # refused of asked, before anything was seen [assumed]
 
 
 class Class(NamedTuple):
@@ -115,29 +108,19 @@ class Menus:
             nano = round(_NOMINAL_NANO * _USUAL_SHARE[lane])
         return self._option(of, offer, nano, requests)
 
-    def _option(self, of: Class, offer: Offer, nano: int, requests: int = 1_000) -> Option:
+    def _option(self, of: Class, offer: Offer, nano: int, requests: int = ALIKE) -> Option:
         provider = SANDBOX if of.account.endswith(f"-{SANDBOX}") else of.provider
         model = of.model if registry.one_model_a_batch(of.provider) else ""
         outlook: Outlook = self.completion.curve(provider, offer.lane, model, requests, self.at)
         if offer.lane == HELD:
             outlook = Held(max(opening(of.held, self.at) - self.at, 0.0), outlook)
-        return Option(offer, nano, outlook, _needs(offer), self._refuses(of, offer))
+        refused = refuses(offer, of.model, self.learned(of.account), self.at)
+        return Option(offer, nano, outlook, needs(offer), refused)
 
     def _nano(self, of: Class, lane: LaneName) -> int | None:
         when = datetime.fromtimestamp(self.at, UTC)
         pricer = self.book.pricer(of.provider, of.model, when, lane)
         return None if pricer is None else pricer.cost(TYPICAL)
-
-    def _refuses(self, of: Class, offer: Offer) -> float:
-        if not offer.may_refuse:
-            return 0.0
-        learned = self.learned(of.account)
-        if learned.get((of.model, f"{offer.lane}_full_until"), 0) > self.at:
-            return 1.0
-        refused, asked = _REFUSALS_PRIOR
-        refused += learned.get((of.model, f"{offer.lane}_refusals"), 0)
-        asked += learned.get((of.model, f"{offer.lane}_calls"), 0)
-        return min(refused / asked, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,12 +155,3 @@ def opening(held: str, now: float) -> float:
 
 def _zone(name: str) -> tzinfo:
     return UTC if name == "UTC" else ZoneInfo(name)
-
-
-def _needs(offer: Offer) -> float:
-    """Seconds that a lane is given where another waited before it."""
-    if offer.lane == FLEX:
-        return _FLEX_NEEDS
-    if offer.window_seconds is None:
-        return 86_400.0 if offer.lane == BATCH else _CALL_NEEDS
-    return offer.window_seconds + _WINDOW_MARGIN

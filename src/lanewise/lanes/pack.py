@@ -20,7 +20,6 @@ from lanewise.domain.lanes import BATCH, HELD, LaneName
 from lanewise.domain.ordinals import Ordinals
 from lanewise.domain.packing import Limits, PackingKey
 from lanewise.failpoints import reach
-from lanewise.lanes.draining import drain
 from lanewise.lanes.grouping import Bundle, arrange
 from lanewise.lanes.marked import MOST_ADDED, Caching
 from lanewise.lanes.menus import Class, Menus, opening
@@ -28,6 +27,7 @@ from lanewise.lanes.priming import Priming
 from lanewise.lanes.shift import Shift
 from lanewise.lanes.standing import loads_of, waiting_load, waiting_name
 from lanewise.policy import packing
+from lanewise.policy.draining import drain
 from lanewise.policy.packing import OpenBatch, Ripe, Stretch, batch_size, deadline_class
 from lanewise.policy.rescuing import latest_starts
 from lanewise.store.nouns import NewBatch, Part, WaitingGroup

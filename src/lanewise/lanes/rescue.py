@@ -20,12 +20,12 @@ from lanewise.domain.batches import Creating, Packed, Sending, Submitted, Unknow
 from lanewise.domain.deadlines import By
 from lanewise.domain.lanes import LaneName
 from lanewise.failpoints import reach
-from lanewise.lanes.draining import drain
 from lanewise.lanes.menus import Class, Menus
 from lanewise.lanes.reject import requeue
 from lanewise.lanes.shift import Shift, logger
 from lanewise.lanes.standing import in_real_time, load_of, may_move
 from lanewise.policy.choosing import Ladder
+from lanewise.policy.draining import drain
 from lanewise.policy.rescuing import Drain, Live, Move, Stay, decide, latest_starts, stuck
 from lanewise.store.nouns import BatchRow
 

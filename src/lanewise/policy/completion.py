@@ -48,6 +48,7 @@ ALIKE: Final = (
 )
 _SIZES: Final = (100, 1_000, 10_000)  # requests, inclusive
 _LONGEST: Final = 4 * 86_400.0  # seconds: what is later is as good as never
+_ANY_BLOCK: Final = -1  # which nothing is ever seen in, so that all blocks count alike
 _ASKED: Final = (900.0, 7_200.0, 28_800.0)  # what people ask for, next to the priors' own times
 
 Key: TypeAlias = tuple[
@@ -109,8 +110,12 @@ class Completion:
             for depth, _ in LEVELS:
                 self._tallies[cell[:depth]].add(place, weight, finished=seen.finished)
 
-    def curve(self, provider: str, lane: LaneName, model: str, requests: int, at: float) -> Curve:
-        """When `requests` sent together at `at` will be done. Remembered, so asking again is quick.
+    def curve(
+        self, provider: str, lane: LaneName, model: str, requests: int, at: float | None
+    ) -> Curve:
+        """When `requests` sent together at `at` will be done; None: at any hour of the week.
+
+        Remembered, so asking again is quick.
 
         Raises `BadInput` for a lane that nothing is assumed of.
 
@@ -119,7 +124,8 @@ class Completion:
         >>> curve.basis, round(curve.done_within(3_600.0), 6)
         ('prior (assumed)', 0.7)
         """
-        cell = (provider, lane, model, size_bucket(requests), week_block(at))
+        block = _ANY_BLOCK if at is None else week_block(at)
+        cell = (provider, lane, model, size_bucket(requests), block)
         known = self._curves.get(cell)
         if known is None:
             known = self._curves[cell] = self._learn(cell, provider, lane)

@@ -119,11 +119,12 @@ class Replay:
     def _option(self, sold: Sold) -> Option:
         lane = sold.offer.lane
         needs = {REALTIME: self._calls.lead, FLEX: FLEX_NEEDS}.get(lane)
+        needs = needs or sold.offer.window_seconds or 24 * _HOUR
         return Option(
             sold.offer,
-            sold.nano(self._mean),
+            sold.nano(self._mean) if sold.typical_nano is None else sold.typical_nano,
             self._belief.outlook(lane),
-            needs if needs is not None else sold.offer.window_seconds or 24 * _HOUR,
+            needs if sold.needs is None else sold.needs,
             self._belief.refuses(lane),
         )
 

@@ -80,6 +80,8 @@ class Sold:
     offer: Offer
     input_pico: int
     output_pico: int
+    typical_nano: int | None = None  # what the lanes weigh it by; None: by the mean of all arrivals
+    needs: float | None = None  # seconds that the lanes give it; None: as the replay reckons
 
     def nano(self, tokens: tuple[int, int]) -> int:
         """What so many tokens cost."""
@@ -104,6 +106,7 @@ class Menu:
     creations_per_hour: int = 2_000
     batch_requests: int = 50_000
     queued_tokens: int | None = None  # input tokens of all batches that have not ended
+    queued_requests: int | None = None  # requests in them
 
     def sold(self, lane: LaneName) -> Sold:
         """One lane; raises `KeyError` where it is not sold."""
@@ -148,6 +151,8 @@ class Outcome:
     most_created: int = 0  # batches in one hour
     most_queued: int = 0  # requests waiting for calls
     most_held: int = 0  # batches waiting for room in the provider's queue
+    most_tokens: int = 0  # of input, in batches that had not ended
+    most_requests: int = 0  # in them
     answered: int = 0
     ended_at: float = 0.0
 

@@ -8,14 +8,20 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from lanewise.audit.whatif.hours import Hour
-from lanewise.audit.whatif.planning import Plan
+from lanewise.audit.whatif.known import Limit
+from lanewise.audit.whatif.lanes import Stream
+from lanewise.audit.whatif.plan import Plan
 from lanewise.audit.whatif.replaying import Seed
 
+ENOUGH: Final = 10  # seeds of which it is said between what nine in ten lie
 _LOW, _MIDDLE, _HIGH = 5, 50, 95  # per cent of the seeds
 
 
 class Range(NamedTuple):
-    """Nine seeds in ten lie between `low` and `high`; half lie below `middle`."""
+    """Half of the seeds lie below `middle`, nine in ten between `low` and `high`.
+
+    Of fewer than `ENOUGH` seeds these are the least and the most; of one they say nothing.
+    """
 
     low: int
     middle: int
@@ -23,6 +29,18 @@ class Range(NamedTuple):
 
 
 NOTHING: Final = Range(0, 0, 0)
+
+
+class Quota(NamedTuple):
+    """What a provider sells of a model, and the most that was used of it at once."""
+
+    stream: Stream
+    limits: tuple[Limit, ...]
+    created: Range
+    tokens: Range
+    requests: Range
+    held: Range
+    calls: Range
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +60,9 @@ class Summary:
     rescued: Range
     batches: Range
     cancelled: Range
-    most_created: Range
-    most_held: Range
-    most_calls: Range
+    cached: Range  # how much less it cost if what waits read from caches as when it was sent
+    quotas: tuple[Quota, ...]
+    created: dict[str, Range]  # by provider: batches of all models in its busiest hour of the clock
     hours: tuple[Hour, ...]
 
 
@@ -55,6 +73,8 @@ def spread(values: Iterable[int]) -> Range:
     (Range(low=1, middle=2, high=3), Range(low=7, middle=7, high=7))
     """
     found = sorted(values)
+    if len(found) < ENOUGH:
+        return Range(found[0], _at(found, _MIDDLE), found[-1])
     return Range(_at(found, _LOW), _at(found, _MIDDLE), _at(found, _HIGH))
 
 
@@ -98,20 +118,48 @@ def summed(plan: Plan, seeds: Sequence[Seed]) -> Summary:
         over(lambda seed: seed.rescued),
         over(lambda seed: seed.batches),
         over(lambda seed: seed.cancelled),
-        over(lambda seed: seed.most_created),
-        over(lambda seed: seed.most_held),
-        over(lambda seed: seed.most_calls),
+        over(lambda seed: max(seed.cached_nano, 0)),
+        tuple(_quota(work.stream, work.limits, seeds) for work in plan.work),
+        {
+            name: over(lambda seed, name=name: _busiest(seed, name))  # type: ignore[misc]
+            for name in sorted({work.stream.provider for work in plan.work})
+        },
         tuple(typical.hours.told()),
     )
 
 
-def difference(one: Summary, other: Summary) -> tuple[Range, Range]:
-    """By how much the other costs more, and misses more deadlines, on the same days."""
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """By how much one policy differs from another on the same days: more is positive. Money in nano-USD."""
+
+    requests: (
+        int  # that are replayed; not 0 where one of them refuses or leaves out what the other takes
+    )
+    cost: Range
+    late: Range
+    workflows: dict[str, Range]  # cost; waste is in none
+
+
+def difference(one: Summary, other: Summary) -> Difference:
+    """What the other has more than the one."""
     pairs = list(zip(one.seeds, other.seeds, strict=True))
-    return (
+    names = sorted({*one.plan.workflows, *other.plan.workflows})
+    return Difference(
+        other.plan.requests - one.plan.requests,
         spread(b.cost_nano - a.cost_nano for a, b in pairs),
         spread(b.late.total() - a.late.total() for a, b in pairs),
+        {name: spread(b.workflows[name] - a.workflows[name] for a, b in pairs) for name in names},
     )
+
+
+def _quota(stream: Stream, limits: tuple[Limit, ...], seeds: Sequence[Seed]) -> Quota:
+    uses = [seed.use[stream] for seed in seeds]
+    created, tokens, requests, held, calls = map(spread, zip(*uses, strict=True))
+    return Quota(stream, limits, created, tokens, requests, held, calls)
+
+
+def _busiest(seed: Seed, provider: str) -> int:
+    return max((made for (who, _), made in seed.created.items() if who == provider), default=0)
 
 
 def _names(counts: Iterable[Counter[Any]]) -> list[Any]:

@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from math import inf
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple
 
-from lanewise.audit.whatif.hours import Hours
-from lanewise.audit.whatif.planning import TOO_SOON, Plan, Work
-from lanewise.domain.lanes import REALTIME, LaneName
+from lanewise.audit.whatif.hours import HOUR, Hours
+from lanewise.audit.whatif.known import Known
+from lanewise.audit.whatif.lanes import Stream
+from lanewise.audit.whatif.plan import Plan, Work
+from lanewise.audit.whatif.planning import TOO_SOON
+from lanewise.domain.lanes import BATCH, FLEX, REALTIME, LaneName
 from lanewise.policy.outlook import Curve
-from lanewise.replay.beliefs import Belief, Prior
+from lanewise.providers.offers import offers
 from lanewise.replay.engine import Replay
 from lanewise.replay.learned import LearnedBelief, LearnedWorld
 from lanewise.replay.nouns import Late
-from lanewise.replay.worlds import Conditions, World
+from lanewise.replay.worlds import WORLDS, Conditions, World
 
-Curves: TypeAlias = Callable[[str, str, LaneName], Curve]  # by provider, model and lane
+LEARNED: Final = "learned"
+MODELS: Final = (*WORLDS, LEARNED)
 NO_ROOM: Final = "real time had no room for all that was due"
 NO_RESCUE: Final = "its rule allows no real time, which is what rescues"
 RESCUED_LATE: Final = "it was rescued, and yet too late"
+
+
+class Use(NamedTuple):
+    """The most that was used at once of what a provider sells of a model."""
+
+    created: int  # batches in one hour
+    tokens: int  # of input, in batches that had not ended
+    requests: int  # in them
+    held: int  # batches that waited for room in the provider's queue
+    calls: int  # requests that waited for a call
 
 
 @dataclass(slots=True)
@@ -38,9 +51,9 @@ class Seed:
     rescued: int = 0
     batches: int = 0
     cancelled: int = 0
-    most_created: int = 0  # batches in one hour
-    most_held: int = 0  # batches that waited for room in the provider's queue
-    most_calls: int = 0  # requests that waited for a call
+    cached_nano: int = 0  # less, if what waited read from caches as it did when it was sent
+    use: dict[Stream, Use] = field(default_factory=dict)
+    created: Counter[tuple[str, int]] = field(default_factory=Counter)  # by provider and hour
     hours: Hours = field(default_factory=Hours)
 
     @property
@@ -49,12 +62,12 @@ class Seed:
         return sum(self.lanes.values()) + self.waste_nano
 
 
-def replayed(plan: Plan, number: int, model: str, curves: Curves | None = None) -> Seed:
-    """A plan on one day of a completion model; `curves`: what `learned` goes by. Same seed, same day."""
+def replayed(plan: Plan, number: int, model: str) -> Seed:
+    """A plan on one day of a completion model. Same plan, same number, same day."""
     seed = Seed(number)
     _send_at_once(seed, plan)
     for work in plan.work:
-        _replay(seed, work, model, curves)
+        _replay(seed, work, model, plan.known)
     return seed
 
 
@@ -65,15 +78,17 @@ def _send_at_once(seed: Seed, plan: Plan) -> None:
         seed.lane_requests[REALTIME] += sums.requests
     seed.workflows.update(sums.workflows)
     seed.late.update(sums.late)
-    for hour, requests in sums.hours.items():
-        seed.hours.calls[hour] += requests
-        seed.hours.accepted[hour] += requests
-        seed.hours.answered[hour] += requests
+    seed.hours.calls.update(sums.hours)
+    for hours in (sums.hours, plan.copies):
+        seed.hours.accepted.update(hours)
+        seed.hours.answered.update(hours)
 
 
-def _replay(seed: Seed, work: Work, model: str, curves: Curves | None) -> None:
-    conditions, belief = _day(seed.number, work, model, curves)
-    replay = Replay(work.arrivals, work.menu, conditions, belief, allowed=work.allowed)
+def _replay(seed: Seed, work: Work, model: str, known: Known) -> None:
+    conditions = _day(seed.number, work.stream, model, known)
+    replay = Replay(
+        work.arrivals, work.menu, conditions, belief(work.stream, known), allowed=work.allowed
+    )
     outcome = replay.run()
     seed.lanes.update(outcome.lanes)
     seed.waste_nano += outcome.waste_nano
@@ -81,25 +96,34 @@ def _replay(seed: Seed, work: Work, model: str, curves: Curves | None) -> None:
     seed.rescued += outcome.rescued
     seed.batches += outcome.batches
     seed.cancelled += outcome.cancelled
-    seed.most_created = max(seed.most_created, outcome.most_created)
-    seed.most_held = max(seed.most_held, outcome.most_held)
-    seed.most_calls = max(seed.most_calls, outcome.most_queued)
+    seed.use[work.stream] = Use(
+        outcome.most_created,
+        outcome.most_tokens,
+        outcome.most_requests,
+        outcome.most_held,
+        outcome.most_queued,
+    )
     _count(seed, work, replay)
 
 
-def _day(number: int, work: Work, model: str, curves: Curves | None) -> tuple[Conditions, Belief]:
+def _day(number: int, stream: Stream, model: str, known: Known) -> Conditions:
     """Models of different names have days of their own, the same under every policy."""
-    stream = work.stream
     digest = blake2b(f"{number}:{stream.provider}:{stream.model}".encode(), digest_size=6).digest()
     own = int.from_bytes(digest)
-    if curves is None:
-        return World(model, own), Prior()
-    known = curves
+    if model != LEARNED:
+        return World(model, own)
+    return LearnedWorld(lambda lane: known.curves(stream.provider, stream.model, lane), own)
+
+
+def belief(stream: Stream, known: Known) -> LearnedBelief:
+    """What the lanes go by, whatever the day is like."""
 
     def curve(lane: LaneName) -> Curve:
-        return known(stream.provider, stream.model, lane)
+        return known.curves(stream.provider, stream.model, lane)
 
-    return LearnedWorld(curve, own), LearnedBelief(curve)
+    flex = next((offer for offer in offers(stream.provider) if offer.lane == FLEX), None)
+    refuses = 0.0 if flex is None else known.refuses(stream.provider, stream.model, flex)
+    return LearnedBelief(curve, refuses)
 
 
 def _reason(late: Late, work: Work) -> str:
@@ -124,8 +148,17 @@ def _count(seed: Seed, work: Work, replay: Replay) -> None:
         {lane: count for lane, count in zip(books.lanes, numbers, strict=True) if count}
     )
     seed.workflows.update(dict(zip(arrivals.workflows, money, strict=True)))
+    seed.cached_nano += sum(
+        less[one]
+        for place, lane in enumerate(books.lanes)
+        if (less := work.cached.get(lane)) is not None and any(less)
+        for one, answered in enumerate(books.lane)
+        if answered == place
+    )
     seed.hours.add_requests(arrivals.at, books)
     for flight in replay.flights:
         tokens = sum(arrivals.input[one] for one in flight.which)
         seed.hours.add_flight(flight, tokens)
+        if flight.sold.offer.lane == BATCH:
+            seed.created[work.stream.provider, int(flight.started_at // HOUR)] += 1
     assert all(at < inf for at in books.answered_at), "an answer was lost"

@@ -12,7 +12,9 @@ from lanewise.domain.usage import Usage
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+NOT_ANSWERED: Final = "not answered"
 _AT_ONCE: Final = 10_000
+_LIKE: Final = 14  # the columns before what the log says of costs, and hashes
 
 
 class Logged(NamedTuple):
@@ -32,6 +34,13 @@ class Logged(NamedTuple):
     output: int
     requests: int  # that the row stands for
     unfit: str  # why it cannot be replayed; "" where it can
+    logged_nano: int = -1  # what the log says that it cost, nano-USD; -1 where it does not
+    prompt: int = 0  # hash of the whole prompt; 0 where the log has no text
+
+    @property
+    def like(self) -> tuple[object, ...]:
+        """What tells it from others of its time, as far as every version of an importer has it."""
+        return self[:_LIKE]
 
     def as_called(self) -> Usage:
         """What it used when it was called, prompt caches and all."""
