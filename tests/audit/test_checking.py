@@ -151,6 +151,20 @@ def test_numbers_that_cannot_be_are_left_out_and_told(odd: dict[str, Any], tmp_p
     assert imported.read[0].notes[0].startswith("1 row has a number that no request has")
 
 
+def test_corrections_in_our_own_ledger_take_away(read: Reader) -> None:
+    row = RECORDS["lanewise"][0] | {"row": "1"}
+    less = row | {
+        "row": "2",
+        "kind": "correction",
+        "answers": 0,
+        "input_tokens": -1,
+        "cost_usd": "-0.1",
+    }
+    less |= {name: 0 for name in row if name.startswith("cache_") or name == "output_tokens"}
+    rows = read(row, less)
+    assert sum(one["input"] for one in rows) == read(row)[0]["input"] - 1
+
+
 @pytest.mark.parametrize("name", ["bedrock", "anthropic_messages", "claude_code", "helicone"])
 def test_sums_beyond_all_numbers_do_not_end_the_audit(name: str, tmp_path: Path) -> None:
     most = 9_223_372_036_854_775_807

@@ -1,10 +1,11 @@
 -- What of the rows can stand, once all files are in.
 
 -- name: impossible
--- Counts and costs that no request has: below nothing, or beyond any context and any bill.
+-- Counts and costs that no request has: below nothing, or beyond any context and any bill. Corrections in our own
+-- ledger are differences, and may be below nothing.
 CREATE OR REPLACE TEMP TABLE impossible AS
 SELECT rowid AS row, file FROM requests
-WHERE NOT coalesce(bare, false) AND (least(n, input, cached, cache_write, cache_write_1h, output) < 0
+WHERE NOT coalesce(bare, false) AND format NOT IN ('lanewise', 'focus') AND (least(n, input, cached, cache_write, cache_write_1h, output) < 0
     OR greatest(input, cached, cache_write, output) > CASE WHEN aggregate THEN 1e15 ELSE 1e8 END
     OR (cost_nano NOT BETWEEN 0 AND 1e15 AND NOT aggregate))
 
