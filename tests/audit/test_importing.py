@@ -267,7 +267,7 @@ def test_fields_that_are_not_there_are_named_with_what_is(tmp_path: Path) -> Non
 
 
 def test_a_field_that_no_record_has_is_told_where_it_may_be_left_out(tmp_path: Path) -> None:
-    """Of lines it is, unless it says when, which model or how much; a table has the column or not."""
+    """Of lines it is, unless it looks like a slip; a table has the column or not."""
     log = write(
         tmp_path / "own.jsonl", [{"t": n, "i": 3} for n in range(300)] + [{"t": 1, "hit": 2}]
     )

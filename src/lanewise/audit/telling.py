@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lanewise.audit import broken, mapping, reading
 from lanewise.audit.database import spacious
-from lanewise.audit.formats import Format, Recognised, nearest, recased, recognise, unfound
+from lanewise.audit.formats import Format, Recognised, near, nearest, recased, recognise, unfound
 from lanewise.audit.sources import Source, Unread
 from lanewise.errors import BadInput
 from lanewise.intake.sources import blocks
@@ -64,7 +64,11 @@ def _records(
 def _wished(
     connection: DuckDBPyConnection, source: Source, records: list[dict[str, Any]], format_: Format
 ) -> Recognised | Unread:
-    """What the caller says that a source is; what is mapped has to be there, though not in each record."""
+    """What the caller says that a source is.
+
+    A table has each column that is mapped. Other records may lack some; but not all, nor one that surely is
+    meant by another name.
+    """
     found = recognise(records, (format_,)) or Recognised(format_, None)
     if format_.name != mapping.NAME or not records:
         return found
@@ -72,7 +76,9 @@ def _wished(
     if lacks and source.layout not in TABLES:
         more = _inner(_records(connection, source, format_, reading.MORE), found.within)
         lacks = unfound(more, format_)
-        if not any(format_.misses(more, path) for path in format_.finds[1]):
+        every, sure = format_.finds
+        wrong = any(format_.misses(more, path) and near(more, path) for path in sure)
+        if not wrong and not all(format_.misses(more, path) for path in every):
             return replace(found, lacks=lacks)
     return Unread(source.name, lacks) if lacks else found
 

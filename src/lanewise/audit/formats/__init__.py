@@ -87,9 +87,14 @@ def unfound(records: list[dict[str, Any]], format_: Format) -> str:
     missing = [path for path in format_.finds[0] if format_.misses(records, path)]
     told = []
     for path in missing:
-        near = get_close_matches(path, _paths(records), 1)
-        told.append(f"no field {path}" + (f" (did you mean {near[0]}?)" if near else ""))
+        meant = near(records, path)
+        told.append(f"no field {path}" + (f" (did you mean {meant}?)" if meant else ""))
     return f"{', '.join(told)}; its fields are {_named(there)}" if told else ""
+
+
+def near(records: list[dict[str, Any]], path: str) -> str | None:
+    """The field of the records whose name is nearest to one that is not there, if any is near."""
+    return next(iter(get_close_matches(path, _paths(records), 1)), None)
 
 
 def _paths(records: list[dict[str, Any]]) -> list[str]:
