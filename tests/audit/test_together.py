@@ -4,24 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 
-import pytest
-
-from lanewise.app.auditing import auditing
 from lanewise.audit.caching import Prompt
-from lanewise.audit.levers import sample
-from lanewise.audit.levers.together import Asked, together
+from lanewise.audit.levers.together import Asked, Lanes, Together, together
 from lanewise.audit.levers.used import Prices, Used
 from lanewise.audit.money import Money
 from lanewise.domain.lanes import BATCH
 from lanewise.domain.usage import Usage
 from lanewise.pricing import PriceBook
 from lanewise.replay.blocks import of_ids
-
-from .conftest import write
-from .workloads import START, wishes
 
 DAY: Final = datetime(2026, 11, 20, tzinfo=UTC)
 PRICES: Final = Prices(PriceBook.load(), DAY)
@@ -35,8 +27,12 @@ def asked(
 ) -> Asked:
     usage = Usage(input=INPUT, output=OUTPUT)
     blocks = of_ids([*range(31), 1_000 + content])
-    prompt = Prompt(at, blocks, INPUT, INPUT, 64, provider="openai", model=model)
+    prompt = Prompt(at, blocks, INPUT, INPUT, 64, provider="openai", model=model, cached=0)
     return Asked(group, Used("openai", model, 0, 1, usage), prompt, content, answer or content)
+
+
+def told(rows: list[Asked], lanes: Lanes, prices: Prices) -> Together:
+    return together(lambda: rows, lanes, prices)
 
 
 ONE: Final = INPUT * 2_000 + OUTPUT * 8_000  # gpt-4.1, nano-USD
@@ -45,7 +41,7 @@ TO_BATCH: Final = {(1, "openai", "gpt-4.1"): BATCH}
 
 def test_each_lever_alone_saves_what_its_rules_say() -> None:
     rows = [asked(n, n) for n in range(10)] + [asked(10, 0)]
-    found = together(rows, TO_BATCH, PRICES)
+    found = told(rows, TO_BATCH, PRICES)
     assert found.now == 11 * ONE
     assert found.lanes == Money(11 * (ONE // 2 * 9 // 10), 11 * ONE // 2)
     read = (9 * READ + INPUT) * 1_500  # the same prompt again is read to its end
@@ -55,7 +51,7 @@ def test_each_lever_alone_saves_what_its_rules_say() -> None:
 
 def test_together_they_save_less_than_their_sum_and_no_less_than_the_best() -> None:
     rows = [asked(n, n % 6) for n in range(24)]
-    found = together(rows, TO_BATCH, PRICES)
+    found = told(rows, TO_BATCH, PRICES)
     assert found.dedupe.high == 18 * ONE
     # what is left is read from a cache, which here saves more for sure than half of it all
     assert found.joint.high == 18 * ONE + 5 * READ * 1_500
@@ -68,7 +64,7 @@ def test_what_saves_more_by_reading_from_a_cache_stays_in_real_time() -> None:
     rows = [
         one._replace(used=replace(one.used, usage=Usage(input=INPUT, output=1))) for one in rows
     ]
-    found = together(rows, TO_BATCH, PRICES)
+    found = told(rows, TO_BATCH, PRICES)
     assert found.lanes.high < found.cache.high == found.joint.high
 
 
@@ -79,7 +75,7 @@ def test_each_workflow_goes_where_it_saves_more() -> None:
     )
     rows = [asked(n, n, group=1 + n % 2)._replace(used=short if n % 2 else long) for n in range(40)]
     both = {(group, "openai", "gpt-4.1"): BATCH for group in (1, 2)}
-    found = together(rows, both, PRICES)
+    found = told(rows, both, PRICES)
     assert found.joint.high > max(found.lanes.high, found.cache.high)
 
 
@@ -89,64 +85,43 @@ def test_what_waits_warms_no_cache_for_those_who_do_not() -> None:
     rows = [
         asked(n * 200.0, n, group=n % 2, model="gpt-4o")._replace(used=wordy) for n in range(10)
     ]
-    found = together(rows, {(1, "openai", "gpt-4o"): BATCH}, PRICES)
+    found = told(rows, {(1, "openai", "gpt-4o"): BATCH}, PRICES)
     assert found.cache.high == 9 * READ * 1_250
     assert found.joint == found.lanes
 
 
 def test_a_repeat_with_another_answer_saves_nothing_at_the_least() -> None:
     rows = [asked(0, 7, answer=1), asked(1, 7, answer=2)]
-    assert together(rows, {}, PRICES).dedupe == Money(0, ONE)
+    assert told(rows, {}, PRICES).dedupe == Money(0, ONE)
     failed = rows[0]._replace(ok=False)
-    assert together([failed, rows[1]], {}, PRICES).dedupe == Money()
+    assert told([failed, rows[1]], {}, PRICES).dedupe == Money()
 
 
 def test_without_texts_nothing_is_said_of_caches_or_repeats() -> None:
-    bare = Prompt(0, b"", INPUT, 0, 64, provider="openai", model="gpt-4.1")
+    bare = Prompt(0, b"", INPUT, 0, 64, provider="openai", model="gpt-4.1", cached=0)
     rows = [asked(n, 1)._replace(prompt=bare._replace(at=n), content=None) for n in range(5)]
-    found = together(rows, TO_BATCH, PRICES)
+    found = told(rows, TO_BATCH, PRICES)
     assert (found.cache, found.dedupe) == (Money(), Money())
     assert found.joint == found.lanes
 
 
-@pytest.mark.parametrize("name", ["log.jsonl", "log.csv"])
-def test_the_latest_requests_are_replayed_with_the_pieces_of_their_prompts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    """Of 30 requests the last 20: the first of them finds an empty cache, as the first of all would."""
-    rows = [
-        {
-            "at": str(START + n), "model": "gpt-4.1", "provider": "openai", "workflow": "w", "seconds": "0.1",
-            "input_tokens": "2048", "output_tokens": "100", "prompt": "the same " * 900 + f"question {n}",
-        }
-        for n in range(30)
-    ]  # fmt: skip
-    monkeypatch.setattr(sample, "MOST", 20)
-    log = str(write(tmp_path / name, rows))
-    with auditing(
-        (log,), wishes("stream", "lane", "user", "session", "answer"), PRICES.book, START
-    ) as found:
-        replayed = found.replayed
-    assert replayed is not None
-    assert (replayed.together.requests, replayed.of, replayed.texts) == (20, 30, True)
-    assert replayed.together.now == 20 * ONE
-    assert replayed.together.cache.high == 19 * READ * 1_500
+def test_where_the_log_does_not_say_what_was_cached_nothing_is_saved_for_sure() -> None:
+    rows = [asked(n, n) for n in range(10)]
+    unsaid = [one._replace(prompt=one.prompt._replace(cached=None)) for one in rows]
+    assert told(unsaid, {}, PRICES).cache == Money(0, told(rows, {}, PRICES).cache.high)
 
 
-def test_a_very_long_log_is_not_read_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_stretch_begins_with_nothing_and_what_warms_it_is_not_counted() -> None:
+    """Two stretches of one request, each after one that only warms: both find the prefix."""
     rows = [
-        {
-            "at": START + n,
-            "model": "gpt-4.1",
-            "provider": "openai",
-            "input_tokens": 9,
-            "prompt": "p" * 900,
-        }
-        for n in range(3)
+        asked(at, at)._replace(stretch=number, counted=counted)
+        for number, (warms, counts) in enumerate([(0, 1), (2, 3)])
+        for at, counted in ((warms, False), (counts, True))
     ]
-    monkeypatch.setattr(sample, "READ_TWICE", 2)
-    log = str(write(tmp_path / "log.jsonl", rows))
-    with auditing((log,), wishes(), PRICES.book, START) as found:
-        replayed = found.replayed
-    assert replayed is not None
-    assert (replayed.texts, replayed.together.dedupe.high) == (False, 2 * 9 * 2_000)
+    found = told(rows, {}, PRICES)
+    assert (found.requests, found.now) == (2, 2 * ONE)
+    assert found.cache == Money(*[2 * READ * 1_500] * 2)
+    assert found.stretches == ((ONE, Money(*[READ * 1_500] * 2)),) * 2
+    assert found.of(10 * ONE) == Money(*[10 * READ * 1_500] * 2)
+    cold = [one._replace(stretch=number) for number, one in enumerate(rows)]
+    assert told(cold, {}, PRICES).cache == Money()

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from lanewise.app.audit_caches import caches_json, estimated_json
 from lanewise.app.receipt import usd
 from lanewise.audit.database import database
+from lanewise.audit.estimating import Estimated, estimate
 from lanewise.audit.formats import all_formats, named
 from lanewise.audit.importing import Imported, Wishes, load
-from lanewise.audit.levers import Found, Lever, Prices, Replayed, find, next_steps, replayed
+from lanewise.audit.levers import Found, Lever, Prices, Replayed, find, next_steps, replayed, sample
 from lanewise.audit.levers import Group as Workflow
 from lanewise.audit.mapping import mapped
 from lanewise.audit.money import Money
@@ -42,7 +44,8 @@ class Audit:
     imported: Imported
     sums: Sums
     found: Found
-    replayed: Replayed | None  # what levers save together
+    replayed: Replayed | None  # what levers save together, and what caches would
+    estimated: tuple[Estimated, ...]  # whose tokens are worked out from texts
     basis: str  # of the prices
     connection: DuckDBPyConnection
 
@@ -70,6 +73,8 @@ class Audit:
             "coverage": {name: round(share, 4) for name, share in self.sums.coverage.items()},
             "cannot_be_said": list(self.sums.missing),
             **found_json(self.found),
+            "tokens_estimated": [estimated_json(one) for one in self.estimated],
+            "caches": None if self.replayed is None else caches_json(self.replayed),
             "together": None if self.replayed is None else _together_json(self.replayed),
             "prices": self.basis,
         }
@@ -83,16 +88,19 @@ def auditing(
     now: float,
     *,
     terms: Terms | None = None,
+    pace: float | None = None,
     folder: Path | None = None,
 ) -> Iterator[Audit]:
     """Read the logs and add them up; the tables are there until the end. `folder`: where to put them.
 
-    terms: the data terms under which lanes are recommended; None: not said, and asked for.
+    terms: the data terms under which lanes are recommended; None: not said, and asked for. pace: how many
+    requests a second a log without times is taken to have sent, for the replay of caches alone.
 
     Raises `BadInput` for paths, formats or logs that cannot be used.
     """
-    with database(folder) as connection:
+    with database(folder, ordered=pace is not None) as connection:
         imported = load(connection, paths, wishes)
+        estimated = estimate(connection, imported)
         added = sums(connection, book, now) if imported.rows else None
         if added is None or not any(added.coverage[name] for name in _WORTH):
             told = ", ".join(f"{one.file} ({one.format})" for one in imported.read[:5])
@@ -101,8 +109,12 @@ def auditing(
                 "or give other files"
             )
         found = find(connection, book, now, terms)
-        together = replayed(connection, imported, found, Prices.of(book, now))
-        yield Audit(imported, added, found, together, book.basis, connection)
+        again = sample(connection, imported, pace=pace)
+        words = {one.model: str(one) for one in estimated}
+        together = replayed(connection, again, found, Prices.of(book, now), words)
+        if together is not None:
+            found = found.with_levers(together.levers)
+        yield Audit(imported, added, found, together, estimated, book.basis, connection)
 
 
 def wishes(format_: str | None, map_: str | None, model: str | None) -> Wishes:
@@ -172,8 +184,9 @@ def _together_json(replayed: Replayed) -> dict[str, Any]:
     found = replayed.together
     return {
         "requests_replayed": found.requests,
-        "of_requests": replayed.of,
-        "texts_read": replayed.texts,
+        "of_requests": replayed.sample.of,
+        "stretches": replayed.sample.stretches,
+        "texts_read": replayed.sample.texts,
         "now_usd": usd(found.now),
         "saves_alone_usd": {
             "lane": _range(found.lanes),
@@ -181,6 +194,8 @@ def _together_json(replayed: Replayed) -> dict[str, Any]:
             "dedupe": _range(found.dedupe),
         },
         "saves_together_usd": _range(found.joint),
+        "whole_log_now_usd": usd(replayed.now),
+        "whole_log_saves_together_usd": None if replayed.joint is None else _range(replayed.joint),
     }
 
 

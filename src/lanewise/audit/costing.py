@@ -22,6 +22,7 @@ _MAKERS: Final = (
     ("gemini", "google"), ("mistral", "mistral"), ("deepseek", "deepseek"), ("command", "cohere"),
 )  # fmt: skip
 _VERSION_FIRST: Final = re.compile(r"^claude-(\d)\.?(\d)?-(opus|sonnet|haiku)(.*)$")
+RELATIVE: Final = 1e8  # times below (before 1973) are seconds since a trace began
 _EVER: Final = 4e9  # an instant beyond every log
 _ESTIMATED: Final = "estimated"
 
@@ -53,14 +54,15 @@ class _Asked(NamedTuple):
 
 
 def rate(connection: DuckDBPyConnection, book: PriceBook, now: float) -> None:
-    """Fill `rates` with what the rows in `requests` need. Rows without a time are reckoned as of `now`."""
+    """Fill `rates` with what the rows in `requests` need. Rows without a time, or with one since a
+    trace began, are reckoned as of `now`.
+    """
     asked = statements("sums")
     connection.execute(asked["rates"])
     rows: list[_Rate] = []
     for provider, model, lanes, first, last in connection.execute(asked["models"]).fetchall():
-        model_ = _Asked(
-            provider, model, now if first is None else first, now if last is None else last
-        )
+        told = first is not None and last is not None and last >= RELATIVE
+        model_ = _Asked(provider, model, *((first, last) if told else (now, now)))
         for lane in lanes:
             rows += _rates(book, model_, LaneName(lane))
     if rows:

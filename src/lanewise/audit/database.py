@@ -20,10 +20,11 @@ THREADS: Final = 4
 
 
 @contextmanager
-def database(folder: Path | None = None) -> Iterator[DuckDBPyConnection]:
+def database(folder: Path | None = None, *, ordered: bool = False) -> Iterator[DuckDBPyConnection]:
     """An empty `requests` table with all that reading needs; gone, with its file, at the end.
 
-    folder: where the temporary folder is made; without it, where the system puts such.
+    folder: where the temporary folder is made; without it, where the system puts such. ordered: keep rows in
+    the order of the log, which takes longer.
     """
     import duckdb
 
@@ -32,6 +33,8 @@ def database(folder: Path | None = None) -> Iterator[DuckDBPyConnection]:
         connection = duckdb.connect(str(base / "audit.duckdb"))
         try:
             _prepare(connection, base / "spill")
+            if ordered:
+                connection.execute("SET preserve_insertion_order = true; SET threads = 1")
             yield connection
         finally:
             connection.close()

@@ -190,3 +190,10 @@ AS DOUBLE));
 -- A count and what comes on top of it. Sums beyond all numbers are -1, as no count is: rows with such are left out.
 CREATE MACRO added(a, b) AS CASE WHEN a IS NULL THEN NULL
     WHEN a BETWEEN -1e17 AND 1e17 AND coalesce(b, 0) BETWEEN -1e17 AND 1e17 THEN a + coalesce(b, 0) ELSE -1 END;
+
+-- Ids of the blocks of a prompt, a list of them or of runs (`[first, count]`); they may be of one trace only.
+CREATE MACRO block_ids(ids, trace) AS CASE WHEN json_array_length(ids) > 0 THEN to_json({
+    'of': trace,
+    'ids': CASE WHEN json_type(ids, '$[0]') <> 'ARRAY' THEN ids END,
+    'runs': CASE WHEN json_type(ids, '$[0]') = 'ARRAY' THEN ids END
+})::VARCHAR END;

@@ -57,6 +57,7 @@ TARGETS: Final = {
     "status": _Target("ok", "TRY_CAST({x} AS DOUBLE) BETWEEN 200 AND 299", "the HTTP status of the answer"),
     "ok": _Target("ok", "TRY_CAST({x} AS BOOLEAN)", "whether it was answered"),
     "prompt": _Target("prompt_text", "said({x})", "what was asked; only hashed"),
+    "prefix_hashes": _Target("prompt_blocks", "block_ids(TRY_CAST({x} AS JSON), NULL)", "ids of its blocks"),
     "answer": _Target("answer_text", "said({x})", "what was answered; only hashed"),
 }  # fmt: skip
 

@@ -41,6 +41,7 @@ _PATHS: Final = (
     "hive_partitioning = false"  # else `model=x` in a path would go before the file's own model
 )
 _FILE: Final = "lanewise_file"  # what DuckDB is told to call the name of the file
+_ROW: Final = "lanewise_row"  # a name that no column has
 
 
 def sample(
@@ -54,7 +55,7 @@ def sample(
             f"format = '{_JSON[source.layout]}', ignore_errors = true{size}) WHERE json IS NOT NULL"
         )
     else:
-        read = f"SELECT to_json({_FILE})::VARCHAR FROM {_table(source)} {_FILE}"
+        read = f"SELECT to_json({_ROW})::VARCHAR FROM {_table(source)} {_ROW}"
     return [row[0] for row in connection.execute(f"{read} LIMIT {most}").fetchall()]
 
 

@@ -26,9 +26,11 @@ CREATE TABLE requests (
     ok BOOLEAN,
     template UBIGINT,            -- hash of how the prompt begins, digits aside
     prompt UBIGINT,              -- hash of the whole prompt
+    prefix UBIGINT,              -- hash of the ids of its blocks, where the log has these rather than texts
     answer UBIGINT,              -- hash of the answer
     prompt_bytes INTEGER,
     answer_bytes INTEGER,
+    estimated BOOLEAN,           -- whether its tokens are worked out from its texts: the log has none
     aggregate BOOLEAN,           -- a bucket rather than a request
     format VARCHAR,              -- NULL only while it is imported: a line that could not be read
     file VARCHAR,
@@ -39,8 +41,8 @@ CREATE TABLE requests (
 
 -- name: read
 -- What a format's own statement may return: the normal row, with texts instead of hashes.
-CREATE VIEW nothing AS SELECT * EXCLUDE (template, prompt, answer, prompt_bytes, answer_bytes),
-    NULL::VARCHAR AS prompt_text, NULL::VARCHAR AS answer_text, NULL::BOOLEAN AS broken
+CREATE VIEW nothing AS SELECT * EXCLUDE (template, prompt, prefix, answer, prompt_bytes, answer_bytes, estimated),
+    NULL::VARCHAR AS prompt_text, NULL::VARCHAR AS prompt_blocks, NULL::VARCHAR AS answer_text, NULL::BOOLEAN AS broken
 FROM requests WHERE false
 
 -- name: fill
@@ -48,7 +50,7 @@ FROM requests WHERE false
 INSERT INTO requests BY NAME
 WITH read AS (SELECT * FROM ({rows}) UNION ALL BY NAME SELECT * FROM nothing),
 named AS (SELECT * REPLACE (coalesce(model, CASE WHEN NOT broken THEN {model} END) AS model) FROM read)
-SELECT * EXCLUDE (prompt_text, answer_text, broken) REPLACE (
+SELECT * EXCLUDE (prompt_text, prompt_blocks, answer_text, broken) REPLACE (
         CASE WHEN aggregate THEN n ELSE coalesce(n, 1) END AS n,
         coalesce(provider, maker_of(model)) AS provider,
         coalesce(aggregate, false) AS aggregate,
@@ -56,6 +58,7 @@ SELECT * EXCLUDE (prompt_text, answer_text, broken) REPLACE (
     ),
     CASE WHEN prompt_text IS NOT NULL THEN shape_of(prompt_text) END AS template,
     CASE WHEN prompt_text IS NOT NULL THEN hash(prompt_text) END AS prompt,
+    CASE WHEN prompt_blocks IS NOT NULL THEN hash(prompt_blocks) END AS prefix,
     CASE WHEN answer_text IS NOT NULL THEN hash(answer_text) END AS answer,
     strlen(prompt_text) AS prompt_bytes,
     strlen(answer_text) AS answer_bytes

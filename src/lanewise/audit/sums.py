@@ -20,7 +20,7 @@ FIELDS: Final = (
 )  # fmt: skip
 _MISSED: Final = (
     ("at", "when requests came: no hour of the week, no bursts, no windows"),
-    ("input", "tokens: no money can be reckoned, only sizes of texts"),
+    ("input", "tokens: what money there is rests on lengths of texts"),
     ("cached", "how much of the input was read from a prompt cache"),
     ("seconds", "how long answers took"),
     ("stream", "whether answers were streamed, a strong sign that somebody waits"),
@@ -28,7 +28,7 @@ _MISSED: Final = (
     ("workflow", "which workflow a request belongs to; log one, as a tag or in the metadata"),
     ("user_name", "who asked"),
     ("session", "which requests belong to one conversation"),
-    ("prompt", "what was asked: no repeats, no templates, no prefixes"),
+    ("prompt", "what was asked, in words: no repeats, no templates"),
     ("cost_nano", "what was paid; money is reckoned by our own price book"),
 )
 
@@ -106,4 +106,8 @@ def _group(row: Any) -> Group:
 
 
 def _counts() -> str:
-    return ", ".join(f"count({identifier(name)})" for name in FIELDS)
+    """Of the rows that say it themselves: what was estimated is not in the log."""
+    return ", ".join(
+        f"count({identifier(name)}) FILTER ({'estimated IS NULL' if name in ('input', 'output') else 'true'})"
+        for name in FIELDS
+    )

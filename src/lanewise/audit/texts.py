@@ -1,47 +1,155 @@
-"""Logs read a second time, for what is in their texts; of these only hashes of pieces are kept."""
+"""Logs read a second time, for the prompts that a replay wants; of these only hashes of pieces are kept."""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from lanewise.audit import reading
+from lanewise.audit.caching.texts import Cut, Cutter, text_of
+from lanewise.audit.caching.traces import block_size, blocks_of, ids_of
 from lanewise.audit.database import spacious, unhurried
 from lanewise.audit.formats import Recognised
 from lanewise.audit.importing import Imported
 from lanewise.audit.sources import Source
 from lanewise.audit.statements import statements
+from lanewise.replay.caches import BLOCK_BYTES
+from lanewise.tokens import Method
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-PIECE: Final = 64  # characters
+NOTHING: Final = Cut(b"", 0, 1, 0, Method.BYTES)
+_AT_ONCE: Final = 200  # prompts
+_TOLD: Final = 1_000  # prompts by which the size of a block is worked out
 
 
-def cut(connection: DuckDBPyConnection, imported: Imported) -> None:
-    """Fill `pieces` with the pieces of each prompt in `wanted`, by the hash of its text.
+@dataclass(slots=True)
+class Prompts:
+    """What was read again, by the hash of the prompt.
 
-    Only files that hold such prompts are read. What cannot be read again is left out: its prompts have none.
+    `missing` are files that were wanted and could not be read again; `block` the tokens of a block where the
+    log has ids of blocks, None where no size fits.
     """
-    import duckdb
 
+    missing: tuple[str, ...] = ()
+    block: int | None = None
+    _cuts: dict[tuple[int, str], Cut] = field(default_factory=dict)
+    _ids: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def there(self) -> bool:
+        """Whether there are any that can be compared."""
+        return bool(self._cuts) or (bool(self._ids) and self.block is not None)
+
+    @property
+    def unsized(self) -> bool:
+        """Whether there are ids of blocks of which no size fits."""
+        return bool(self._ids) and self.block is None
+
+    def find(self, key: int | None, model: str, tokens: int) -> Cut:
+        """The prompt of so many tokens in blocks; of size 0 where it is not there."""
+        if key in self._ids and self.block:
+            return Cut(blocks_of(self._ids[key]), tokens, self.block, tokens, Method.EXACT)
+        return self._cuts.get((key or 0, model), NOTHING)
+
+    def keep_ids(self, key: int, written: str) -> None:
+        """Keep the ids of a prompt as they are written, which is shorter than its blocks."""
+        with suppress(msgspec.MsgspecError):
+            ids_of(written)
+            self._ids[key] = written
+
+    def keep_text(self, key: int, text: str, cutter: Cutter, model: str) -> None:
+        """Keep the pieces of a text, by the tokens of a model."""
+        if (key, model) not in self._cuts:
+            self._cuts[key, model] = cutter.cut(plain(text))
+
+    def measure(self, told: list[tuple[int, int]]) -> None:
+        """Work out the size of a block from prompts (by hash) and their tokens."""
+        counts = [(tokens, self._count(key)) for key, tokens in told if key in self._ids]
+        self.block = block_size(counts)
+
+    def _count(self, key: int) -> int:
+        return len(blocks_of(self._ids[key])) // BLOCK_BYTES
+
+
+def plain(text: str) -> str:
+    r"""A prompt as one text in the order in which providers cache, where it is written as JSON.
+
+    >>> plain('{"messages": [{"role": "user", "content": "Hi"}], "system": "Be kind."}')
+    'Be kind.\n\nuser\n\nHi'
+    >>> plain("{no JSON")
+    '{no JSON'
+    """
+    if not text.startswith(("{", "[")):
+        return text
+    try:
+        return text_of(msgspec.json.decode(text))
+    except msgspec.DecodeError:
+        return text
+
+
+def cut(connection: DuckDBPyConnection, imported: Imported) -> Prompts:
+    """The prompts in `wanted`, in pieces. Only files that hold such prompts are read."""
     asked = statements("texts")
-    connection.execute(asked["pieces"])
+    found = Prompts()
+    models: defaultdict[int, set[str]] = defaultdict(set)
+    for key, model in connection.execute(asked["keys"]).fetchall():
+        models[key].add(model)
+    cutters = {name: Cutter(name) for names in models.values() for name in names}
     files = {row[0] for row in connection.execute(asked["files"]).fetchall()}
+    missing: list[str] = []
     for source, what in imported.sources:
         if source.path in files:
-            try:
-                _cut(connection, source, what)
-            except (duckdb.OutOfMemoryException, duckdb.InvalidInputException):  # very long records
-                with suppress(duckdb.Error), spacious(connection):
-                    _cut(connection, source, what, roomy=True)
+            rows = _again(connection, source, what, missing)
+            for key, text, ids in rows:
+                if ids is not None:
+                    found.keep_ids(key, ids)
+                    continue
+                for model in models[key]:
+                    found.keep_text(key, text, cutters[model], model)
+    found.missing = tuple(missing)
+    found.measure(connection.execute(asked["sizes"], [_TOLD]).fetchall())
+    return found
 
 
-def _cut(
+def _again(
+    connection: DuckDBPyConnection, source: Source, what: Recognised, missing: list[str]
+) -> Iterator[Any]:
+    """The wanted prompts of a source. Very long records need more memory; what fails then is missing."""
+    import duckdb
+
+    try:
+        yield from _rows(connection, source, what)
+    except (duckdb.OutOfMemoryException, duckdb.InvalidInputException):
+        try:
+            with spacious(connection):
+                yield from _rows(connection, source, what, roomy=True)
+        except _lost():
+            missing.append(source.name)
+    except _lost():
+        missing.append(source.name)
+
+
+def _lost() -> tuple[type[Exception], ...]:
+    """What DuckDB raises for files that are gone or changed, and for want of memory."""
+    import duckdb
+
+    return (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.InvalidInputException)
+
+
+def _rows(
     connection: DuckDBPyConnection, source: Source, what: Recognised, *, roomy: bool = False
-) -> None:
+) -> Iterator[Any]:
     rows = reading.statement(connection, [source], what.format, what.within, roomy=roomy)
-    fill = statements("texts")["cut"].replace("{rows}", rows).replace("{piece}", str(PIECE))
+    again = statements("texts")["again"].replace("{rows}", rows)
     with unhurried(connection):
-        connection.execute(fill)
+        found = connection.execute(again)
+        while batch := found.fetchmany(_AT_ONCE):
+            yield from batch
     connection.execute("DROP TABLE IF EXISTS reject_errors; DROP TABLE IF EXISTS reject_scans")

@@ -1,39 +1,69 @@
--- Prompts in pieces, for a replay of caches.
+-- The requests that levers are replayed over, and their prompts.
 
--- name: wanted
--- The latest requests in real time, so many and with so many bytes of text at the most.
-CREATE OR REPLACE TABLE wanted AS
-WITH latest AS (
-    SELECT * FROM live WHERE "at" IS NOT NULL AND input IS NOT NULL AND provider IS NOT NULL AND model IS NOT NULL
-    ORDER BY "at" DESC LIMIT $most
-),
-summed AS (
-    SELECT *, sum(coalesce(prompt_bytes, 0)) OVER (ORDER BY "at" DESC ROWS UNBOUNDED PRECEDING) AS bytes FROM latest
+-- name: replayable
+-- Single requests in real time with a time and tokens; `place` is their place in the log.
+CREATE OR REPLACE VIEW replayable AS
+SELECT id, {at} AS "at", coalesce(provider, '') AS provider, coalesce(model, '') AS model, lane, input, cached,
+    coalesce(cache_write, 0) AS cache_write, coalesce(cache_write_1h, 0) AS cache_write_1h,
+    coalesce(output, 0) AS output, {begins} AS begins, coalesce(prefix, prompt) AS key,
+    prompt, answer, coalesce(ok, true) AS ok, coalesce(prompt_bytes, 0) AS prompt_bytes, file, estimated
+FROM grouped WHERE single AND {at} IS NOT NULL AND input IS NOT NULL AND id IN (SELECT id FROM kept)
+
+-- name: live
+SELECT count("at") > 0, count(*), coalesce(avg(prompt_bytes), 0) FROM replayable
+
+-- name: models
+SELECT DISTINCT model FROM replayable
+
+-- name: all
+CREATE OR REPLACE TABLE wanted AS SELECT 0 AS stretch, true AS counted, * FROM replayable
+
+-- name: none
+CREATE OR REPLACE TABLE wanted AS SELECT 0 AS stretch, true AS counted, * FROM replayable LIMIT 0
+
+-- name: anchors
+-- Where stretches begin: requests drawn by what they are, so that the order of lines changes nothing.
+SELECT "at" FROM replayable ORDER BY hash("at", id, input, output, key), "at" LIMIT ?
+
+-- name: stretch
+INSERT INTO wanted
+SELECT $stretch, true, * FROM (
+    SELECT * FROM replayable WHERE "at" >= $begins ORDER BY "at", key, id, input, output LIMIT $counted
 )
-SELECT * FROM summed WHERE bytes <= $bytes
+UNION ALL SELECT $stretch, false, * FROM (
+    SELECT * FROM replayable WHERE "at" < $begins AND "at" >= $begins - $warm
+    ORDER BY "at" DESC, key, id, input, output LIMIT $warming
+)
+
+-- name: warmed
+-- How long stretches are warmed, in seconds, by those that could not be longer.
+SELECT min(long) FROM (
+    SELECT min("at") FILTER (counted) - min("at") AS long, count(*) FILTER (NOT counted) AS warming
+    FROM wanted GROUP BY stretch
+) WHERE warming >= ?
+
+-- name: estimated
+SELECT DISTINCT id, provider, model FROM wanted WHERE estimated
+
+-- name: keys
+SELECT DISTINCT key, model FROM wanted WHERE key IS NOT NULL
 
 -- name: files
-SELECT DISTINCT file FROM wanted WHERE prompt IS NOT NULL
+SELECT DISTINCT file FROM wanted WHERE key IS NOT NULL
 
--- name: pieces
-CREATE OR REPLACE TABLE pieces (prompt UBIGINT, size BIGINT, blocks UBIGINT[])
+-- name: sizes
+SELECT key, input FROM wanted WHERE key IS NOT NULL AND key IS DISTINCT FROM prompt ORDER BY "at", key LIMIT ?
 
--- name: cut
-INSERT INTO pieces
+-- name: again
 WITH read AS (
-    SELECT prompt_text FROM (SELECT * FROM ({rows}) UNION ALL BY NAME SELECT NULL::VARCHAR AS prompt_text WHERE false)
-    WHERE prompt_text IS NOT NULL
-)
-SELECT hash(prompt_text), length(prompt_text),
-    list_transform(regexp_extract_all(prompt_text, '(?s).{' || {piece} || '}'), lambda piece: hash(piece))
-FROM read WHERE hash(prompt_text) IN (SELECT prompt FROM wanted)
+    SELECT * FROM ({rows}) UNION ALL BY NAME
+    SELECT NULL::VARCHAR AS prompt_text, NULL::VARCHAR AS prompt_blocks WHERE false
+),
+keyed AS (SELECT hash(coalesce(prompt_blocks, prompt_text)) AS key, prompt_text, prompt_blocks FROM read)
+SELECT key, prompt_text, prompt_blocks FROM keyed
+WHERE (prompt_text IS NOT NULL OR prompt_blocks IS NOT NULL) AND key IN (SELECT key FROM wanted)
 
 -- name: asked
-WITH cut AS (SELECT prompt, any_value(size) AS size, any_value(blocks) AS blocks FROM pieces GROUP BY prompt)
-SELECT wanted.id, wanted."at", provider, model, input, coalesce(cached, 0), coalesce(cache_write, 0),
-    coalesce(cache_write_1h, 0), coalesce(output, 0), coalesce(first_token_seconds, seconds, 0),
-    wanted.prompt, answer, coalesce(ok, true), coalesce(size, 0), blocks
-FROM wanted LEFT JOIN cut USING (prompt) ORDER BY wanted."at", wanted.prompt, wanted.id, input, output
-
--- name: live_count
-SELECT count(*) FROM grouped WHERE single
+SELECT stretch, counted, id, "at", provider, model, input, cached, cache_write, cache_write_1h, output, begins, key,
+    prompt, answer, ok, coalesce(estimated, false)
+FROM wanted ORDER BY stretch, "at", key, id, input, output

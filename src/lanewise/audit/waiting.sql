@@ -10,7 +10,8 @@ WHERE workflow IS NULL AND template IS NOT NULL GROUP BY ALL HAVING count(*) >= 
 -- A group is a workflow; where none is logged, what shares a key, a client and a template that is used often.
 CREATE OR REPLACE VIEW grouped AS
 WITH shaped AS (
-    SELECT * REPLACE (coalesce(lane, 'realtime') AS lane), CASE WHEN common IS NOT NULL THEN template END AS shape
+    SELECT requests.* REPLACE (coalesce(lane, 'realtime') AS lane), requests.rowid AS place,
+        CASE WHEN common IS NOT NULL THEN template END AS shape
     FROM requests LEFT JOIN often ON workflow IS NULL AND hash(key_name, agent, template) = common
 )
 SELECT *, CASE WHEN workflow IS NULL THEN hash(key_name, agent, shape) ELSE hash(workflow) END AS id,

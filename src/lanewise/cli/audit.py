@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -11,8 +11,10 @@ import click
 from lanewise.app.auditing import Audit, auditing, wishes
 from lanewise.app.rollout import classes
 from lanewise.app.rollout import write_policy as written
+from lanewise.audit.costing import RELATIVE
 from lanewise.audit.importing import Imported
 from lanewise.audit.sums import Group, Sums
+from lanewise.cli.audit_caches import tell_caches
 from lanewise.cli.audit_levers import tell_levers
 from lanewise.cli.options import (
     echo_json,
@@ -43,6 +45,10 @@ _FILES: Final = 8
 )  # fmt: skip
 @click.option("--model", help="The model of requests that name none.")
 @click.option(
+    "--pace", type=click.FloatRange(min=0, min_open=True), metavar="PER_SECOND",
+    help="Replay caches as if a log without times had sent so many a second, in its order.",
+)  # fmt: skip
+@click.option(
     "--terms", type=click.Choice([term.value for term in Terms]),
     help="What may be done with the data: any, zero retention (zdr), or in the EU.",
 )  # fmt: skip
@@ -59,6 +65,7 @@ def audit(
     format_: str | None,
     map_: str | None,
     model: str | None,
+    pace: float | None,
     terms: str | None,
     write_policy: Path | None,
     as_json: bool,
@@ -74,7 +81,8 @@ def audit(
     book = PriceBook.of_home(settings_from(home).home)
     said = None if terms is None else Terms(terms)
     now = SystemClock().now()
-    with auditing(logs_from(paths, example=example), wished, book, now, terms=said) as found:
+    paths = logs_from(paths, example=example)
+    with auditing(paths, wished, book, now, terms=said, pace=pace) as found:
         if as_json:
             echo_json(found.as_json())
         else:
@@ -96,6 +104,9 @@ def _tell(found: Audit) -> None:
     click.echo(_money(total))
     _table(found.sums)
     _tell_coverage(found.sums)
+    for one in found.estimated:
+        click.echo(str(one))
+    tell_caches(found.replayed, found.found)
     tell_levers(found.found, found.replayed)
     click.echo(f"prices: {found.basis}")
 
@@ -209,5 +220,7 @@ def _counted(number: int, noun: str) -> str:
 def _span(group: Group) -> str:
     if group.first is None or group.last is None:
         return ""
+    if group.last < RELATIVE:  # since a trace began
+        return f", over {timedelta(seconds=round(group.last - group.first))} h; times are not dates"
     first, last = (datetime.fromtimestamp(at, UTC) for at in (group.first, group.last))
     return f", {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"

@@ -7,6 +7,7 @@ from typing import Final
 import click
 
 from lanewise.audit.levers import Found, Group, Lever, Replayed, next_steps
+from lanewise.audit.levers.caches import rested
 from lanewise.audit.waiting import Waiting
 from lanewise.pricing.dollars import dollars
 
@@ -76,18 +77,18 @@ def _tell_levers(found: Found) -> None:
 def _tell_together(replayed: Replayed) -> None:
     """They interact: what is moved, cached and not asked again is not the sum of the three."""
     found = replayed.together
-    which = (
-        f"all {found.requests:,}"
-        if found.requests == replayed.of
-        else f"the latest {found.requests:,}"
-    )
     alone = f"lanes {found.lanes}, repeats {found.dedupe}"
-    if replayed.texts:
+    if replayed.sample.texts and not replayed.sample.timeless:
         alone += f", prompt caches {found.cache}"
     click.echo(
-        f"replayed over {which} of {replayed.of:,} requests in real time, which cost {dollars(found.now)}: "
+        f"replayed over {rested(replayed.sample)}, which cost {dollars(found.now)}: "
         f"alone, {alone}; together {found.joint}"
     )
+    if replayed.joint is not None:
+        click.echo(
+            f"of the whole log, which cost {dollars(replayed.now)}: together {replayed.joint} "
+            "(nine of ten draws of these stretches lie within)"
+        )
 
 
 def _class(group: Group) -> str:

@@ -8,11 +8,11 @@
 docs/explanation/cache-replay.md says what each figure means.
 """
 
-from lanewise.audit.caching.figures import Line, Plan, Whole, gained, lines, whole
+from lanewise.audit.caching.figures import Line, Plan, Whole, lines, whole
 from lanewise.audit.caching.ordering import regrouped
 from lanewise.audit.caching.prompts import Prompt, in_order, settled
 from lanewise.audit.caching.replaying import Replay
-from lanewise.audit.caching.sampling import Interval, Stretches, draw, interval, replayed
+from lanewise.audit.caching.sampling import Interval, interval, ratio, replayed
 from lanewise.audit.caching.sums import RatesOf, rates_of, repeated, tokens, total
 
 __all__ = [
@@ -22,14 +22,12 @@ __all__ = [
     "Prompt",
     "RatesOf",
     "Replay",
-    "Stretches",
     "Whole",
-    "draw",
-    "gained",
     "in_order",
     "interval",
     "lines",
     "rates_of",
+    "ratio",
     "regrouped",
     "repeated",
     "replayed",

@@ -61,6 +61,17 @@ class Line:
         """The tokens that the rules let be read, in the life that reads most."""
         return max((plan.read for plan in self.plans), default=0)
 
+    def gained(self, life: str | None) -> Money:
+        """What one life (None: nothing cached) saves more than what was cached; below nothing, it loses.
+
+        The least is nothing where the log does not say what was cached.
+        """
+        plan = next((one for one in self.plans if one.life == life), None)
+        saves = plan.saves if plan and plan.saves else Money()
+        if self.saved is None:
+            return Money(0, saves.high)
+        return Money(saves.low - self.saved, saves.high - self.saved)
+
     def share(self, tokens: int) -> float:
         """Of the input; 0 where there is none."""
         return tokens / self.input if self.input else 0.0
@@ -103,21 +114,6 @@ def whole(found: tuple[Line, ...]) -> Whole:
         gain,
         sum(line.unpriced for line in found),
     )
-
-
-def gained(table: Table, rates: RatesOf, chosen: tuple[Line, ...]) -> int:
-    """What the best plans of `chosen` would have gained at the most in a part of what they were made from.
-
-    Unlike `Line.gain` it may be negative: parts add up.
-    """
-    best = {(line.workflow, line.provider, line.model): line.best for line in chosen}
-    gain = 0
-    for line in lines(table, rates):
-        plan = best.get((line.workflow, line.provider, line.model))
-        used = next((one for one in line.plans if plan and one.life == plan.life), None)
-        gain += used.saves.high if used and used.saves else 0
-        gain -= line.saved or 0
-    return gain
 
 
 def _first(row: tuple[Key, Sums]) -> Key:

@@ -1,9 +1,10 @@
 """A sample of a large log, and how far off it may be.
 
-What is there to be read depends only on what was asked within the last lifetime. So a stretch of the log is
-replayed exactly if the replay begins a lifetime before it; single requests drawn at random would lose
-their neighbours. The sample is a number of such stretches, drawn at random, and the interval comes from
-drawing them again (bootstrap). Of lives longer than `warm` the sample shows a little too little.
+What is there to be read depends only on what was asked within the last lifetime, and whether it had been read
+before on the lifetime before that. So a stretch of requests, one after the other, is replayed as in the whole
+log if the replay begins two lifetimes before; single requests drawn at random would lose their neighbours.
+The sample is a number of such stretches, and the interval comes from drawing them again (bootstrap). What
+lives longer than half of what the replay is warmed shows a little too little.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from math import floor
-from typing import Final
+from itertools import groupby
+from operator import itemgetter
+from typing import Final, TypeAlias
 
 from lanewise.audit.caching.prompts import Prompt
 from lanewise.audit.caching.replaying import Replay
@@ -20,36 +22,7 @@ from lanewise.audit.caching.sums import Table
 
 DRAWS: Final = 1_000
 LEVEL: Final = 0.9
-
-
-@dataclass(frozen=True, slots=True)
-class Stretches:
-    """Which stretches of a log are counted: the numbers of `chosen`, each of `seconds`, from `begins` on."""
-
-    begins: float
-    seconds: float
-    warm: float  # seconds before each that are replayed and not counted
-    chosen: tuple[int, ...]
-    of: int
-
-    @property
-    def spans(self) -> tuple[tuple[float, float], ...]:
-        """From when to when is read for each, the warming included: to select by."""
-        return tuple(
-            (self.begins + number * self.seconds - self.warm, self._end(number))
-            for number in self.chosen
-        )
-
-    def place(self, number: int, at: float) -> bool | None:
-        """Whether an instant is counted in this stretch (True), warms it (False) or neither (None)."""
-        counted = floor((at - self.begins) / self.seconds)
-        if counted == number:
-            return True
-        warming = counted < number and at >= self.begins + number * self.seconds - self.warm
-        return False if warming else None
-
-    def _end(self, number: int) -> float:
-        return self.begins + (number + 1) * self.seconds
+Placed: TypeAlias = tuple[int, bool, Prompt]  # its stretch, and whether it is counted or only warms
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,45 +36,15 @@ class Interval:
     stretches: int
 
 
-def draw(
-    begins: float, ends: float, *, share: float, warm: float, seed: int = 0, least: int = 20
-) -> Stretches:
-    """Choose stretches that are about `share` of the log, at the least `least` of them.
-
-    A stretch is twice as long as its warming, or shorter where the log would not have enough of them: then
-    more is read than counted.
-
-    >>> found = draw(0, 30 * 86_400, share=0.1, warm=3_600)
-    >>> found.seconds, found.of, len(found.chosen)
-    (7200, 360, 36)
-    """
-    span = max(ends - begins, 1.0)
-    seconds = min(max(2 * warm, 1.0), span / least)
-    count = floor(span / seconds) + 1 if span % seconds else round(span / seconds)
-    wanted = min(max(round(count * share), least), count)
-    chosen = sorted(random.Random(seed).sample(range(count), wanted))
-    return Stretches(begins, seconds, warm, tuple(chosen), count)
-
-
-def replayed(
-    stretches: Stretches, prompts: Iterable[Prompt], begin: Callable[[], Replay]
-) -> list[Table]:
-    """The sums of each stretch, from one pass over prompts in the order of time."""
-    replays = {number: begin() for number in stretches.chosen}
-    waiting = list(stretches.chosen)
-    for prompt in prompts:
-        while waiting and _over(stretches, waiting[0], prompt.at):
-            replays[waiting.pop(0)].close()
-        for number in waiting:
-            counted = stretches.place(number, prompt.at)
-            if counted is None:
-                break  # those that come later do not want it either
-            replays[number].add(prompt, counted=counted)
-    return [replay.sums for replay in replays.values()]
-
-
-def _over(stretches: Stretches, number: int, at: float) -> bool:
-    return at >= stretches.begins + (number + 1) * stretches.seconds
+def replayed(placed: Iterable[Placed], begin: Callable[[], Replay]) -> list[Table]:
+    """The sums of each stretch. Stretches come one after the other, each in the order of time."""
+    tables: list[Table] = []
+    for _, stretch in groupby(placed, key=itemgetter(0)):
+        replay = begin()
+        for _, counted, prompt in stretch:
+            replay.add(prompt, counted=counted)
+        tables.append(replay.sums)
+    return tables
 
 
 def interval(
@@ -116,9 +59,20 @@ def interval(
     `figure` and `per` are given the sums of one stretch, and add up: the share that repeats within an hour is
     `interval(tables, lambda table: repeated(table, 3_600), tokens)`, and `gained` gives the money.
     """
-    pairs = [pair for table in tables if (pair := (figure(table), per(table)))[1]]
+    return ratio([(figure(table), per(table)) for table in tables], seed=seed)
+
+
+def ratio(pairs: Sequence[tuple[float, float]], *, seed: int = 0) -> Interval | None:
+    """The same for the two figures of each stretch.
+
+    >>> ratio([(1, 2), (3, 6), (5, 10)])
+    Interval(low=0.5, likely=0.5, high=0.5, level=0.9, stretches=3)
+    """
+    pairs = [pair for pair in pairs if pair[1]]
     if len(pairs) < 2:
         return None
+    if not any(top for top, _ in pairs):
+        return Interval(0.0, 0.0, 0.0, LEVEL, len(pairs))
     dice = random.Random(seed)
     drawn = sorted(_ratio(dice.choices(pairs, k=len(pairs))) for _ in range(DRAWS))
     edge = round(DRAWS * (1 - LEVEL) / 2)

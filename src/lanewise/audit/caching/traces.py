@@ -1,119 +1,77 @@
-"""Prompts from traces that hold the blocks of each prompt, and from plain lists of prompts without times.
+"""Prompts of which a log has the ids of their blocks rather than their texts.
 
-A trace is JSONL whose lines name the blocks of a prompt: `hash_ids`, or `hash_runs` as `[[first, count],
-...]`. Its other members go by several names, and neither the size of a block nor the unit of time is told:
-both are worked out from the lines, and `Trace` says what was found.
+Equal ids are equal beginnings, `of` the same trace where ids are told to belong to one. How many tokens a
+block has is not told: it is worked out from how many blocks prompts of known sizes have.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import chain, islice
-from typing import Any, Final
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Final
 
-from lanewise.audit.caching.prompts import Prompt, in_order
-from lanewise.errors import BadInput
+import msgspec
+
 from lanewise.replay.blocks import of_bytes, of_ids, of_runs
 from lanewise.replay.caches import BLOCK_BYTES
 
 SIZES: Final = (16, 32, 64, 128, 256, 512, 1_024)  # tokens a block may have
-_TIMES: Final = ("timestamp", "t", "time", "at")
-_INPUTS: Final = ("input_length", "in", "input_tokens", "prompt_tokens")
-_WORKFLOWS: Final = ("workflow", "agent", "type")
-_NEARLY: Final = 0.9  # of the lines
-_SAMPLE: Final = 1_000  # lines that the unit and the size are worked out from
-# Whole numbers are microseconds since 1970 where they are so large, else milliseconds.
-_MICROSECONDS: Final = 10**14
+_NEARLY: Final = 0.9  # of the prompts
+_SALT_BYTES: Final = 7  # so that a salted id stays below 64 bits
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """The prompts in the order of time, the tokens of a block, and how many of its units a second has."""
+class Ids(msgspec.Struct):
+    """The ids of a prompt's blocks: each of them, or runs of them as their first and how many."""
 
-    prompts: list[Prompt]
-    block: int
-    per_second: int
-
-
-def is_trace(record: Mapping[str, Any]) -> bool:
-    """Whether a line is one of a trace with blocks."""
-    return isinstance(record.get("hash_ids", record.get("hash_runs")), list)
+    of: str | None = None
+    ids: list[int | str] | None = None
+    runs: list[tuple[int, int]] | None = None
 
 
-def read_trace(records: Iterable[Mapping[str, Any]], *, model: str = "") -> Trace:
-    """The prompts of a trace; `model` is taken where a line names none.
+def ids_of(written: str) -> Ids:
+    """The ids as they are written in JSON. Raises `msgspec.MsgspecError` for what is none."""
+    return msgspec.json.decode(written, type=Ids)
 
-    Ids of blocks are taken to be of their own `trace`, where lines name one. Raises `BadInput` for lines that
-    are of no such trace, or whose blocks are of no known size.
 
-    >>> lines = [{"timestamp": at, "input_length": 700, "hash_ids": [0, at]} for at in (2_000, 0)]
-    >>> trace = read_trace(lines)
-    >>> trace.block, trace.per_second, [prompt.at for prompt in trace.prompts]
-    (512, 1000, [0.0, 2.0])
+def blocks_of(written: str) -> bytes:
+    """The blocks of ids as they are written in JSON. Raises `msgspec.MsgspecError` for what is none.
+
+    >>> blocks_of('{"runs": [[1, 3]]}') == blocks_of('{"ids": [1, 2, 3]}')
+    True
+    >>> blocks_of('{"of": "a", "ids": [1]}') == blocks_of('{"of": "b", "ids": [1]}')
+    False
     """
-    rows = iter(records)
-    sample = list(islice(rows, _SAMPLE))
-    block, unit = _block(sample), _unit(sample)
-    prompts = (_prompt(row, block, unit, model) for row in chain(sample, rows))
-    return Trace(in_order(prompts), block, unit)
+    found = ids_of(written)
+    salt = _salt(found.of) if found.of is not None else 0
+    if found.runs is not None:
+        return of_runs((first + salt, count) for first, count in found.runs)
+    ids = found.ids or ()
+    if any(isinstance(one, str) for one in ids):
+        return b"".join(_named(f"{salt} {one}") for one in ids)
+    return of_ids(int(one) + salt for one in ids)
 
 
-def paced(prompts: Sequence[Prompt], per_second: float) -> list[Prompt]:
-    """The same prompts as if they were sent one after the other, so many a second."""
-    return [prompt._replace(at=place / per_second) for place, prompt in enumerate(prompts)]
+def block_size(told: Sequence[tuple[int, int]]) -> int | None:
+    """The tokens of a block, by which nearly all prompts of so many tokens have so many blocks.
 
+    Their last block may be a short one, or left out. None where no size fits.
 
-def _prompt(row: Mapping[str, Any], block: int, unit: int, model: str) -> Prompt:
-    tokens = int(_member(row, _INPUTS))
-    return Prompt(
-        at=_member(row, _TIMES) / unit,
-        blocks=_blocks(row),
-        tokens=tokens,
-        size=tokens,
-        block=block,
-        workflow=next((str(row[name]) for name in _WORKFLOWS if row.get(name)), ""),
-        model=row.get("model") or model,
-        organisation=str(row.get("trace", "")),
-    )
-
-
-def _blocks(row: Mapping[str, Any]) -> bytes:
-    if "hash_runs" in row:
-        return of_runs(row["hash_runs"])
-    ids = _member(row, ("hash_ids",))
-    if ids and isinstance(ids[0], str):
-        return b"".join(of_bytes(one.encode(), len(one.encode())) for one in ids)
-    return of_ids(ids)
-
-
-def _block(rows: Sequence[Mapping[str, Any]]) -> int:
-    """The size by which nearly all have as many blocks as they do, with a short last block or without."""
-    told = [(int(_member(row, _INPUTS)), len(_blocks(row)) // BLOCK_BYTES) for row in rows]
+    >>> block_size([(700, 2), (1_000, 2), (1_100, 3)]), block_size([(100, 99)])
+    (512, None)
+    """
     fits = {
         (last, size): sum(blocks == (tokens + (size - 1) * last) // size for tokens, blocks in told)
         for last in (1, 0)
         for size in reversed(SIZES)
     }
     (_, size), most = max(fits.items(), key=lambda fit: fit[1])
-    if most < _NEARLY * len(told):
-        raise BadInput(
-            f"reading a trace: its blocks are of no known size; accepted: {SIZES} tokens"
-        )
-    return size
+    return size if told and most >= _NEARLY * len(told) else None
 
 
-def _unit(rows: Sequence[Mapping[str, Any]]) -> int:
-    times = [_member(row, _TIMES) for row in rows]
-    if any(isinstance(time, float) for time in times):
-        return 1
-    return 1_000_000 if max(times, default=0) >= _MICROSECONDS else 1_000
+def _salt(trace: str) -> int:
+    return int.from_bytes(blake2b(trace.encode(), digest_size=_SALT_BYTES).digest())
 
 
-def _member(row: Mapping[str, Any], names: Sequence[str]) -> Any:
-    for name in names:
-        if row.get(name) is not None:
-            return row[name]
-    raise BadInput(
-        f"reading a trace: a line has none of {', '.join(names)}; it has {', '.join(row)}"
-    )
+def _named(name: str) -> bytes:
+    data = name.encode()
+    return of_bytes(data, len(data))[:BLOCK_BYTES]

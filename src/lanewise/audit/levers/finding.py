@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lanewise.audit import waiting
@@ -46,6 +46,10 @@ class Found:
     def total(self) -> Money:
         """Of the levers that count. No request is in two of them, so they add up."""
         return sum((lever.money for lever in self.levers if lever.counts), Money())
+
+    def with_levers(self, levers: Iterable[Lever]) -> Found:
+        """The same with more levers among them."""
+        return replace(self, levers=tuple(sorted((*self.levers, *levers), key=_rank)))
 
     def under(self, terms: Terms) -> Money:
         """The same under other data terms."""

@@ -16,7 +16,7 @@ class Lever:
     `sure` is `high` or `medium`, `trial` where only a trial tells, or `none`: ask first.
     """
 
-    kind: str  # lane, route
+    kind: str  # lane, cache, route
     group: str
     does: str  # in words
     requests: int
@@ -30,5 +30,7 @@ class Lever:
 
     @property
     def counts(self) -> bool:
-        """Whether it is in a total: what is not known, or not before a trial, is not."""
-        return self.sure in ("high", "medium")
+        """Whether it is in a total: what is not known, or not before a trial, is not. Nor are levers on the
+        same requests as a lane's, which do not add up: they are replayed together.
+        """
+        return self.kind == "lane" and self.sure in ("high", "medium")

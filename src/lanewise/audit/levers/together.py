@@ -6,11 +6,12 @@ wait; what is read from a cache is cheap already, so that moving it saves less.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final, NamedTuple, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 from lanewise.audit.caching import Prompt
+from lanewise.audit.caching.sampling import ratio
 from lanewise.audit.levers.lanes import BACK
 from lanewise.audit.levers.used import Prices, Used
 from lanewise.audit.money import Money
@@ -22,6 +23,8 @@ from lanewise.replay.caches import Cache
 Sold: TypeAlias = tuple[str, str]  # provider, model
 Key: TypeAlias = tuple[int, str, str]  # group, provider, model
 Lanes: TypeAlias = Mapping[Key, LaneName]
+Place: TypeAlias = tuple[int, Key]  # the stretch
+Name = TypeVar("Name", Key, int)
 
 _AS_NOW: Final = ""
 
@@ -35,6 +38,8 @@ class Asked(NamedTuple):
     content: int | None = None
     answer: int | None = None
     ok: bool = True
+    stretch: int = 0  # of a sample; what is in one knows nothing of the others
+    counted: bool = True  # if not, it only warms caches
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,8 @@ class Together:
     """What each lever saves alone, and all of them. `requests` were replayed, which cost `now` nano-USD.
 
     `joint` is the best of three plans: what can wait goes to its lanes, or stays where it can read from
-    caches, or each group and model goes where it saves more.
+    caches, or each group and model goes where it saves more. `stretches`: for each what it cost and what
+    `joint` saves of it.
     """
 
     requests: int
@@ -60,65 +66,133 @@ class Together:
     cache: Money
     dedupe: Money
     joint: Money
+    stretches: tuple[tuple[int, Money], ...] = ()
+
+    def of(self, cost: int) -> Money | None:
+        """What `joint` saves of all that cost so much, if this is a sample: nine of ten draws lie within."""
+        least = ratio([(saves.low, now) for now, saves in self.stretches])
+        most = ratio([(saves.high, now) for now, saves in self.stretches])
+        if least is None or most is None:
+            return None
+        return Money(round(cost * least.low), round(cost * most.high))
 
 
-def together(asked: Sequence[Asked], lanes: Lanes, prices: Prices) -> Together:
-    """Replay each lever alone, and all at once. `asked` is in the order of time."""
-    now = sum(prices.cost(one.used) or 0 for one in asked)
+def together(asked: Callable[[], Iterable[Asked]], lanes: Lanes, prices: Prices) -> Together:
+    """Replay each lever alone, and all at once. `asked`: requests by stretches, each in the order of time."""
+    now, alone = _World(Levers(), prices), _alone(lanes, prices)
+    kept = _World(Levers(cache=True, dedupe=True), prices)
+    moved = _World(Levers(lanes, cache=True, dedupe=True), prices)
+    requests = _replayed(asked(), (now, *alone, kept, *((moved,) if lanes else ())))
+    plans = [kept]
+    if lanes:
+        plans.append(moved)
+        plans.append(_World(Levers(_mixed(kept, moved, lanes), cache=True, dedupe=True), prices))
+        _replayed(asked(), plans[-1:])
+    cost = now.whole().high
+    best = min(plans, key=lambda plan: _middle(plan.whole()))
+    lane, cache, dedupe = (_saved(cost, world.whole()) for world in alone)
+    costs, joint = now.by_stretch(), best.by_stretch()
+    each = tuple((cost.high, _saved(cost.high, joint[name])) for name, cost in costs.items())
+    return Together(requests, cost, lane, cache, dedupe, _saved(cost, best.whole()), each)
 
-    def saves(levers: Levers) -> Money:
-        cost = sum(_costs(asked, levers, prices).values(), Money())
-        return Money(max(now - cost.high, 0), max(now - cost.low, 0))
 
-    plans: tuple[Lanes, ...] = (lanes, {}, _mixed(asked, lanes, prices))
-    return Together(
-        len(asked),
-        now,
-        lanes=saves(Levers(lanes)),
-        cache=saves(Levers(cache=True)),
-        dedupe=saves(Levers(dedupe=True)),
-        joint=max((saves(Levers(plan, cache=True, dedupe=True)) for plan in plans), key=_middle),
-    )
+def _alone(lanes: Lanes, prices: Prices) -> tuple[_World, ...]:
+    levers = (Levers(lanes), Levers(cache=True), Levers(dedupe=True))
+    return tuple(_World(one, prices) for one in levers)
 
 
-def _mixed(asked: Sequence[Asked], lanes: Lanes, prices: Prices) -> Lanes:
+def _replayed(asked: Iterable[Asked], worlds: Sequence[_World]) -> int:
+    """Show each request to each world; how many were counted."""
+    count = 0
+    for one in asked:
+        count += one.counted
+        for world in worlds:
+            world.add(one)
+    return count
+
+
+def _saved(now: int, cost: Money) -> Money:
+    return Money(max(now - cost.high, 0), max(now - cost.low, 0))
+
+
+def _mixed(kept: _World, moved: _World, lanes: Lanes) -> Lanes:
     """The lanes of those that save more there than by reading from caches."""
-    kept = _costs(asked, Levers(cache=True, dedupe=True), prices)
-    moved = _costs(asked, Levers(lanes, cache=True, dedupe=True), prices)
+    there, here = moved.by_key(), kept.by_key()
     return {
         key: lane
         for key, lane in lanes.items()
-        if _middle(moved.get(key, Money())) < _middle(kept.get(key, Money()))
+        if _middle(there.get(key, Money())) < _middle(here.get(key, Money()))
     }
 
 
-def _costs(asked: Iterable[Asked], levers: Levers, prices: Prices) -> dict[Key, Money]:
-    """What each group and model would have cost, between the least and the most."""
-    costs: dict[Key, Money] = {}
-    kept = _Kept(prices)
-    answered: dict[tuple[int, str, str, int], int | None] = {}
-    for one in asked:
-        repeated = _repeated(one, answered) if levers.dedupe else None
+class _World:
+    """What requests would cost with some levers pulled, between the least and the most.
+
+    Each stretch begins with nothing in the caches and nothing answered.
+    """
+
+    def __init__(self, levers: Levers, prices: Prices) -> None:
+        self._levers = levers
+        self._prices = prices
+        self._moved: dict[Place, Money] = {}
+        self._kept = _Kept(prices)
+        self._answered: dict[tuple[int, int, str, str, int], int | None] = {}
+
+    def add(self, one: Asked) -> None:
+        """The next request."""
+        repeated = _repeated(one, self._answered) if self._levers.dedupe else None
+        place = _place(one)
         if repeated is True:
-            continue
-        key = one.group, one.used.provider, one.used.model
-        lane = levers.lanes.get(key)
-        if lane is None and levers.cache:
-            kept.add(one, free=repeated is False)
-            continue
-        cost = _moved(one.used, lane, prices) if lane else _same(prices.cost(one.used) or 0)
-        counted = Money(0, cost.high) if repeated is False else cost
-        costs[key] = costs.get(key, Money()) + counted
-    for key, cost in kept.costs():
-        costs[key] = costs.get(key, Money()) + cost
-    return costs
+            if one.counted:
+                self._moved.setdefault(place, Money())
+            return
+        lane = self._levers.lanes.get(place[1])
+        if lane is None and self._levers.cache:
+            self._kept.add(one, free=repeated is False)
+        elif one.counted:
+            cost = _cost(one.used, lane, self._prices)
+            counted = Money(0, cost.high) if repeated is False else cost
+            self._moved[place] = self._moved.get(place, Money()) + counted
+
+    def by_key(self) -> dict[Key, Money]:
+        """By group and model."""
+        return _summed((key, cost) for (_, key), cost in self._all())
+
+    def by_stretch(self) -> dict[int, Money]:
+        """By the number of the stretch."""
+        return _summed((stretch, cost) for (stretch, _), cost in self._all())
+
+    def whole(self) -> Money:
+        """Of all of them."""
+        return sum((cost for _, cost in self._all()), Money())
+
+    def _all(self) -> Iterator[tuple[Place, Money]]:
+        yield from self._moved.items()
+        yield from self._kept.costs()
 
 
-def _repeated(one: Asked, answered: dict[tuple[int, str, str, int], int | None]) -> bool | None:
+def _place(one: Asked) -> Place:
+    return one.stretch, (one.group, one.used.provider, one.used.model)
+
+
+def _summed(costs: Iterable[tuple[Name, Money]]) -> dict[Name, Money]:
+    found: dict[Name, Money] = {}
+    for name, cost in costs:
+        found[name] = found.get(name, Money()) + cost
+    return found
+
+
+def _cost(used: Used, lane: LaneName | None, prices: Prices) -> Money:
+    return _moved(used, lane, prices) if lane else _same(prices.cost(used) or 0)
+
+
+def _repeated(
+    one: Asked, answered: dict[tuple[int, int, str, str, int], int | None]
+) -> bool | None:
     """Whether it was asked and answered before: True if answered alike, False if it need not have been."""
     if one.content is None:
         return None
-    key = (one.group, one.used.provider, one.used.model, one.content)
+    key = (one.stretch, one.group, one.used.provider, one.used.model, one.content)
     if key in answered:
         return one.answer is not None and one.answer == answered[key]
     if one.ok:
@@ -146,27 +220,30 @@ class _Kept:
 
     def __init__(self, prices: Prices) -> None:
         self._prices = prices
+        self._stretch = 0
         self._caches: dict[tuple[str, Sold, str], Cache] = {}
-        self._costs: dict[Sold, dict[str, dict[int, Money]]] = {}
+        self._costs: dict[Sold, dict[str, dict[Place, Money]]] = {}
 
     def add(self, one: Asked, *, free: bool) -> None:
         """The next request. `free`: at the least it would not have been asked."""
+        if one.stretch != self._stretch:
+            self._stretch = one.stretch
+            self._caches.clear()
         sold = one.used.provider, one.used.model
         rules = rules_of(one.used.model)
         now = self._prices.cost(one.used) or 0
         ways = {_AS_NOW: _same(now)}
         ways |= {life.name: self._cached(one, sold, rules, life, now) for life in rules.lives}
-        for name, cost in ways.items():
-            groups = self._costs.setdefault(sold, {}).setdefault(name, {})
+        for name, cost in ways.items() if one.counted else ():
+            places = self._costs.setdefault(sold, {}).setdefault(name, {})
             counted = Money(0, cost.high) if free else cost
-            groups[one.group] = groups.get(one.group, Money()) + counted
+            places[_place(one)] = places.get(_place(one), Money()) + counted
 
-    def costs(self) -> Iterator[tuple[Key, Money]]:
-        """Of all of them, by group and model."""
-        for sold, ways in self._costs.items():
-            chosen = min(ways.values(), key=lambda groups: _middle(sum(groups.values(), Money())))
-            for group, cost in chosen.items():
-                yield (group, *sold), cost
+    def costs(self) -> Iterator[tuple[Place, Money]]:
+        """Of all of them."""
+        for ways in self._costs.values():
+            chosen = min(ways.values(), key=lambda places: _middle(sum(places.values(), Money())))
+            yield from chosen.items()
 
     def _cached(self, one: Asked, sold: Sold, rules: Rules, life: Life, now: int) -> Money:
         """At the least only what is read again is written, at the most every prompt to its end."""
@@ -179,7 +256,7 @@ class _Kept:
             least=prompt.blocks_for(rules.least),
         )
         cache.expire(prompt.at)
-        if not prompt.size:
+        if not prompt.size or not one.counted:
             return _same(now)
         read = rules.readable(prompt.at_depth(found.usable))
         first = max(read - prompt.at_depth(found.written), 0)
@@ -188,23 +265,28 @@ class _Kept:
             self._priced(one.used, life, read, written, again)
             for written, again in ((0, first), (whole, 0))
         ]
+        if prompt.cached is None:  # it may have been read from a cache already
+            costs.append(now)
         return Money(min(costs), max(costs))
 
     def _priced(self, used: Used, life: Life, read: int, written: int, again: int) -> int:
         """`again`: what somebody before had to write; the first who reads it is charged the premium."""
-        name = {"5m": "cache_write_5m", "1h": "cache_write_1h"}.get(
-            life.written, "cache_write_other"
-        )
-        plain = Usage(
-            input=used.usage.total_input - read - written, cache_read=read, output=used.usage.output
-        )
-        cost = self._prices.cost(replace(used, usage=replace(plain, **{name: written}))) or 0
+        plain, output = used.usage.total_input - read - written, used.usage.output
+        cost = self._price(used, _written(life, written, plain, read, output))
         if not again:
             return cost
-        dear = self._prices.cost(replace(used, usage=Usage(**{name: again}))) or 0
-        return cost + max(
-            dear - (self._prices.cost(replace(used, usage=Usage(input=again))) or 0), 0
-        )
+        dear = self._price(used, _written(life, again))
+        return cost + max(dear - self._price(used, Usage(input=again)), 0)
+
+    def _price(self, used: Used, usage: Usage) -> int:
+        one = Used(used.provider, used.model, used.above, used.requests, usage)
+        return self._prices.cost(one) or 0
+
+
+def _written(life: Life, tokens: int, plain: int = 0, read: int = 0, output: int = 0) -> Usage:
+    """Tokens that are written at the price of a life, beside others."""
+    short, long = (tokens if life.written == name else 0 for name in ("5m", "1h"))
+    return Usage(plain, read, short, long, tokens - short - long, output)
 
 
 def _middle(cost: Money) -> int:
