@@ -72,6 +72,43 @@ def test_lists_and_pages_are_taken_apart(tmp_path: Path, shape: str, indent: int
     assert [row["input"] for row in rows_of(log)[1]] == [80, 90]
 
 
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize(
+    ("shape", "rows", "lost"),
+    [
+        ("cut", 4, 1), ("more", 5, 1), ("comma", 5, 0), ("lists", 10, 0), ("letters", 5, 0),
+        ("documents", 1, 1),
+    ],
+)  # fmt: skip
+def test_of_lists_that_break_off_what_is_whole_is_read(
+    shape: str, rows: int, lost: int, indent: int | None, tmp_path: Path
+) -> None:
+    whole = json.dumps([ONE] * 5, indent=indent)
+    one = json.dumps(ONE, indent=2)
+    text = {
+        "cut": whole[:-40],
+        "more": whole + "and more",
+        "comma": whole[:-1] + ",]",
+        "lists": f"{whole}\n{whole}\n",
+        "letters": whole,
+        "documents": f"{one}\n{{ no: 1 }}\n{one}",
+    }[shape]
+    log = tmp_path / "log.json"
+    log.write_bytes(text.encode().replace(b"gpt-5", b"gpt-\xff", shape == "letters"))
+    imported, found = rows_of(log)
+    assert (len(found), imported.broken, imported.read[0].file) == (rows, lost, str(log))
+    assert [line.why for line in imported.read[0].samples] == lost * [
+        "no JSON from here on: nothing after this is read"
+    ]
+
+
+def test_a_long_list_that_breaks_off_is_read_to_there(tmp_path: Path) -> None:
+    log = tmp_path / "log.json"
+    log.write_text(json.dumps([ONE | {"tokens_in": n} for n in range(60_000)], indent=1)[:-60])
+    imported, rows = rows_of(log)
+    assert (len(rows), imported.broken) == (59_999, 1)
+
+
 def test_folders_globs_and_compressed_files_are_read_once(tmp_path: Path) -> None:
     line = (json.dumps(ONE) + "\n").encode()
     inner = tmp_path / "a" / "b"
@@ -128,19 +165,6 @@ def test_where_nothing_is_known_the_error_says_what_would_be(tmp_path: Path) -> 
         rows_of(tmp_path / "nowhere*.jsonl")
 
 
-def test_an_address_without_the_extension_for_it_says_so(tmp_path: Path) -> None:
-    import duckdb
-
-    from lanewise.audit.importing import _plain
-    from lanewise.audit.sources import Source
-
-    said = _plain(
-        duckdb.Error("failed to install httpfs from ..."), Source("s3://bucket/x.jsonl", "lines")
-    )
-    assert "httpfs" in said
-    assert "copy the files here" in said
-
-
 def test_a_line_of_many_megabytes_is_read(tmp_path: Path) -> None:
     large = ONE | {"metadata": {"workflow": "w", "note": "x" * 40_000_000}}
     imported, rows = rows_of(write(tmp_path / "log.jsonl", [ONE, large]))
@@ -188,10 +212,88 @@ def test_a_mapping_of_buckets_and_of_tables(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "text", "pairs"),
+    [
+        (
+            "a.csv",
+            'When,Model Name,tok.in,"a, b"\n2026-03-02,gpt-5,"1,234",x\n',
+            "at=when,model=Model Name,input_tokens=tok.in",
+        ),
+        (
+            "b.jsonl",
+            '{"t": 1772409600, "m": "gpt-5", "tok.in": 1234}\n',
+            "at=t,model=m,input_tokens=tok.in",
+        ),
+        (
+            "c.jsonl",
+            '{"t": 1772409600, "m": "gpt-5", "u": [{"in": 0}, {"in": 1234}]}\n',
+            "at=t,model=m,input_tokens=u.1.in",
+        ),
+        (
+            "d.json",
+            '{"data": [{"t": 1772409600, "tok": {"in": "1234"}}]}',
+            "at=t,model==gpt-5,input_tokens=tok.in",
+        ),
+        ("e.csv", 't,u\n2026-03-02,"{""in"": 1234}"\n', "at=t,model==gpt-5,input_tokens=u.in"),
+    ],
+)
+def test_a_mapping_finds_fields_however_they_are_kept(
+    name: str, text: str, pairs: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    (row,) = rows_of(tmp_path / name, wishes=Wishes(mapped(pairs)))[1]
+    assert (row["at"], row["model"], row["input"]) == (1_772_409_600.0, "gpt-5", 1234)
+
+
+def test_a_mapping_has_units_and_values_that_are_always_so(tmp_path: Path) -> None:
+    log = write(
+        tmp_path / "own.jsonl", [{"t": 10, "e": 12, "i": 3, "c": 25, "s": 429, "r": "x"}] * 2
+    )
+    pairs = "at=t,ended=e,input_tokens=i,cost_cents=c,status=s,id=r,lane==batch,workflow==night"
+    imported, (row,) = rows_of(log, wishes=Wishes(mapped(pairs)))
+    assert (row["seconds"], row["cost_nano"], row["ok"]) == (2.0, 250_000_000, False)
+    assert (row["lane"], row["workflow"]) == ("batch", "night")
+    assert "1 row has the id of another" in imported.read[0].notes[0]
+
+
+def test_fields_that_are_not_there_are_named_with_what_is(tmp_path: Path) -> None:
+    log = write(tmp_path / "own.jsonl", [{"time": 1, "usage": {"input": 3}, "x" * 99: "secret"}])
+    with pytest.raises(
+        BadInput, match=r"no field when, no field usage.inputs \(did you mean usage.input\?\)"
+    ) as no:
+        rows_of(log, wishes=Wishes(mapped("at=when,input_tokens=usage.inputs")))
+    assert "its fields are time, usage" in str(no.value)
+    assert "xxx" not in str(no.value)
+
+
+def test_a_field_that_no_record_has_is_told_where_it_may_be_left_out(tmp_path: Path) -> None:
+    """Of lines it is, unless it looks like a slip; a table has the column or not."""
+    log = write(
+        tmp_path / "own.jsonl", [{"t": n, "i": 3} for n in range(300)] + [{"t": 1, "hit": 2}]
+    )
+    wanted = mapped("at=t,input_tokens=i,cached_tokens=hit,user=usr")
+    imported, rows = rows_of(log, wishes=Wishes(wanted))
+    assert (len(rows), sum(row["cached"] or 0 for row in rows)) == (301, 2)
+    assert imported.read[0].notes == ("no field usr; its fields are t, i, hit",)
+    table = write(tmp_path / "own.csv", [{"t": "1", "i": "3"}])
+    with pytest.raises(BadInput, match="no field hit, no field usr; its fields are t, i"):
+        rows_of(table, wishes=Wishes(wanted))
+
+
+def test_a_format_is_told_though_its_first_records_are_empty(tmp_path: Path) -> None:
+    empty = {"object": "bucket", "start_time": 1, "end_time": 2, "results": []}
+    full = empty | {"results": [{"input_tokens": 5, "num_model_requests": 1, "model": "gpt-5"}]}
+    imported, rows = rows_of(write(tmp_path / "usage.jsonl", [*[empty] * 300, full]))
+    assert (len(rows), imported.read[0].format) == (1, "openai_usage")
+
+
+@pytest.mark.parametrize(
     ("pairs", "said"),
     [
         ("model", "NAME=FIELD"),
-        ("modle=m,input_tokens=i", "it takes at, model"),
+        ("modle=m,input_tokens=i", r"did you mean model\?\); it takes at, model"),
+        ("input_tokens==5", "no field"),
+        ("input_tokens=a,model=A", "differ in their case alone"),
         ("model=m", "at least input_tokens"),
         ("seconds=a,latency_ms=b,input_tokens=c", "seconds twice"),
     ],

@@ -221,6 +221,12 @@ def test_savings_ledger_export_and_reconcile_agree_with_the_invoice(shell: Any, 
     assert shell("export", "focus", "--month", month, "-o", "focus.csv").returncode == 0
     with (shell.folder / "focus.csv").open(newline="") as file:
         assert sum(Decimal(row["BilledCost"]) for row in csv.DictReader(file)) == charged
+    totals = [
+        json.loads(shell("audit", path, "--json").stdout)["total"]
+        for path in ("focus.csv", shell.write("ledger.json", rows))
+    ]
+    for name in ("input_tokens", "cached_tokens", "output_tokens", "logged_usd"):
+        assert totals[0][name] == totals[1][name], name
     costs = httpx2.get(
         f"{shell.sandbox.url}/v1/organization/costs?start_time=0",
         headers={"authorization": "Bearer admin"},

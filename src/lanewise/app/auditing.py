@@ -80,6 +80,7 @@ class Audit:
                     "rows": one.rows,
                     "unreadable_lines": one.unread,
                     "examples": [{"line": line.number, "why": line.why} for line in one.samples],
+                    "notes": list(one.notes),
                 }
                 for one in self.imported.read
             ],

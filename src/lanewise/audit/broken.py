@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from lanewise.audit.formats import Recognised
-from lanewise.audit.sources import is_address
+from lanewise.audit.sources import Source
 from lanewise.intake.lines import LINE_LIMIT
 from lanewise.intake.sources import blocks
 from lanewise.intake.splitting import Oversized, split
@@ -16,6 +16,7 @@ from lanewise.intake.splitting import Oversized, split
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+LIST: Final = "a list, not a record"
 SHOWN: Final = 3  # lines that are named for each file
 
 
@@ -27,12 +28,12 @@ class Line:
     why: str
 
 
-def sampled(file: str, what: Recognised) -> tuple[Line, ...]:
+def sampled(source: Source, what: Recognised) -> tuple[Line, ...]:
     """The first lines of a file of which nothing could be read. Reads no further than to the last of them."""
-    if is_address(file):
+    if source.layout != "lines":
         return ()
     found: list[Line] = []
-    for number, line in enumerate(split(blocks(file), LINE_LIMIT), start=1):
+    for number, line in enumerate(split(blocks(source.path), LINE_LIMIT), start=1):
         why = _why(line, what)
         if why is not None:
             found.append(Line(number, why))
@@ -41,21 +42,51 @@ def sampled(file: str, what: Recognised) -> tuple[Line, ...]:
     return tuple(found)
 
 
+def first(source: Source) -> Line | None:
+    """The first line of a file, if it is no record, and why."""
+    for number, line in enumerate(split(blocks(source.path), LINE_LIMIT), start=1):
+        if isinstance(line, Oversized) or line.strip():
+            why = _no_object(line)
+            return Line(number, why) if why else None
+    return None
+
+
 def _why(line: bytes | Oversized, what: Recognised) -> str | None:
     if isinstance(line, Oversized):
-        return f"longer than {line.limit:,} bytes"
+        return _no_object(line)
     if not line.strip():
         return None
-    try:
-        record = msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        return f"no JSON: {error}"
-    if not isinstance(record, dict):
-        return "JSON, but no object"
-    wanted = [what.within] if what.within else [one.name for one in what.format.columns]
-    if all(record.get(name) is None for name in wanted):
+    why = _no_object(line)
+    if why is not None:
+        return why
+    record = msgspec.json.decode(line)
+    if all(record.get(name) is None for name in _wanted(what)):
         return f"JSON, but without any field of {what.format.title}"
     return None
+
+
+def _no_object(line: bytes | Oversized) -> str | None:
+    """Why a line is no object of JSON, or None."""
+    if isinstance(line, Oversized):
+        return f"longer than {line.limit:,} bytes"
+    try:
+        value = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return f"no JSON: {error}"
+    except RecursionError:
+        return "JSON that is nested too deeply"
+    if isinstance(value, list):
+        return LIST
+    return None if isinstance(value, dict) else "JSON, but no object"
+
+
+def _wanted(what: Recognised) -> list[str]:
+    """The fields of which a record has at least one."""
+    if what.within:
+        return [what.within]
+    if what.format.whole:
+        return [path.partition(".")[0] for find in what.format.finds for path in find]
+    return [column.name for column in what.format.columns]
 
 
 def rejected(connection: DuckDBPyConnection) -> list[Line]:

@@ -45,6 +45,13 @@ def database(folder: Path | None = None, *, ordered: bool = False) -> Iterator[D
             connection.close()
 
 
+def place(connection: DuckDBPyConnection) -> Path:
+    """The temporary folder that the database lies in, and is deleted with."""
+    found = connection.execute("SELECT current_setting('temp_directory')").fetchone()
+    assert found is not None
+    return Path(found[0]).parent
+
+
 def _prepare(connection: DuckDBPyConnection, spill: Path) -> None:
     _limit(connection, MEMORY, min(THREADS, os.cpu_count() or 1))
     connection.execute("SET temp_directory = ?", [str(spill)])

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
 
 from lanewise.audit import broken, reading
-from lanewise.audit.database import spacious, unhurried
-from lanewise.audit.formats import Format, Recognised, all_formats, nearest, recognise
-from lanewise.audit.sources import Layout, Source, Unread, find
+from lanewise.audit.checking import check
+from lanewise.audit.database import place, spacious, unhurried
+from lanewise.audit.formats import Format, Recognised, all_formats
+from lanewise.audit.layouts import Layout
+from lanewise.audit.mending import mend
+from lanewise.audit.sources import Source, Unread, find
+from lanewise.audit.staging import Stage
 from lanewise.audit.statements import statements, text
+from lanewise.audit.telling import TABLES, Failed, errors, plain, told
 from lanewise.errors import BadInput
 
 if TYPE_CHECKING:
@@ -37,6 +41,7 @@ class Read:
     rows: int
     unread: int = 0  # lines of which nothing could be read
     samples: tuple[broken.Line, ...] = ()
+    notes: tuple[str, ...] = ()  # what was left out or mended, and why
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,69 +64,80 @@ class Imported:
 
 
 def load(connection: DuckDBPyConnection, paths: tuple[str, ...], wishes: Wishes) -> Imported:
-    """Read files, folders, globs and addresses into `requests`.
+    """Read files, folders, globs, addresses and standard input (`-`) into `requests`.
 
     Raises `BadInput` where nothing is, or where none of the sources is of a known format.
     """
-    sources, others = find(paths)
-    told = {source: _told(connection, source, wishes) for source in sources}
-    known = {one: what for one, what in told.items() if isinstance(what, Recognised)}
-    unread = [*others, *(what for what in told.values() if isinstance(what, Unread))]
-    rejects: dict[str, list[broken.Line]] = {}
-    for batch in _batches(known):
-        unread += _filled(connection, batch, known[batch[0]], wishes, rejects)
-    read = _reported(connection, known, {one.file for one in unread}, rejects)
+    stage = Stage(place(connection) / "staged")
+    sources, unread = find(paths, stage)
+    run = _Import(connection, wishes, stage, unread)
+    for source in sources:
+        run.tell(source)
+    for batch in _batches(run.known):
+        run.fill(batch)
+    read = _reported(run)
     if not read:
         raise BadInput(_nothing(unread))
-    bad = {one.file for one in unread}
-    again = tuple(one for one in known.items() if one[0].path not in bad)
-    return Imported(tuple(read), tuple(unread), again)
+    return Imported(tuple(read), tuple(unread), tuple(run.known.items()))
 
 
-def _told(connection: DuckDBPyConnection, source: Source, wishes: Wishes) -> Recognised | Unread:
-    """What a source is, or why it cannot be told."""
-    try:
-        records = _parsed(_sampled(connection, source))
-    except _errors() as error:
-        return Unread(source.path, _plain(error, source))
-    if wishes.format is not None:
-        found = recognise(records, (wishes.format,))
-        return found or Recognised(wishes.format, None)
-    found = recognise(records)
-    if found is not None:
-        return found
-    if not records:
-        return Unread(source.path, "no record in it could be read")
-    return Unread(source.path, f"of no known format; {nearest(records)}")
+@dataclass(frozen=True, slots=True)
+class _Import:
+    """What an import has at hand, and what it has found."""
 
+    connection: DuckDBPyConnection
+    wishes: Wishes
+    stage: Stage
+    unread: list[Unread]
+    known: dict[Source, Recognised] = field(default_factory=dict)
+    losses: dict[str, list[broken.Line]] = field(
+        default_factory=dict
+    )  # by path: what never became a row
 
-def _sampled(connection: DuckDBPyConnection, source: Source) -> list[str]:
-    try:
-        return reading.sample(connection, source)
-    except _errors():
-        if source.layout in ("csv", "parquet"):
-            raise
-    with spacious(connection):
-        return reading.sample(connection, source, roomy=True)
+    def tell(self, source: Source) -> None:
+        """Take a source of a known format."""
+        what = told(self.connection, source, self.wishes.format)
+        if isinstance(what, Failed):
+            self._mend(source, what)
+        elif isinstance(what, Unread):
+            self.unread.append(what)
+        else:
+            self.known[source] = what
 
-
-def _parsed(texts: list[str]) -> list[dict[str, Any]]:
-    """Records as values; in tables, JSON may stand in a column as a text."""
-    records = [json.loads(one) for one in texts]
-    return [
-        {key: _value(value) for key, value in one.items()}
-        for one in records
-        if isinstance(one, dict)
-    ]
-
-
-def _value(value: object) -> object:
-    if isinstance(value, str) and value[:1] in ("{", "["):
+    def fill(self, sources: list[Source], *, roomy: bool = False) -> None:
+        """Read sources of one kind; where that fails, one by one and with more memory."""
         try:
-            return json.loads(value)
-        except ValueError:
-            return value
-    return value
+            _fill(self.connection, sources, self.known[sources[0]], self.wishes, roomy=roomy)
+        except errors() as error:
+            self._again(sources, error, roomy=roomy)
+            return
+        if sources[0].layout == "csv":
+            self.losses[sources[0].path] = broken.rejected(self.connection)
+
+    def _again(self, sources: list[Source], error: Exception, *, roomy: bool) -> None:
+        first = sources[0]
+        if len(sources) > 1:
+            for one in sources:
+                self.fill([one])
+        elif not roomy and first.layout not in TABLES:
+            with spacious(self.connection):
+                self.fill(sources, roomy=True)
+        else:
+            del self.known[first]
+            mended = self._mend(first, Failed(first.name, plain(error, first)))
+            if mended is not None:
+                self.fill([mended])
+
+    def _mend(self, source: Source, failed: Failed) -> Source | None:
+        """Take what is whole of lists that break off; where nothing is, they are unread."""
+        mended = mend(source, self.stage)
+        what = failed if mended is None else told(self.connection, mended[0], self.wishes.format)
+        if mended is None or isinstance(what, Unread):
+            self.unread.append(failed)
+            return None
+        one, self.losses[mended[0].path] = mended
+        self.known[one] = what
+        return one
 
 
 def _batches(known: dict[Source, Recognised]) -> Iterator[list[Source]]:
@@ -130,34 +146,9 @@ def _batches(known: dict[Source, Recognised]) -> Iterator[list[Source]]:
     for source, what in known.items():
         groups.setdefault((what.format.name, what.within, source.layout), []).append(source)
     for (_, _, layout), sources in groups.items():
-        size = 1 if layout in ("csv", "parquet") else _AT_ONCE
+        size = 1 if layout in TABLES else _AT_ONCE
         for start in range(0, len(sources), size):
             yield sources[start : start + size]
-
-
-def _filled(
-    connection: DuckDBPyConnection,
-    sources: list[Source],
-    what: Recognised,
-    wishes: Wishes,
-    rejects: dict[str, list[broken.Line]],
-    *,
-    roomy: bool = False,
-) -> list[Unread]:
-    """Read some sources; where that fails, one by one and with more memory: only what is bad is left out."""
-    try:
-        _fill(connection, sources, what, wishes, roomy=roomy)
-    except _errors() as error:
-        if len(sources) == 1 and not roomy and sources[0].layout not in ("csv", "parquet"):
-            with spacious(connection):
-                return _filled(connection, sources, what, wishes, rejects, roomy=True)
-        if len(sources) == 1:
-            return [Unread(sources[0].path, _plain(error, sources[0]))]
-        parts = [_filled(connection, [one], what, wishes, rejects) for one in sources]
-        return [one for part in parts for one in part]
-    if sources[0].layout == "csv":
-        rejects[sources[0].path] = broken.rejected(connection)
-    return []
 
 
 def _fill(
@@ -177,62 +168,25 @@ def _fill(
         connection.execute(fill)
 
 
-def _reported(
-    connection: DuckDBPyConnection,
-    known: dict[Source, Recognised],
-    failed: set[str],
-    rejects: dict[str, list[broken.Line]],
-) -> list[Read]:
-    """What came of each source; lines that could not be read leave the table again."""
+def _reported(run: _Import) -> list[Read]:
+    """What came of each source; lines that could not be read and rows that cannot stand leave the table."""
     asked = statements("requests")
-    bad = dict(connection.execute(asked["unread"]).fetchall())
+    bad = dict(run.connection.execute(asked["unread"]).fetchall())
     if bad:
-        connection.execute(asked["forget_unread"])
-    if connection.execute(asked["nested"]).fetchall() != [(0,)]:
-        connection.execute(asked["forget_parents"])
-    connection.execute(asked["finish"])
-    found = {
-        file: Read(file, format_, rows)
-        for file, format_, rows in connection.execute(asked["counted"]).fetchall()
-    }
-    kinds = {source.path: what for source, what in known.items() if source.path not in failed}
-    for file, what in kinds.items():
-        if not ("://" in file and "*" in file):
-            found.setdefault(file, Read(file, what.format.name, 0))
-    for file, count in bad.items():
-        samples = broken.sampled(file, kinds[file]) if file in kinds else ()
-        found[file] = replace(found[file], unread=count, samples=samples)
-    for file, lines in rejects.items():
-        found[file] = replace(found[file], unread=len(lines), samples=tuple(lines[: broken.SHOWN]))
-    return sorted(found.values(), key=lambda one: one.file)
-
-
-def _errors() -> tuple[type[Exception], ...]:
-    """What DuckDB raises for files, or for want of memory or an extension."""
-    import duckdb
-
-    return (duckdb.Error,)
-
-
-def _ours() -> tuple[type[Exception], ...]:
-    """What it raises for statements that it does not understand: our own mistakes, not to be hidden."""
-    import duckdb
-
-    return (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException)
-
-
-def _plain(error: Exception, source: Source) -> str:
-    """Why DuckDB could not read a source, without anything that stands in it."""
-    if isinstance(error, _ours()):
-        raise error
-    said = str(error)
-    if source.remote and "httpfs" in said:
-        return (
-            "reading an address needs DuckDB's extension httpfs, which is not here and could not be fetched; "
-            "install it (INSTALL httpfs in DuckDB) or copy the files here"
-        )
-    kind = said.partition(":")[0].strip()
-    return f"DuckDB could not read it ({kind}); check that it is whole and what its suffix says"
+        run.connection.execute(asked["forget_unread"])
+    notes = check(run.connection)
+    run.connection.execute(asked["finish"])
+    rows = {file: count for file, _, count in run.connection.execute(asked["counted"]).fetchall()}
+    found: list[Read] = []
+    for source, what in run.known.items():
+        file = source.path
+        lost = run.losses.get(file, [])
+        lines = (*(broken.sampled(source, what) if file in bad else ()), *lost)
+        unread = bad.get(file, 0) + len(lost)
+        said = (*([what.lacks] if what.lacks else []), *notes.get(file, ()))
+        one = Read(source.name, what.format.name, rows.get(file, 0), unread, notes=said)
+        found.append(replace(one, samples=lines[: broken.SHOWN]))
+    return sorted(found, key=lambda one: one.file)
 
 
 def _nothing(unread: list[Unread]) -> str:

@@ -4,26 +4,38 @@ CREATE MACRO scaled_instant(x) AS CASE
     WHEN x > 1e17 THEN x / 1e9 WHEN x > 1e14 THEN x / 1e6 WHEN x > 1e11 THEN x / 1e3 ELSE x
 END;
 
+CREATE MACRO plausible(x) AS CASE WHEN x BETWEEN 0 AND 4102444800 THEN x END;
+
 -- An instant as seconds since the epoch. Texts without an offset are UTC; numbers are seconds, milli-,
--- micro- or nanoseconds, told apart by their size.
-CREATE MACRO instant(t) AS CASE
+-- micro- or nanoseconds, told apart by their size. What is before 1970 or after 2100 is no time of a request.
+CREATE MACRO instant(t) AS plausible(CASE
     WHEN contains(t, '-') THEN epoch(TRY_CAST(t AS TIMESTAMPTZ))
+    WHEN contains(t, '/') THEN epoch(try_strptime(t, ['%m/%d/%Y, %I:%M:%S.%g %p', '%m/%d/%Y, %I:%M:%S %p']))
     WHEN strlen(t) > 17 AND NOT contains(t, '.') THEN TRY_CAST(t AS BIGINT) / 1e9
     ELSE scaled_instant(TRY_CAST(t AS DOUBLE))
-END;
+END);
 
 -- A duration is never negative; clocks of two machines may say so.
 CREATE MACRO span(seconds) AS CASE WHEN seconds >= 0 THEN seconds END;
 
-CREATE MACRO nano(usd) AS CAST(round(TRY_CAST(usd AS DOUBLE) * 1e9) AS BIGINT);
+-- A number as one that can be kept; what is beyond all bounds stays far beyond what rows may have.
+CREATE MACRO bounded(x) AS CASE WHEN x IS NOT NULL THEN CAST(round(greatest(least(x, 1e18), -1e18)) AS BIGINT) END;
+
+CREATE MACRO nano(usd) AS bounded(TRY_CAST(usd AS DOUBLE) * 1e9);
 
 -- JSON that may be kept as a text of JSON.
 CREATE MACRO unwrapped(j) AS CASE
     WHEN starts_with(j::VARCHAR, '"') THEN TRY_CAST(json_extract_string(j, '$') AS JSON) ELSE j
 END;
 
+-- JSON of what Python writes for a dict or a list; pandas puts that into tables.
+CREATE MACRO literal(t) AS CASE WHEN regexp_matches(t, '^[\[{]+''') THEN TRY_CAST(
+    regexp_replace(regexp_replace(regexp_replace(replace(t, '''', '"'),
+        '([:,\[] ?)None\b', '\1null', 'g'), '([:,\[] ?)True\b', '\1true', 'g'), '([:,\[] ?)False\b', '\1false', 'g')
+    AS JSON) END;
+
 -- JSON from a field that is read as a text: of a text of JSON that is its value, of an object its JSON.
-CREATE MACRO parsed(t) AS TRY_CAST(t AS JSON);
+CREATE MACRO parsed(t) AS coalesce(TRY_CAST(t AS JSON), literal(t));
 
 -- A text without the ways to write "nothing".
 CREATE MACRO said(t) AS CASE
@@ -176,11 +188,18 @@ CREATE MACRO part_sum(u, words, mains) AS coalesce(list_sum(list_transform(
 -- What names a part of a trace, in eight bytes.
 CREATE MACRO key_of(t) AS CASE WHEN t IS NOT NULL THEN hash(t) END;
 
+-- A count that is written as a number or as a text, thousands with commas or not.
+CREATE MACRO count_of(t) AS bounded(TRY_CAST(
+    CASE WHEN contains(t, ',') AND regexp_full_match(t, '\d{1,3}(,\d{3})+') THEN replace(t, ',', '') ELSE t END
+AS DOUBLE));
+
+-- A count and what comes on top of it. Sums beyond all numbers are -1, as no count is: rows with such are left out.
+CREATE MACRO added(a, b) AS CASE WHEN a IS NULL THEN NULL
+    WHEN a BETWEEN -1e17 AND 1e17 AND coalesce(b, 0) BETWEEN -1e17 AND 1e17 THEN a + coalesce(b, 0) ELSE -1 END;
+
 -- Ids of the blocks of a prompt, a list of them or of runs (`[first, count]`); they may be of one trace only.
 CREATE MACRO block_ids(ids, trace) AS CASE WHEN json_array_length(ids) > 0 THEN to_json({
     'of': trace,
     'ids': CASE WHEN json_type(ids, '$[0]') <> 'ARRAY' THEN ids END,
     'runs': CASE WHEN json_type(ids, '$[0]') = 'ARRAY' THEN ids END
 })::VARCHAR END;
-
-CREATE MACRO count_of(t) AS CAST(round(TRY_CAST(t AS DOUBLE)) AS BIGINT);

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from lanewise.audit.formats import Column, Format
-from lanewise.audit.sources import Layout, Source
+from lanewise.audit.layouts import Layout
+from lanewise.audit.sources import Source
 from lanewise.audit.statements import identifier, text
 
 if TYPE_CHECKING:
@@ -17,17 +18,35 @@ if TYPE_CHECKING:
 
 LARGEST: Final = 64 << 20  # bytes of a record that is read at all
 _PIECE: Final = 2 << 20  # bytes of whole records that are taken at once
-SAMPLED: Final = 100  # records of a file by which its format is told
+SAMPLED: Final = 100  # records of a file by which its format is told,
+MORE: Final = 10_000  # and where these tell nothing
 _JSON: Final[dict[Layout, str]] = {
     "lines": "newline_delimited",
     "array": "array",
     "document": "unstructured",
 }
+_LINE: Final = 16 << 20  # bytes of a row of CSV
+_NOTHING: Final = (
+    "",
+    "NULL",
+    "null",
+    "None",
+    "nan",
+    "NaN",
+    "NaT",
+    "<NA>",
+    "(null)",
+)  # as tables say it
+_PATHS: Final = (
+    "hive_partitioning = false"  # else `model=x` in a path would go before the file's own model
+)
 _FILE: Final = "lanewise_file"  # what DuckDB is told to call the name of the file
 _ROW: Final = "lanewise_row"  # a name that no column has
 
 
-def sample(connection: DuckDBPyConnection, source: Source, *, roomy: bool = False) -> list[str]:
+def sample(
+    connection: DuckDBPyConnection, source: Source, *, most: int = SAMPLED, roomy: bool = False
+) -> list[str]:
     """The first records of a source, as JSON."""
     size = f", maximum_object_size = {LARGEST}" if roomy else ""
     if source.layout in _JSON:
@@ -37,7 +56,7 @@ def sample(connection: DuckDBPyConnection, source: Source, *, roomy: bool = Fals
         )
     else:
         read = f"SELECT to_json({_ROW})::VARCHAR FROM {_table(source)} {_ROW}"
-    return [row[0] for row in connection.execute(f"{read} LIMIT {SAMPLED}").fetchall()]
+    return [row[0] for row in connection.execute(f"{read} LIMIT {most}").fetchall()]
 
 
 def statement(
@@ -93,7 +112,7 @@ def _json(sources: list[Source], columns: tuple[Column, ...], *, roomy: bool) ->
     size = f", maximum_object_size = {LARGEST}" if roomy else ""
     return (
         f"read_json([{_paths(sources)}], format = '{_JSON[sources[0].layout]}', records = true, "
-        f"columns = {{{kinds}}}, ignore_errors = true, filename = '{_FILE}'{size})"
+        f"columns = {{{kinds}}}, ignore_errors = true, filename = '{_FILE}', {_PATHS}{size})"
     )
 
 
@@ -111,9 +130,11 @@ def _paged(sources: list[Source], format_: Format, within: str, *, roomy: bool) 
     read = _json(sources, (Column(within, f"STRUCT({record})[]"), *page), roomy=roomy)
     name = identifier(within)
     outer = "".join(f", {identifier(one.name)} AS {_outer(one)}" for one in page)
+    none = " AND ".join(f"r.{identifier(one.name)} IS NULL" for one in format_.columns)
     return (
-        f"SELECT r.*, * EXCLUDE (r) FROM (SELECT {_FILE} AS file, {name} IS NULL AS broken{outer}, "
-        f"unnest(CASE WHEN {name} IS NULL THEN [NULL] ELSE {name} END) AS r FROM {read})"
+        f"SELECT r.*, * EXCLUDE (r) REPLACE (broken OR ({none}) AS broken) FROM (SELECT {_FILE} AS file, "
+        f"{name} IS NULL AS broken{outer}, unnest(CASE WHEN {name} IS NULL THEN [NULL] ELSE {name} END) AS r "
+        f"FROM {read})"
     )
 
 
@@ -124,8 +145,17 @@ def _outer(column: Column) -> str:
 def _table(source: Source) -> str:
     """A CSV or Parquet file as a table."""
     if source.layout == "parquet":
-        return f"read_parquet({text(source.path)})"
-    return f"read_csv({text(source.path)}, all_varchar = true, header = true, store_rejects = true)"
+        return f"read_parquet({text(source.path)}, binary_as_string = true, {_PATHS})"
+    form = source.table
+    assert form is not None
+    columns = ", ".join(f"{text(name)}: 'VARCHAR'" for name in form.columns)
+    nothing = ", ".join(map(text, _NOTHING))
+    return (
+        f"read_csv({text(source.path)}, auto_detect = false, header = true, delim = {text(form.delimiter)}, "
+        f"quote = '\"', escape = {text(form.escape)}, skip = {form.skipped}, columns = {{{columns}}}, "
+        f"nullstr = [{nothing}], max_line_size = {_LINE}, buffer_size = {2 * _LINE}, "
+        f"store_rejects = true, {_PATHS})"
+    )
 
 
 def _table_records(connection: DuckDBPyConnection, source: Source, format_: Format) -> str:
@@ -135,7 +165,13 @@ def _table_records(connection: DuckDBPyConnection, source: Source, format_: Form
     casts = [_cast(one, there.get(one.name.lower())) for one in format_.columns]
     outer = [f"NULL::{one.type} AS {_outer(one)}" for one in format_.outer]
     picked = ", ".join([*casts, *outer])
-    return f"SELECT {picked}, {text(source.path)} AS file, false AS broken FROM {_table(source)}"
+    names = [
+        identifier(there[one.name.lower()][0])
+        for one in format_.columns
+        if one.name.lower() in there
+    ]
+    broken = " AND ".join(f"{name} IS NULL" for name in names) or "false"
+    return f"SELECT {picked}, {text(source.path)} AS file, {broken} AS broken FROM {_table(source)}"
 
 
 def _cast(column: Column, there: tuple[str, str] | None) -> str:
@@ -147,6 +183,8 @@ def _cast(column: Column, there: tuple[str, str] | None) -> str:
     if column.type == "JSON" or nested:
         json = f"to_json({found})"
         if kind == "VARCHAR":
-            json = f"coalesce(CASE WHEN {found}[1] IN ('{{', '[') THEN TRY_CAST({found} AS JSON) END, {json})"
+            json = f"coalesce(CASE WHEN {found}[1] IN ('{{', '[') THEN parsed({found}) END, {json})"
         return f"TRY_CAST({json} AS {column.type}) AS {name}"
+    if column.type == "BIGINT" and kind == "VARCHAR":
+        return f"count_of({found}) AS {name}"
     return f"TRY_CAST(nullif({found}::VARCHAR, '') AS {column.type}) AS {name}"

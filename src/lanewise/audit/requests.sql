@@ -35,8 +35,9 @@ CREATE TABLE requests (
     aggregate BOOLEAN,           -- a bucket rather than a request
     format VARCHAR,              -- NULL only while it is imported: a line that could not be read
     file VARCHAR,
-    part UBIGINT,                -- while it is imported: what names this row in its trace,
-    parent UBIGINT               -- and what names the one that it is a part of
+    part UBIGINT,                -- while it is imported: what names this row, by its id or in its trace,
+    parent UBIGINT,              -- what names the one that it is a part of,
+    bare BOOLEAN                 -- and whether it is none itself: a span between others
 )
 
 -- name: read
@@ -70,16 +71,10 @@ SELECT file, count(*) FROM requests WHERE format IS NULL GROUP BY file
 -- name: forget_unread
 DELETE FROM requests WHERE format IS NULL
 
--- name: forget_parents
--- A span or run repeats the tokens of those within it; the innermost ones count.
-DELETE FROM requests WHERE part IN (SELECT parent FROM requests WHERE parent IS NOT NULL AND input IS NOT NULL)
-
 -- name: finish
 ALTER TABLE requests DROP COLUMN part;
 ALTER TABLE requests DROP COLUMN parent;
-
--- name: nested
-SELECT count(*) FROM (SELECT 1 FROM requests WHERE parent IS NOT NULL LIMIT 1)
+ALTER TABLE requests DROP COLUMN bare;
 
 -- name: counted
 SELECT file, format, count(*) FROM requests GROUP BY ALL ORDER BY ALL

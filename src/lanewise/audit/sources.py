@@ -1,42 +1,35 @@
-"""Which files an audit reads, and how each is laid out."""
+"""Which files an audit reads, each once, and how each is laid out."""
 
 from __future__ import annotations
 
 import glob
-import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
+from lanewise.audit.addresses import fetch, is_address
+from lanewise.audit.layouts import READABLE, Layout, look, suffix
+from lanewise.audit.staging import Stage
+from lanewise.audit.tables import Table
 from lanewise.errors import BadInput
 from lanewise.intake.sources import blocks
 
-Layout: TypeAlias = Literal["lines", "array", "document", "csv", "parquet"]
-READABLE: Final = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".log")
-_PACKED: Final = (".gz", ".zst")
-_PEEKED: Final = 1 << 20  # bytes of a file that tell its layout
+STDIN: Final = "-"
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file or an address: its path as DuckDB takes it, and its layout.
+    """A file: its path as DuckDB takes it, its layout, what people call it, and the form of a CSV file.
 
     `lines`: one JSON record a line. `array`: one JSON list. `document`: JSON values one after the other.
     """
 
     path: str
     layout: Layout
-
-    @property
-    def remote(self) -> bool:
-        """Whether it is an address rather than a file."""
-        return is_address(self.path)
-
-
-def is_address(path: str) -> bool:
-    """Whether a path is an address such as s3://bucket/logs/*.jsonl."""
-    return "://" in path
+    name: str
+    table: Table | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,102 +40,90 @@ class Unread:
     why: str
 
 
-def find(paths: tuple[str, ...]) -> tuple[list[Source], list[Unread]]:
-    """The sources of files, folders, globs and addresses, each once; and files that are none.
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A file that was found: where it lies, what people call it, and whether it was named itself."""
+
+    path: str
+    name: str
+    asked_for: bool = True
+
+
+def find(paths: tuple[str, ...], stage: Stage) -> tuple[list[Source], list[Unread]]:
+    """The sources of files, folders, globs, addresses and standard input, each once; and files that are none.
 
     Raises `BadInput` for a path where nothing is.
     """
     found: dict[str, Source | Unread] = {}
     for path in paths:
-        for name in _expanded(path):
-            if name not in found:
-                found[name] = _source(name, asked_for=name == path)
+        for one in _expanded(path, stage):
+            if isinstance(one, Unread):
+                found.setdefault(one.file, one)
+                continue
+            place = os.path.realpath(one.path)
+            if place not in found:
+                found[place] = _source(one, stage)
     sources = [one for one in found.values() if isinstance(one, Source)]
     return sources, [one for one in found.values() if isinstance(one, Unread)]
 
 
-def _source(name: str, *, asked_for: bool) -> Source | Unread:
+def _source(found: _Found, stage: Stage) -> Source | Unread:
     """A file as a source; in a folder, only what has the suffix of a log."""
-    if not (asked_for or is_address(name) or suffix(name) in READABLE):
-        return Unread(name, "its suffix is not that of a log")
+    if not found.asked_for and suffix(found.path) not in READABLE:
+        return Unread(found.name, "its suffix is not that of a log")
+    if not os.path.isfile(found.path):  # noqa: PTH113 - not every path is one that Path leaves alone
+        return Unread(found.name, "it is no file, or a link to nothing")
     try:
-        return Source(name, layout(name))
+        seen = look(found.path, found.name)
+        return Source(stage.readable(found.path, seen), seen.layout, found.name, seen.table)
     except BadInput as error:
-        return Unread(name, str(error))
+        return Unread(found.name, str(error))
+    except OSError as error:
+        return Unread(found.name, f"it cannot be opened: {error.strerror}")
 
 
-def _expanded(path: str) -> list[str]:
+def _expanded(path: str, stage: Stage) -> Iterator[_Found | Unread]:
     if is_address(path):
-        return [path]
-    here = Path(path).expanduser()
+        yield from (_Found(str(copy), name) for name, copy in fetch(path, stage))
+    elif path == STDIN:
+        yield _Found(str(stage.copied(blocks(path, unpack=False), "stdin")), "standard input")
+    else:
+        try:
+            yield from _local(path, Path(path).expanduser(), stage)
+        except OSError as error:
+            raise BadInput(f"cannot look for {path!r}: {error.strerror}") from None
+
+
+def _local(path: str, here: Path, stage: Stage) -> Iterator[_Found | Unread]:
     if here.is_dir():
-        return sorted(
-            str(item) for item in here.rglob("*") if item.is_file() and not _hidden(item, here)
-        )
-    if here.is_file():
-        return [path if str(here) == path else str(here)]
-    names = sorted(filter(os.path.isfile, glob.iglob(str(here), recursive=True)))  # noqa: PTH207
-    if not names:
-        raise BadInput(
-            f"nothing at {path!r}; PATH takes a file, a folder, a glob such as 'logs/*.jsonl.gz', or an "
-            "address such as s3://bucket/logs/*.jsonl"
-        )
-    return names
+        yield from _walked(here)
+    elif here.is_file():
+        yield _Found(str(here), path)
+    elif here.is_fifo():
+        yield _Found(str(stage.copied(blocks(here, unpack=False), here.name)), path)
+    else:
+        names = sorted(filter(os.path.isfile, glob.iglob(str(here), recursive=True)))  # noqa: PTH207
+        if not names:
+            raise BadInput(
+                f"nothing at {path!r}; PATH takes a file, a folder, a glob such as 'logs/*.jsonl.gz', an "
+                "address such as s3://bucket/logs/*.jsonl, or - for standard input"
+            )
+        yield from (_Found(name, name) for name in names)
 
 
-def _hidden(item: Path, folder: Path) -> bool:
-    return any(part.startswith(".") for part in item.relative_to(folder).parts)
-
-
-def suffix(name: str) -> str:
-    """The suffix that says what is in it, without that of its compression."""
-    low = name.lower()
-    for packed in _PACKED:
-        low = low.removesuffix(packed)
-    return Path(low).suffix
-
-
-def layout(name: str) -> Layout:
-    """How a file is laid out, by its name and its beginning."""
-    kind = suffix(name)
-    if kind == ".parquet":
-        return "parquet"
-    if kind in (".csv", ".tsv"):
-        return "csv"
-    if is_address(name):
-        return "document" if kind == ".json" else "lines"
-    return _json_layout(_beginning(name))
-
-
-def _json_layout(start: bytes) -> Layout:
-    """Of JSON: a list, records one a line, or documents that go over many lines."""
-    text = start.lstrip(b"\xef\xbb\xbf \t\r\n")
-    if text[:1] == b"[":
-        return "array"
-    lines = [line for line in text.split(b"\n")[:20] if line.strip()]
-    if lines and _opens(lines[0]):
-        return "document"
-    return "lines"
-
-
-def _opens(line: bytes) -> bool:
-    """Whether a document goes on after its first line, rather than that the line is broken."""
-    return line.rstrip()[-1:] in b"{[,:" and not _whole(line)
-
-
-def _whole(line: bytes) -> bool:
-    try:
-        json.loads(line)
-    except ValueError:
-        return False
-    return True
-
-
-def _beginning(name: str) -> bytes:
-    """The first megabyte of a file, unpacked; raises `BadInput` if it cannot be read."""
-    start = b""
-    for block in blocks(name):
-        start += block
-        if len(start) >= _PEEKED:
-            break
-    return start
+def _walked(folder: Path) -> Iterator[_Found | Unread]:
+    """The files in a folder and in those below it, links too, but no folder twice and nothing hidden."""
+    seen: set[str] = set()
+    failed: list[OSError] = []
+    for place, folders, files in os.walk(folder, onerror=failed.append, followlinks=True):
+        real = os.path.realpath(place)
+        again = real in seen
+        seen.add(real)
+        folders[:] = [] if again else sorted(name for name in folders if name[0] != ".")
+        for name in () if again else sorted(files):
+            path = os.path.join(place, name)  # noqa: PTH118
+            if name[0] != ".":
+                yield _Found(path, path, asked_for=False)
+    yield from (
+        Unread(str(error.filename), f"it cannot be opened: {error.strerror}") for error in failed
+    )

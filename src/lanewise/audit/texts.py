@@ -90,7 +90,7 @@ def cut(connection: DuckDBPyConnection, imported: Imported) -> Prompts:
     files = {row[0] for row in connection.execute(asked["files"]).fetchall()}
     missing: list[str] = []
     for source, what in imported.sources:
-        if source.path in files or "*" in source.path:
+        if source.path in files:
             rows = _again(connection, source, what, missing)
             for key, text, ids in rows:
                 if ids is not None:
@@ -116,9 +116,9 @@ def _again(
             with spacious(connection):
                 yield from _rows(connection, source, what, roomy=True)
         except _lost():
-            missing.append(source.path)
+            missing.append(source.name)
     except _lost():
-        missing.append(source.path)
+        missing.append(source.name)
 
 
 def _lost() -> tuple[type[Exception], ...]:

@@ -83,9 +83,9 @@ def audit(
 ) -> None:
     """Read logs that are there already: what the traffic costs, who waits for it, what would cost less.
 
-    PATH is a file, a folder, a glob or an address (s3://...) of JSONL, JSON, CSV or Parquet, plain, .gz or
-    .zst. Logs of gateways, observability tools, providers and lanewise itself are recognised. Texts are
-    hashed here and go nowhere.
+    PATH is a file, a folder, a glob, an address (s3://...) or - for standard input: JSONL, JSON, CSV or
+    Parquet, plain, .gz or .zst. Logs of gateways, observability tools, providers and lanewise itself are
+    recognised. Texts are hashed here and go nowhere.
     """
     if write_policy is not None and not force:
         refuse_overwriting(write_policy)
@@ -154,9 +154,12 @@ def _tell_unread(imported: Imported) -> None:
         click.echo(f"{one.file}: {_counted(one.unread, 'line')} could not be read", err=True)
         for line in one.samples:
             click.echo(f"  line {line.number:,}: {line.why}", err=True)
+    noted = [one for one in imported.read if one.notes]
+    for one in noted[:_FILES]:
+        click.echo(f"{one.file}: {'; '.join(one.notes)}", err=True)
     for other in imported.unread[:_FILES]:
         click.echo(f"not read: {other.file}: {other.why}", err=True)
-    more = max(len(broken) - _FILES, 0) + max(len(imported.unread) - _FILES, 0)
+    more = sum(max(len(files) - _FILES, 0) for files in (broken, noted, imported.unread))
     if more:
         click.echo(f"and {more:,} more files; --json names all", err=True)
 
@@ -219,6 +222,10 @@ def _tell_coverage(sums: Sums) -> None:
     """What share of the rows says what, and what cannot be said."""
     shares = [f"{name} {share:.0%}" for name, share in sums.coverage.items() if share]
     click.echo(f"rows that have: {', '.join(shares)}")
+    if 0 < sums.total.untold < sums.total.rows:
+        click.echo(
+            f"{_counted(sums.total.untold, 'row')} without tokens: in no sum of tokens or money"
+        )
     if sums.aggregates:
         click.echo(f"{_counted(sums.aggregates, 'row')} are buckets of many requests")
     if any(sums.untold_bytes):

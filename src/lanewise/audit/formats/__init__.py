@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from importlib import resources
 from typing import Any, Final
 
 _HEAD: Final = re.compile(r"^-- (\w+): (.+)$")
+_LONGEST: Final = 60  # characters of a name of a field
+_LISTED: Final = 1_000  # characters of all names that are shown
 _INCLUDE: Final = re.compile(r"^-- include: (\w+)$", re.MULTILINE)
 
 
@@ -42,6 +45,10 @@ class Format:
     outer: tuple[Column, ...] = ()
     notes: tuple[str, ...] = ()
 
+    def misses(self, records: list[dict[str, Any]], path: str) -> bool:
+        """Whether none of the records has a field."""
+        return not any(_has(one, path) for one in records)
+
     def fits(self, record: dict[str, Any]) -> int:
         """How well a record is one of this format: fields of the best alternative, 0 for not at all."""
         return max(
@@ -55,6 +62,7 @@ class Recognised:
 
     format: Format
     within: str | None
+    lacks: str = ""  # fields that were asked for and are not there, in words
 
 
 def recognise(
@@ -73,6 +81,40 @@ def recognise(
     return Recognised(known[name], within)
 
 
+def unfound(records: list[dict[str, Any]], format_: Format) -> str:
+    """Which fields of a mapping are in no record, and what is there instead; or nothing."""
+    there = list(dict.fromkeys(name for record in records for name in record))
+    missing = [path for path in format_.finds[0] if format_.misses(records, path)]
+    told = []
+    for path in missing:
+        meant = near(records, path)
+        told.append(f"no field {path}" + (f" (did you mean {meant}?)" if meant else ""))
+    return f"{', '.join(told)}; its fields are {_named(there)}" if told else ""
+
+
+def near(records: list[dict[str, Any]], path: str) -> str | None:
+    """The field of the records whose name is nearest to one that is not there, if any is near."""
+    return next(iter(get_close_matches(path, _paths(records), 1)), None)
+
+
+def _paths(records: list[dict[str, Any]]) -> list[str]:
+    """The names of fields and of those within them."""
+    return list(
+        dict.fromkeys(
+            path
+            for record in records
+            for name, held in record.items()
+            for value in [held if isinstance(held, dict) else {}]
+            for path in (name, *(f"{name}.{inner}" for inner in value))
+        )
+    )
+
+
+def _named(names: list[str]) -> str:
+    """Names of fields; what is too long for one may be what somebody wrote."""
+    return ", ".join(name for name in names if len(name) <= _LONGEST)[:_LISTED] or "none"
+
+
 def nearest(records: list[dict[str, Any]]) -> str:
     """What records of no known format have, and which format is nearest to that."""
     names = list(dict.fromkeys(name for record in records for name in record))
@@ -88,7 +130,24 @@ def nearest(records: list[dict[str, Any]]) -> str:
         if best is None
         else f"; nearest is {best[2].name}, but {', '.join(best[3])} is not there"
     )
-    return f"its fields are {', '.join(names[:12]) or 'none'}{near}"
+    return f"its fields are {_named(names[:12])}{near}"
+
+
+def recased(record: dict[str, Any], format_: Format | None = None) -> dict[str, Any]:
+    """A row of a table with its columns as formats write them: databases do not keep the case of a name."""
+    names = {one.name.lower(): one.name for one in format_.columns} if format_ else _columns()
+    return {names.get(name.lower(), name): value for name, value in record.items()}
+
+
+@cache
+def _columns() -> dict[str, str]:
+    """Columns in small letters -> as they are written, where that is no question."""
+    names: dict[str, set[str]] = {}
+    for one in all_formats():
+        paths = (path.partition("=")[0].partition(".")[0] for find in one.finds for path in find)
+        for name in (*(column.name for column in one.columns), *paths):
+            names.setdefault(name.lower(), set()).add(name)
+    return {low: next(iter(those)) for low, those in names.items() if len(those) == 1}
 
 
 def _fits(
@@ -117,13 +176,19 @@ def _has(value: object, path: str) -> bool:
 
 
 def _at(value: object, path: str) -> list[object]:
+    head, _, rest = path.partition(".")
+    if isinstance(value, list) and head.isdigit():
+        return (
+            _at(value[int(head)], rest)
+            if rest and int(head) < len(value)
+            else value[int(head) :][:1]
+        )
     if isinstance(value, list):
         return [found for item in value for found in _at(item, path)]
     if not isinstance(value, dict):
         return []
     if path in value:
         return [value[path] if value[path] is not None else ""]
-    head, _, rest = path.partition(".")
     return _at(value[head], rest) if rest and head in value else []
 
 

@@ -15,12 +15,12 @@ WITH parts AS (
     SELECT broken, file, starting_at, unnest(CASE WHEN broken THEN [NULL] ELSE results END) AS r FROM records
 ),
 summed AS (
-    SELECT *, coalesce(r.cache_creation.ephemeral_5m_input_tokens, 0) AS short,
-        coalesce(r.cache_creation.ephemeral_1h_input_tokens, 0) AS long
+    SELECT *, added(coalesce(r.cache_creation.ephemeral_5m_input_tokens, 0), 0) AS short,
+        added(coalesce(r.cache_creation.ephemeral_1h_input_tokens, 0), 0) AS long
     FROM parts
 )
-SELECT broken, file, instant(starting_at) AS "at", NULL::BIGINT AS n, 'anthropic' AS provider, model_of(r.model) AS model,
-    r.uncached_input_tokens + coalesce(r.cache_read_input_tokens, 0) + short + long AS input,
+SELECT broken, file, key_of(starting_at || r::VARCHAR) AS part, instant(starting_at) AS "at", NULL::BIGINT AS n, 'anthropic' AS provider, model_of(r.model) AS model,
+    added(added(r.uncached_input_tokens, r.cache_read_input_tokens), short + long) AS input,
     r.cache_read_input_tokens AS cached, short + long AS cache_write, long AS cache_write_1h,
     r.output_tokens AS output, lane_of(r.service_tier) AS lane, r.workspace_id AS workflow,
     r.api_key_id AS key_name, true AS aggregate

@@ -4,6 +4,7 @@
 -- note: no tokens at all, only lengths in bytes; route the calls through API Management to have them
 
 -- columns
+CorrelationId VARCHAR
 TimeGenerated VARCHAR
 Category VARCHAR
 DurationMs DOUBLE
@@ -19,7 +20,7 @@ WITH opened AS (
     FROM records
     WHERE broken OR Category = 'RequestResponse'
 )
-SELECT broken, file, instant(TimeGenerated) AS "at", CASE WHEN NOT broken THEN 'azure' END AS provider,
+SELECT broken, file, key_of(CorrelationId) AS part, instant(TimeGenerated) AS "at", CASE WHEN NOT broken THEN 'azure' END AS provider,
     p[1] || coalesce('-' || said(p[2]), '') AS model, span(DurationMs / 1e3) AS seconds,
     p[4] = 'Streaming' AS stream, said(p[3]) AS workflow, said(p[5]) AS user_name,
     starts_with(ResultSignature, '2') AS ok

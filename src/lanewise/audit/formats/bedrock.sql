@@ -6,6 +6,7 @@
 -- note: the workflow is the name of the role; bodies above 100 kB lie in other files and are not followed
 
 -- columns
+requestId VARCHAR
 schemaType VARCHAR
 timestamp VARCHAR
 identity STRUCT(arn VARCHAR)
@@ -17,10 +18,9 @@ input STRUCT("inputBodyJson" JSON, "inputTokenCount" BIGINT, "cacheReadInputToke
 output STRUCT("outputBodyJson" JSON, "outputTokenCount" BIGINT)
 
 -- rows
-SELECT broken, file, instant(timestamp) AS "at", CASE WHEN NOT broken THEN 'bedrock' END AS provider,
+SELECT broken, file, key_of(requestId) AS part, instant(timestamp) AS "at", CASE WHEN NOT broken THEN 'bedrock' END AS provider,
     bedrock_model(modelId) AS model,
-    input."inputTokenCount" + coalesce(input."cacheReadInputTokenCount", 0)
-        + coalesce(input."cacheWriteInputTokenCount", 0) AS input,
+    added(added(input."inputTokenCount", input."cacheReadInputTokenCount"), input."cacheWriteInputTokenCount") AS input,
     input."cacheReadInputTokenCount" AS cached, input."cacheWriteInputTokenCount" AS cache_write,
     output."outputTokenCount" AS output, limit_of(input."inputBodyJson") AS output_limit,
     span(TRY_CAST(first_of(output."outputBodyJson", ['$.metrics.latencyMs']) AS DOUBLE) / 1e3) AS seconds,

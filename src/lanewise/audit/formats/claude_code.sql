@@ -29,8 +29,8 @@ WITH answers AS (
     WHERE broken OR (message.usage.output_tokens IS NOT NULL AND message.model <> '<synthetic>')
     GROUP BY broken, place
 )
-SELECT broken, file, instant(timestamp) AS "at", CASE WHEN NOT broken THEN 'anthropic' END AS provider,
-    model_of(model) AS model, fresh + coalesce(cached, 0) + coalesce(cache_write, 0) AS input, cached, cache_write,
+SELECT broken, file, key_of(place) AS part, instant(timestamp) AS "at", CASE WHEN NOT broken THEN 'anthropic' END AS provider,
+    model_of(model) AS model, added(added(fresh, cached), cache_write) AS input, cached, cache_write,
     long AS cache_write_1h, output, lane_of(tier) AS lane, split_part(cwd, '/', -1) AS workflow,
     sessionId AS session, CASE WHEN NOT broken THEN 'claude-code' END AS agent, nano(costUSD) AS cost_nano
 FROM answers

@@ -6,6 +6,7 @@
 -- note: copies by Logpush are encrypted and cannot be read
 
 -- columns
+id VARCHAR
 created_at VARCHAR
 provider VARCHAR
 model VARCHAR
@@ -19,7 +20,7 @@ metadata JSON
 
 -- rows
 WITH opened AS (SELECT *, unwrapped(metadata) AS told FROM records)
-SELECT broken, file, instant(created_at) AS "at", provider_of(provider) AS provider, model_of(model) AS model,
+SELECT broken, file, key_of(id) AS part, instant(created_at) AS "at", provider_of(provider) AS provider, model_of(model) AS model,
     tokens_in AS input, NULL::BIGINT AS cached, tokens_out AS output, span(duration / 1e3) AS seconds,
     CASE WHEN opened.cached THEN 'cache' END AS lane, workflow_of(told) AS workflow, user_of(told) AS user_name,
     session_of(told) AS session, client_of(told) AS agent, nano(cost) AS cost_nano, success AS ok

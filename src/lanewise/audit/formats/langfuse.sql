@@ -12,6 +12,7 @@
 -- outer: sessionId VARCHAR
 -- outer: tags JSON
 -- note: only generations and embeddings count, and of nested ones the innermost: parents repeat their children's tokens
+-- note: servers before version 3 have `usage` instead of `usageDetails`, which knows of no cached tokens
 -- note: kinds of tokens either add up to `total` or are parts of input and output; the sum that fits decides
 
 -- columns
@@ -36,6 +37,9 @@ model VARCHAR
 modelParameters JSON
 model_parameters JSON
 provided_model_name VARCHAR
+usage STRUCT(input BIGINT, output BIGINT)
+promptTokens BIGINT
+completionTokens BIGINT
 usageDetails MAP(VARCHAR, BIGINT)
 usage_details MAP(VARCHAR, BIGINT)
 costDetails MAP(VARCHAR, DOUBLE)
@@ -53,19 +57,28 @@ session_id VARCHAR
 tags JSON
 
 -- rows
-WITH opened AS (
+WITH told AS (
+    SELECT * REPLACE (CASE WHEN bare THEN NULL ELSE input END AS input, CASE WHEN bare THEN NULL ELSE output END AS output)
+    FROM (
+        SELECT *, coalesce(parentObservationId, parent_observation_id) AS parent_id,
+            CASE WHEN type IN ('GENERATION', 'EMBEDDING') THEN false WHEN parent_id IS NOT NULL THEN true END AS bare
+        FROM records
+    )
+),
+opened AS (
     SELECT *, coalesce(usageDetails, usage_details) AS u,
         instant(coalesce(startTime, start_time)) AS began, instant(coalesce(endTime, end_time)) AS ended,
         instant(coalesce(completionStartTime, completion_start_time)) AS first_token,
         unwrapped(metadata) AS meta,
         coalesce(tags_of(tags), tags_of(outer_trace.tags), tags_of(outer_tags)) AS said_tags
-    FROM records
-    WHERE broken OR type IN ('GENERATION', 'EMBEDDING')
+    FROM told
+    WHERE broken OR bare IS NOT NULL
 ),
 parts AS (
     SELECT *,
-        coalesce(u['input'], u['prompt_tokens'], u['input_tokens']) AS base_input,
-        coalesce(u['output'], u['completion_tokens'], u['output_tokens']) AS base_output,
+        coalesce(u['input'], u['prompt_tokens'], u['input_tokens'], usage.input, nullif(promptTokens, 0)) AS base_input,
+        coalesce(u['output'], u['completion_tokens'], u['output_tokens'], usage.output, nullif(completionTokens, 0))
+            AS base_output,
         coalesce(u['input_cache_read'], u['cache_read_input_tokens'], u['input_cached_tokens'],
             u['prompt_details.cache_read'], u['prompt_tokens_details.cached_tokens'],
             u['prompt_details.cached_tokens']) AS cached,
@@ -78,7 +91,7 @@ parts AS (
     FROM opened
 ),
 settled AS (  -- which kinds come on top of input and output: whatever adds up to the total, else what their names say
-    SELECT *, coalesce(base_input, 0) + coalesce(base_output, 0) AS base,
+    SELECT *, added(coalesce(base_input, 0), base_output) AS base,
         NOT list_has_any(map_keys(u), ['prompt_details.cache_read', 'prompt_tokens_details.cached_tokens',
             'prompt_details.cached_tokens', 'completion_details.reasoning']) AS named_apart,
         CASE WHEN total IS NULL THEN named_apart WHEN total = base THEN false
@@ -90,14 +103,14 @@ settled AS (  -- which kinds come on top of input and output: whatever adds up t
             WHEN total = base + other_output THEN true ELSE named_apart END AS output_apart
     FROM parts
 )
-SELECT broken, file, key_of(id) AS part, key_of(coalesce(parentObservationId, parent_observation_id)) AS parent,
+SELECT broken, file, key_of(id) AS part, key_of(said(parent_id)) AS parent, bare,
     began AS "at",
     provider_of(first_of(meta, ['$.ls_provider', '$.attributes."gen_ai.system"', '$.attributes."gen_ai.provider.name"']))
         AS provider,
     model_of(coalesce(model, provided_model_name)) AS model,
-    base_input + CASE WHEN input_apart THEN other_input ELSE 0 END AS input,
+    added(base_input, CASE WHEN input_apart THEN other_input ELSE 0 END) AS input,
     cached, CASE WHEN cached IS NULL THEN written ELSE coalesce(written, 0) END AS cache_write,
-    base_output + CASE WHEN output_apart THEN other_output ELSE 0 END AS output,
+    added(base_output, CASE WHEN output_apart THEN other_output ELSE 0 END) AS output,
     limit_of(unwrapped(coalesce(modelParameters, model_parameters))) AS output_limit,
     span(coalesce(ended - began, latency)) AS seconds,
     span(coalesce(first_token - began, timeToFirstToken, time_to_first_token)) AS first_token_seconds,

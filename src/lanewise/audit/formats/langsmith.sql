@@ -27,5 +27,8 @@ status VARCHAR
 error VARCHAR
 
 -- rows
-WITH runs AS (SELECT * FROM records WHERE broken OR run_type = 'llm'),
+WITH runs AS (
+    SELECT *, run_type <> 'llm' AS bare FROM records
+    WHERE broken OR run_type = 'llm' OR (id IS NOT NULL AND parent_run_id IS NOT NULL)
+),
 -- include: runs

@@ -33,9 +33,12 @@ whole AS (
         max(CASE WHEN g[1] <> '{}' THEN g[1] END)::JSON AS extra,
         max(CASE WHEN g[2] <> '{}' THEN g[2] END)::JSON AS inputs,
         max(CASE WHEN g[3] <> '{}' THEN g[3] END)::JSON AS outputs,
-        max(g[4])::JSON AS tags, max(f[6])::BIGINT AS prompt_tokens, max(f[7])::BIGINT AS completion_tokens,
+        max(g[4])::JSON AS tags, max(count_of(f[6])) AS prompt_tokens, max(count_of(f[7])) AS completion_tokens,
         NULL::JSON AS prompt_token_details, NULL::DOUBLE AS total_cost, max(f[8]) AS status, max(f[9]) AS error, max(f[12]) AS id, max(f[13]) AS parent_run_id
     FROM fields GROUP BY ALL
 ),
-runs AS (SELECT * FROM whole WHERE broken OR run_type = 'llm'),
+runs AS (
+    SELECT *, run_type <> 'llm' AS bare FROM whole
+    WHERE broken OR run_type = 'llm' OR (id IS NOT NULL AND parent_run_id IS NOT NULL)
+),
 -- include: runs

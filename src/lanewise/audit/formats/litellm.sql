@@ -8,6 +8,7 @@
 -- note: cache_hit is the proxy's own cache: no provider was asked (lane `cache`)
 
 -- columns
+request_id VARCHAR
 startTime VARCHAR
 endTime VARCHAR
 completionStartTime VARCHAR
@@ -45,7 +46,7 @@ WITH opened AS (
         ]) AS meta
     FROM records
 )
-SELECT broken, file, began AS "at",
+SELECT broken, file, key_of(request_id) AS part, began AS "at",
     provider_of(custom_llm_provider) AS provider, model_of(model) AS model,
     prompt_tokens AS input,
     TRY_CAST(coalesce(meta[1], meta[2], meta[10], meta[11]) AS BIGINT) AS cached,

@@ -6,6 +6,7 @@
 -- note: cache_hit is the proxy's own cache: no provider was asked (lane `cache`)
 
 -- columns
+id VARCHAR
 startTime VARCHAR
 endTime VARCHAR
 completionStartTime VARCHAR
@@ -40,7 +41,7 @@ WITH opened AS (
         ]) AS meta
     FROM records
 )
-SELECT broken, file, began AS "at",
+SELECT broken, file, key_of(id) AS part, began AS "at",
     provider_of(custom_llm_provider) AS provider, model_of(model) AS model,
     prompt_tokens AS input, TRY_CAST(coalesce(meta[1], meta[2]) AS BIGINT) AS cached,
     TRY_CAST(coalesce(meta[3], CASE WHEN meta[2] IS NOT NULL OR meta[1] IS NOT NULL THEN '0' END) AS BIGINT)

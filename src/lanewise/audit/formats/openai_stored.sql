@@ -6,6 +6,7 @@
 -- note: the time is in whole seconds; no latency; prompts come from a second address and are seldom here
 
 -- columns
+id VARCHAR
 object VARCHAR
 model VARCHAR
 created BIGINT
@@ -25,7 +26,7 @@ background BOOLEAN
 status VARCHAR
 
 -- rows
-SELECT broken, file, coalesce(CAST(created AS DOUBLE), instant(created_at)) AS "at", 'openai' AS provider,
+SELECT broken, file, key_of(id) AS part, coalesce(CAST(created AS DOUBLE), instant(created_at)) AS "at", 'openai' AS provider,
     model_of(model) AS model, coalesce(usage.prompt_tokens, usage.input_tokens) AS input,
     coalesce(usage.prompt_tokens_details.cached_tokens, usage.input_tokens_details.cached_tokens) AS cached,
     coalesce(usage.prompt_tokens_details.cache_write_tokens, usage.input_tokens_details.cache_write_tokens) AS cache_write,

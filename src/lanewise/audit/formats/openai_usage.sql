@@ -16,7 +16,7 @@ results STRUCT(object VARCHAR, input_tokens BIGINT, input_cached_tokens BIGINT, 
 WITH parts AS (
     SELECT broken, file, start_time, unnest(CASE WHEN broken THEN [NULL] ELSE results END) AS r FROM records
 )
-SELECT broken, file, CAST(start_time AS DOUBLE) AS "at", r.num_model_requests AS n, 'openai' AS provider,
+SELECT broken, file, key_of(start_time || r::VARCHAR) AS part, CAST(start_time AS DOUBLE) AS "at", r.num_model_requests AS n, 'openai' AS provider,
     model_of(r.model) AS model, r.input_tokens AS input, r.input_cached_tokens AS cached,
     r.input_cache_write_tokens AS cache_write, coalesce(r.output_tokens, 0) AS output,
     CASE WHEN r.batch THEN 'batch' WHEN r.batch IS NOT NULL THEN coalesce(lane_of(r.service_tier), 'realtime')

@@ -5,6 +5,7 @@
 -- note: reasoning is inside completion
 
 -- columns
+generation_id VARCHAR
 created_at VARCHAR
 cost_total DOUBLE
 tokens_prompt BIGINT
@@ -21,7 +22,7 @@ finish_reason_normalized VARCHAR
 streamed BOOLEAN
 
 -- rows
-SELECT broken, file, instant(created_at) AS "at", provider_of(provider_name) AS provider,
+SELECT broken, file, key_of(generation_id) AS part, instant(created_at) AS "at", provider_of(provider_name) AS provider,
     split_part(model_permaslug, '/', -1) AS model, tokens_prompt AS input, tokens_cached AS cached,
     tokens_completion AS output, span(generation_time_ms / 1e3) AS seconds,
     span(time_to_first_token_ms / 1e3) AS first_token_seconds, streamed AS stream, said(app_name) AS workflow,

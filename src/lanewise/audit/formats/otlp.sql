@@ -10,10 +10,12 @@
 json JSON
 
 -- rows
-WITH resources AS (
-    SELECT broken, file,
-        unnest(CASE WHEN broken THEN [NULL] ELSE json_extract(json, '$.resourceSpans[*]') END) AS r
-    FROM records
+WITH listed AS (SELECT *, json_extract(json, '$.resourceSpans[*]') AS rs FROM records),
+resources AS (
+    SELECT file, broken OR (len(rs) = 0 AND NOT contains(json::VARCHAR, '"resourceSpans"')) AS broken,
+        unnest(CASE WHEN broken OR (len(rs) = 0 AND NOT contains(json::VARCHAR, '"resourceSpans"'))
+            THEN [NULL] ELSE rs END) AS r
+    FROM listed
 ),
 told AS (  -- before they are taken apart, or it would be done once a span
     SELECT broken, file, json_extract(r, '$.scopeSpans[*].spans[*]') AS ps,
@@ -36,11 +38,14 @@ spans AS (
         SELECT broken, file, service, p,
             json_extract_string(p, ['$.traceId', '$.spanId', '$.parentSpanId', '$.startTimeUnixNano',
                 '$.endTimeUnixNano', '$.status.code']) AS f,
-            json_extract_string(p, '$.attributes[*].key') AS ks,
-            json_extract_string(p, '$.attributes[*].value.*') AS found
-        FROM single
-        WHERE broken OR contains(p::VARCHAR, 'gen_ai.') OR contains(p::VARCHAR, 'llm.')
-            OR contains(p::VARCHAR, 'openinference.')
+            CASE WHEN model THEN json_extract_string(p, '$.attributes[*].key') END AS ks,
+            CASE WHEN model THEN json_extract_string(p, '$.attributes[*].value.*') END AS found
+        FROM (
+            SELECT *, contains(p::VARCHAR, 'gen_ai.') OR contains(p::VARCHAR, 'llm.')
+                OR contains(p::VARCHAR, 'openinference.') AS model
+            FROM single
+        )
+        WHERE broken OR model OR contains(p::VARCHAR, '"parentSpanId"')  -- which may lie between others
     )
 ),
 -- include: spans

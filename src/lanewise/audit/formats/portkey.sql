@@ -5,6 +5,7 @@
 -- note: a cache hit asked no provider (lane `cache`)
 
 -- columns
+id VARCHAR
 created_at VARCHAR
 request JSON
 response JSON
@@ -35,7 +36,7 @@ WITH opened AS (
         ]) AS u
     FROM records
 )
-SELECT broken, file, instant(created_at) AS "at", provider_of(ai_org) AS provider, model_of(ai_model) AS model,
+SELECT broken, file, key_of(id) AS part, instant(created_at) AS "at", provider_of(ai_org) AS provider, model_of(ai_model) AS model,
     req_units AS input, TRY_CAST(coalesce(u[1], u[2]) AS BIGINT) AS cached, TRY_CAST(u[3] AS BIGINT) AS cache_write,
     res_units AS output, TRY_CAST(coalesce(asked[5], asked[6], asked[7]) AS BIGINT) AS output_limit, span(response_time / 1e3) AS seconds, TRY_CAST(asked[1] AS BOOLEAN) AS stream,
     CASE WHEN contains(lower(cache_status), 'hit') THEN 'cache' ELSE lane_of(asked[2]) END AS lane,

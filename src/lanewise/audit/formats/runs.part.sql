@@ -18,7 +18,7 @@ opened AS (
         tags_of(tags) AS said_tags
     FROM runs
 )
-SELECT broken, file, key_of(id) AS part, key_of(parent_run_id) AS parent, began AS "at", provider_of(meta[1]) AS provider,
+SELECT broken, file, key_of(id) AS part, key_of(said(parent_run_id)) AS parent, bare, began AS "at", provider_of(meta[1]) AS provider,
     model_of(coalesce(out[10], meta[2], meta[3], asked[1])) AS model,
     coalesce(prompt_tokens, TRY_CAST(coalesce(out[1], out[2], out[3], out[11]) AS BIGINT)) AS input,
     TRY_CAST(coalesce(first_of(prompt_token_details, ['$.cache_read']), out[7], out[8]) AS BIGINT) AS cached,

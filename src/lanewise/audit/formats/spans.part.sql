@@ -11,13 +11,14 @@ opened AS (
     FROM spans
 ),
 asked AS (
-    SELECT * FROM opened
-    WHERE broken OR (
+    SELECT *, NOT coalesce(
         coalesce(kind, 'LLM') IN ('LLM', 'EMBEDDING')
         AND operation NOT IN ('invoke_agent', 'create_agent', 'execute_tool', 'invoke_workflow', 'plan')
-        AND (input IS NOT NULL OR output IS NOT NULL OR kind IS NOT NULL OR operation <> ''))
+        AND (input IS NOT NULL OR output IS NOT NULL OR kind IS NOT NULL OR operation <> ''), false) AS bare
+    FROM opened
+    WHERE broken OR NOT bare OR parent_id IS NOT NULL
 )
-SELECT broken, file, key_of(trace_id || span_id) AS part, key_of(trace_id || parent_id) AS parent,
+SELECT broken, file, key_of(trace_id || span_id) AS part, key_of(trace_id || parent_id) AS parent, bare,
     began AS "at",
     provider_of(coalesce(attribute(ks, vs, 'gen_ai.provider.name'), attribute(ks, vs, 'gen_ai.system'), attribute(ks, vs, 'llm.provider'), attribute(ks, vs, 'llm.system'))) AS provider,
     model_of(coalesce(attribute(ks, vs, 'gen_ai.response.model'), attribute(ks, vs, 'gen_ai.request.model'), attribute(ks, vs, 'llm.model_name'),
