@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from lanewise.app.progress import Progress
 from lanewise.app.receipt import usd
 from lanewise.audit.database import database
 from lanewise.audit.formats import all_formats, named
@@ -83,15 +84,20 @@ def auditing(
     *,
     terms: Terms | None = None,
     folder: Path | None = None,
+    progress: Progress | None = None,
 ) -> Iterator[Audit]:
     """Read the logs and add them up; the tables are there until the end. `folder`: where to put them.
 
     terms: the data terms under which lanes are recommended; None: not said, and asked for.
+    progress: is told what is being done.
 
     Raises `BadInput` for paths, formats or logs that cannot be used.
     """
+    steps = progress or Progress()
     with database(folder) as connection:
+        steps.at("reading the logs", connection)
         imported = load(connection, paths, wishes)
+        steps.at("adding up", connection)
         added = sums(connection, book, now) if imported.rows else None
         if added is None or not any(added.coverage[name] for name in _WORTH):
             told = ", ".join(f"{one.file} ({one.format})" for one in imported.read[:5])
@@ -99,8 +105,11 @@ def auditing(
                 f"no request with a time, tokens, costs or a text in {told}; choose another --format, "
                 "or give other files"
             )
+        steps.at("looking who waits", connection)
         found = find(connection, book, now, terms)
+        steps.at("replaying levers")
         together = replayed(connection, imported, found, Prices.of(book, now))
+        steps.at("done")
         yield Audit(imported, added, found, together, book.basis, connection)
 
 

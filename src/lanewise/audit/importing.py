@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from lanewise.audit import broken, reading
-from lanewise.audit.database import spacious, unhurried
+from lanewise.audit.database import of_database, spacious, unhurried
 from lanewise.audit.formats import Format, Recognised, all_formats, nearest, recognise
 from lanewise.audit.sources import Layout, Source, Unread, find
 from lanewise.audit.statements import statements, text
@@ -148,6 +148,8 @@ def _filled(
     try:
         _fill(connection, sources, what, wishes, roomy=roomy)
     except _errors() as error:
+        if of_database(error):
+            raise
         if len(sources) == 1 and not roomy and sources[0].layout not in ("csv", "parquet"):
             with spacious(connection):
                 return _filled(connection, sources, what, wishes, rejects, roomy=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,8 @@ from lanewise.app.rollout import write_policy as written
 from lanewise.audit.importing import Imported
 from lanewise.audit.sums import Group, Sums
 from lanewise.cli.audit_levers import tell_levers
+from lanewise.cli.audit_progress import shown
+from lanewise.cli.ending import ending
 from lanewise.cli.options import echo_json, home_option, json_option, settings_from
 from lanewise.clock import SystemClock
 from lanewise.domain.lanes import Terms
@@ -65,7 +68,12 @@ def audit(
     book = PriceBook.of_home(settings_from(home).home)
     said = None if terms is None else Terms(terms)
     now = SystemClock().now()
-    with auditing(paths, wished, book, now, terms=said) as found:
+    with ExitStack() as open_:
+        open_.enter_context(ending())
+        with shown() as progress:
+            found = open_.enter_context(
+                auditing(paths, wished, book, now, terms=said, progress=progress)
+            )
         if as_json:
             echo_json(found.as_json())
         else:

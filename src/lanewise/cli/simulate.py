@@ -10,6 +10,7 @@ from lanewise.app.auditing import wishes
 from lanewise.app.simulating import Days
 from lanewise.app.simulating import simulate as simulated
 from lanewise.audit.whatif import MODELS
+from lanewise.cli.ending import ending
 from lanewise.cli.options import echo_json, home_option, json_option, settings_from
 from lanewise.cli.simulate_output import tell
 from lanewise.clock import SystemClock
@@ -62,10 +63,11 @@ def simulate(
     files, logs = (compare, paths) if compare else ((Path(paths[0]),), paths[1:])
     if not logs:
         raise BadInput(f"{paths[0]} is taken as the policy; name the logs too: POLICY PATH...")
-    found = simulated(
-        files, logs, Days(completion, seeds, seed, rolled_out), wishes=wishes(format_, map_, model),
-        settings=settings_from(home), now=SystemClock().now(),
-    )  # fmt: skip
+    with ending():
+        found = simulated(
+            files, logs, Days(completion, seeds, seed, rolled_out), wishes=wishes(format_, map_, model),
+            settings=settings_from(home), now=SystemClock().now(),
+        )  # fmt: skip
     if as_json:
         echo_json(found.as_json())
     else:
