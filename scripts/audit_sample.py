@@ -1,4 +1,4 @@
-"""Write examples/audit/: a week of a made-up company's gateway log, the same on every run.
+"""Write the log of `--example`: a week of a made-up company's gateway, the same on every run.
 
     python scripts/audit_sample.py
 
@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-TARGET = Path(__file__).parents[1] / "examples/audit/litellm-week.jsonl.gz"
+TARGET = Path(__file__).parents[1] / "src/lanewise/audit/example/litellm-week.jsonl.gz"
 START = datetime(2026, 11, 2, tzinfo=UTC).timestamp()  # a Monday
 DAY, HOUR = 86_400.0, 3_600.0
 WORDS = [

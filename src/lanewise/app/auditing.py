@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from lanewise.app.progress import Progress
+from lanewise.app.progress import Progress, Watch, unwatched
 from lanewise.app.receipt import usd
 from lanewise.audit.database import database
 from lanewise.audit.formats import all_formats, named
@@ -84,33 +84,45 @@ def auditing(
     *,
     terms: Terms | None = None,
     folder: Path | None = None,
-    progress: Progress | None = None,
+    watch: Watch = unwatched,
 ) -> Iterator[Audit]:
     """Read the logs and add them up; the tables are there until the end. `folder`: where to put them.
 
     terms: the data terms under which lanes are recommended; None: not said, and asked for.
-    progress: is told what is being done.
+    watch: opened while the work lasts, and told what is being done.
 
     Raises `BadInput` for paths, formats or logs that cannot be used.
     """
-    steps = progress or Progress()
     with database(folder) as connection:
-        steps.at("reading the logs", connection)
-        imported = load(connection, paths, wishes)
-        steps.at("adding up", connection)
-        added = sums(connection, book, now) if imported.rows else None
-        if added is None or not any(added.coverage[name] for name in _WORTH):
-            told = ", ".join(f"{one.file} ({one.format})" for one in imported.read[:5])
-            raise BadInput(
-                f"no request with a time, tokens, costs or a text in {told}; choose another --format, "
-                "or give other files"
-            )
-        steps.at("looking who waits", connection)
-        found = find(connection, book, now, terms)
-        steps.at("replaying levers")
-        together = replayed(connection, imported, found, Prices.of(book, now))
-        steps.at("done")
-        yield Audit(imported, added, found, together, book.basis, connection)
+        with watch() as progress:
+            found = _audit(connection, paths, wishes, book, now, terms, progress)
+        yield found
+
+
+def _audit(
+    connection: DuckDBPyConnection,
+    paths: tuple[str, ...],
+    wishes: Wishes,
+    book: PriceBook,
+    now: float,
+    terms: Terms | None,
+    progress: Progress,
+) -> Audit:
+    progress.at("reading the logs", connection)
+    imported = load(connection, paths, wishes)
+    progress.at("adding up", connection)
+    added = sums(connection, book, now) if imported.rows else None
+    if added is None or not any(added.coverage[name] for name in _WORTH):
+        told = ", ".join(f"{one.file} ({one.format})" for one in imported.read[:5])
+        raise BadInput(
+            f"no request with a time, tokens, costs or a text in {told}; choose another --format, "
+            "or give other files"
+        )
+    progress.at("looking who waits", connection)
+    found = find(connection, book, now, terms)
+    progress.at("replaying levers")
+    together = replayed(connection, imported, found, Prices.of(book, now))
+    return Audit(imported, added, found, together, book.basis, connection)
 
 
 def wishes(format_: str | None, map_: str | None, model: str | None) -> Wishes:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -24,3 +26,11 @@ class Progress:
         """For people: `reading 12 files, 14.2 GB: 34 %`. DuckDB knows the share of long queries only."""
         share = -1.0 if self.connection is None else self.connection.query_progress()
         return f"{self.doing}: {share:.0f} %" if share >= 0 else f"{self.doing} ..."
+
+
+Watch: TypeAlias = Callable[[], AbstractContextManager[Progress]]
+
+
+def unwatched() -> AbstractContextManager[Progress]:
+    """Nobody looks on."""
+    return nullcontext(Progress())

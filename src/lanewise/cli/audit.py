@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -17,7 +16,14 @@ from lanewise.audit.sums import Group, Sums
 from lanewise.cli.audit_levers import tell_levers
 from lanewise.cli.audit_progress import shown
 from lanewise.cli.ending import ending
-from lanewise.cli.options import echo_json, home_option, json_option, settings_from
+from lanewise.cli.options import (
+    echo_json,
+    example_option,
+    home_option,
+    json_option,
+    logs_from,
+    settings_from,
+)
 from lanewise.clock import SystemClock
 from lanewise.domain.lanes import Terms
 from lanewise.pricing import PriceBook
@@ -28,7 +34,8 @@ _FILES: Final = 8
 
 
 @click.command
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.argument("paths", metavar="PATH...", nargs=-1)
+@example_option
 @click.option(
     "--format", "format_", metavar="NAME", help="What the logs are; without it, they tell."
 )
@@ -47,9 +54,11 @@ _FILES: Final = 8
 )  # fmt: skip
 @json_option
 @home_option
+@ending()
 def audit(
     *,
     paths: tuple[str, ...],
+    example: bool,
     format_: str | None,
     map_: str | None,
     model: str | None,
@@ -68,12 +77,8 @@ def audit(
     book = PriceBook.of_home(settings_from(home).home)
     said = None if terms is None else Terms(terms)
     now = SystemClock().now()
-    with ExitStack() as open_:
-        open_.enter_context(ending())
-        with shown() as progress:
-            found = open_.enter_context(
-                auditing(paths, wished, book, now, terms=said, progress=progress)
-            )
+    logs = logs_from(paths, example=example)
+    with auditing(logs, wished, book, now, terms=said, watch=shown) as found:
         if as_json:
             echo_json(found.as_json())
         else:

@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 import click
 
 from lanewise.app import Engine
+from lanewise.app.example import example_log
+from lanewise.errors import BadInput
 from lanewise.settings import Settings, load
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -20,6 +22,20 @@ home_option = click.option(
     "--home", type=click.Path(path_type=Path), help="Where everything is kept. [LANEWISE_HOME]"
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+
+
+example_option = click.option(
+    "--example", is_flag=True, help="Read the log that comes with lanewise: a made-up week."
+)
+
+
+def logs_from(paths: tuple[str, ...], *, example: bool) -> tuple[str, ...]:
+    """The logs that were named, or the example. Raises `BadInput` for both, and for neither."""
+    if example and paths:
+        raise BadInput(f"--example stands in for logs; leave it out to read {paths[0]}")
+    if not example and not paths:
+        raise BadInput("name the logs to read (PATH...), or try it with --example")
+    return (example_log(),) if example else paths
 
 
 def reading_options(command: F) -> F:

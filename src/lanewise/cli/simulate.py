@@ -11,14 +11,22 @@ from lanewise.app.simulating import Days
 from lanewise.app.simulating import simulate as simulated
 from lanewise.audit.whatif import MODELS
 from lanewise.cli.ending import ending
-from lanewise.cli.options import echo_json, home_option, json_option, settings_from
+from lanewise.cli.options import (
+    echo_json,
+    example_option,
+    home_option,
+    json_option,
+    logs_from,
+    settings_from,
+)
 from lanewise.cli.simulate_output import tell
 from lanewise.clock import SystemClock
 from lanewise.errors import BadInput
 
 
 @click.command
-@click.argument("paths", metavar="[POLICY] PATH...", nargs=-1, required=True)
+@click.argument("paths", metavar="[POLICY] PATH...", nargs=-1)
+@example_option
 @click.option(
     "--compare", nargs=2, type=click.Path(path_type=Path), metavar="A B",
     help="Two policy files, instead of POLICY.",
@@ -37,9 +45,11 @@ from lanewise.errors import BadInput
 @click.option("--model", help="The model of requests that name none.")
 @json_option
 @home_option
+@ending()
 def simulate(
     *,
     paths: tuple[str, ...],
+    example: bool,
     compare: tuple[Path, Path] | None,
     completion: str,
     seeds: int,
@@ -60,14 +70,16 @@ def simulate(
     Requests come when the log says. The lanes' own policy decides on each, in virtual time, while batches
     take as long as --completion has it. The same seed gives the same to the last digit.
     """
-    files, logs = (compare, paths) if compare else ((Path(paths[0]),), paths[1:])
-    if not logs:
+    if not (compare or paths):
+        raise BadInput("name a policy file and logs (POLICY PATH...), or --compare two policies")
+    files, named = (compare, paths) if compare else ((Path(paths[0]),), paths[1:])
+    if files is not compare and not (named or example):
         raise BadInput(f"{paths[0]} is taken as the policy; name the logs too: POLICY PATH...")
-    with ending():
-        found = simulated(
-            files, logs, Days(completion, seeds, seed, rolled_out), wishes=wishes(format_, map_, model),
-            settings=settings_from(home), now=SystemClock().now(),
-        )  # fmt: skip
+    logs = logs_from(named, example=example)
+    found = simulated(
+        files, logs, Days(completion, seeds, seed, rolled_out), wishes=wishes(format_, map_, model),
+        settings=settings_from(home), now=SystemClock().now(),
+    )  # fmt: skip
     if as_json:
         echo_json(found.as_json())
     else:
