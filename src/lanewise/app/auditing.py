@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from lanewise.app.progress import Progress, Watch, unwatched
+from lanewise.app.progress import Watch, unwatched
 from lanewise.app.receipt import usd
 from lanewise.audit.database import database
 from lanewise.audit.formats import all_formats, named
@@ -95,22 +95,18 @@ def auditing(
     """
     with database(folder) as connection:
         with watch() as progress:
-            found = _audit(connection, paths, wishes, book, now, terms, progress)
-        yield found
+            progress.at("reading the logs", connection)
+            imported = load(connection, paths, wishes)
+            progress.at("adding up")
+            added = _added(connection, imported, book, now)
+            progress.at("looking who waits")
+            found = find(connection, book, now, terms)
+            progress.at("replaying levers")
+            together = replayed(connection, imported, found, Prices.of(book, now))
+        yield Audit(imported, added, found, together, book.basis, connection)
 
 
-def _audit(
-    connection: DuckDBPyConnection,
-    paths: tuple[str, ...],
-    wishes: Wishes,
-    book: PriceBook,
-    now: float,
-    terms: Terms | None,
-    progress: Progress,
-) -> Audit:
-    progress.at("reading the logs", connection)
-    imported = load(connection, paths, wishes)
-    progress.at("adding up", connection)
+def _added(connection: DuckDBPyConnection, imported: Imported, book: PriceBook, now: float) -> Sums:
     added = sums(connection, book, now) if imported.rows else None
     if added is None or not any(added.coverage[name] for name in _WORTH):
         told = ", ".join(f"{one.file} ({one.format})" for one in imported.read[:5])
@@ -118,11 +114,7 @@ def _audit(
             f"no request with a time, tokens, costs or a text in {told}; choose another --format, "
             "or give other files"
         )
-    progress.at("looking who waits", connection)
-    found = find(connection, book, now, terms)
-    progress.at("replaying levers")
-    together = replayed(connection, imported, found, Prices.of(book, now))
-    return Audit(imported, added, found, together, book.basis, connection)
+    return added
 
 
 def wishes(format_: str | None, map_: str | None, model: str | None) -> Wishes:

@@ -54,6 +54,14 @@ def database(folder: Path | None = None) -> Iterator[DuckDBPyConnection]:
             raise
 
 
+def folder_of(connection: DuckDBPyConnection) -> Path:
+    """The temporary folder of a database."""
+    found = connection.execute(
+        "SELECT path FROM duckdb_databases() WHERE database_name = current_database()"
+    ).fetchall()
+    return Path(found[0][0]).parent
+
+
 def of_database(error: Exception) -> bool:
     """Whether DuckDB could not write its own files, rather than read those of somebody else."""
     return _OURS.search(str(error)) is not None

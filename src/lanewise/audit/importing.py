@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from lanewise.audit import broken, reading
-from lanewise.audit.database import of_database, spacious, unhurried
+from lanewise.audit.database import folder_of, of_database, spacious, unhurried
 from lanewise.audit.formats import Format, Recognised, all_formats, nearest, recognise
-from lanewise.audit.sources import Layout, Source, Unread, find
+from lanewise.audit.narrowing import narrowed
+from lanewise.audit.sources import Layout, Source, Unread, find, is_wide
 from lanewise.audit.statements import statements, text
 from lanewise.errors import BadInput
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _AT_ONCE: Final = 500  # files that one statement reads
+_WITHIN: Final = frozenset(name for one in all_formats() for name in one.within)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ def load(connection: DuckDBPyConnection, paths: tuple[str, ...], wishes: Wishes)
     Raises `BadInput` where nothing is, or where none of the sources is of a known format.
     """
     sources, others = find(paths)
-    told = {source: _told(connection, source, wishes) for source in sources}
+    told = dict(_told(connection, source, wishes) for source in sources)
     known = {one: what for one, what in told.items() if isinstance(what, Recognised)}
     unread = [*others, *(what for what in told.values() if isinstance(what, Unread))]
     rejects: dict[str, list[broken.Line]] = {}
@@ -74,16 +76,32 @@ def load(connection: DuckDBPyConnection, paths: tuple[str, ...], wishes: Wishes)
     if not read:
         raise BadInput(_nothing(unread))
     bad = {one.file for one in unread}
-    again = tuple(one for one in known.items() if one[0].path not in bad)
+    again = tuple(one for one in known.items() if one[0].name not in bad)
     return Imported(tuple(read), tuple(unread), again)
 
 
-def _told(connection: DuckDBPyConnection, source: Source, wishes: Wishes) -> Recognised | Unread:
-    """What a source is, or why it cannot be told."""
-    try:
-        records = _parsed(_sampled(connection, source))
-    except _errors() as error:
-        return Unread(source.path, _plain(error, source))
+def _told(
+    connection: DuckDBPyConnection, source: Source, wishes: Wishes
+) -> tuple[Source, Recognised | Unread]:
+    """What a source is, or why it cannot be told; with it the source, or its records in a file of ours."""
+    source, records = _sampled(connection, source)
+    if isinstance(records, Unread):
+        return source, records
+    what = _recognised(source, records, wishes)
+    if isinstance(what, Recognised) and _takes_apart(source, what):
+        return narrowed(source, folder_of(connection), _WITHIN) or source, what
+    return source, what
+
+
+def _takes_apart(source: Source, what: Recognised) -> bool:
+    """Whether many records lie in each long line."""
+    many = what.within is not None or what.format.name == "otlp"
+    return many and source.layout == "lines" and not source.remote and is_wide(source.path)
+
+
+def _recognised(
+    source: Source, records: list[dict[str, Any]], wishes: Wishes
+) -> Recognised | Unread:
     if wishes.format is not None:
         found = recognise(records, (wishes.format,))
         return found or Recognised(wishes.format, None)
@@ -91,18 +109,31 @@ def _told(connection: DuckDBPyConnection, source: Source, wishes: Wishes) -> Rec
     if found is not None:
         return found
     if not records:
-        return Unread(source.path, "no record in it could be read")
-    return Unread(source.path, f"of no known format; {nearest(records)}")
+        return Unread(source.name, "no record in it could be read")
+    return Unread(source.name, f"of no known format; {nearest(records)}")
 
 
-def _sampled(connection: DuckDBPyConnection, source: Source) -> list[str]:
+def _sampled(
+    connection: DuckDBPyConnection, source: Source
+) -> tuple[Source, list[dict[str, Any]] | Unread]:
+    """The first records; a page that is too large for DuckDB is taken apart before."""
     try:
-        return reading.sample(connection, source)
-    except _errors():
+        records = _parsed(reading.sample(connection, source))
+        if records or source.layout != "lines" or source.remote or not is_wide(source.path):
+            return source, records
+    except _errors() as error:
         if source.layout in ("csv", "parquet"):
-            raise
-    with spacious(connection):
-        return reading.sample(connection, source, roomy=True)
+            return source, Unread(source.name, _plain(error, source))
+    if source.layout in ("lines", "document") and not source.remote:
+        source = replace(source, layout="document")
+        found = narrowed(source, folder_of(connection), _WITHIN)
+        if found is not None:
+            return _sampled(connection, found)
+    try:
+        with spacious(connection):
+            return source, _parsed(reading.sample(connection, source, roomy=True))
+    except _errors() as error:
+        return source, Unread(source.name, _plain(error, source))
 
 
 def _parsed(texts: list[str]) -> list[dict[str, Any]]:
@@ -126,10 +157,12 @@ def _value(value: object) -> object:
 
 def _batches(known: dict[Source, Recognised]) -> Iterator[list[Source]]:
     """Files of a kind by hundreds; tables one by one, as each has columns of its own."""
-    groups: dict[tuple[str, str | None, Layout], list[Source]] = {}
+    groups: dict[tuple[str, str | None, Layout, str], list[Source]] = {}
     for source, what in known.items():
-        groups.setdefault((what.format.name, what.within, source.layout), []).append(source)
-    for (_, _, layout), sources in groups.items():
+        groups.setdefault(
+            (what.format.name, what.within, source.layout, source.part_of), []
+        ).append(source)
+    for (_, _, layout, _), sources in groups.items():
         size = 1 if layout in ("csv", "parquet") else _AT_ONCE
         for start in range(0, len(sources), size):
             yield sources[start : start + size]
@@ -154,7 +187,7 @@ def _filled(
             with spacious(connection):
                 return _filled(connection, sources, what, wishes, rejects, roomy=True)
         if len(sources) == 1:
-            return [Unread(sources[0].path, _plain(error, sources[0]))]
+            return [Unread(sources[0].name, _plain(error, sources[0]))]
         parts = [_filled(connection, [one], what, wishes, rejects) for one in sources]
         return [one for part in parts for one in part]
     if sources[0].layout == "csv":
@@ -197,7 +230,7 @@ def _reported(
         file: Read(file, format_, rows)
         for file, format_, rows in connection.execute(asked["counted"]).fetchall()
     }
-    kinds = {source.path: what for source, what in known.items() if source.path not in failed}
+    kinds = {source.name: what for source, what in known.items() if source.path not in failed}
     for file, what in kinds.items():
         if not ("://" in file and "*" in file):
             found.setdefault(file, Read(file, what.format.name, 0))

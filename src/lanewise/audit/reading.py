@@ -6,11 +6,16 @@ line) and, as `outer_NAME`, what of a page its records need.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from lanewise.audit.formats import Column, Format
 from lanewise.audit.sources import Layout, Source
 from lanewise.audit.statements import identifier, text
+from lanewise.intake.sources import blocks
+from lanewise.intake.splitting import Oversized, split
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -18,6 +23,7 @@ if TYPE_CHECKING:
 LARGEST: Final = 64 << 20  # bytes of a record that is read at all
 _PIECE: Final = 2 << 20  # bytes of whole records that are taken at once
 SAMPLED: Final = 100  # records of a file by which its format is told
+_SAMPLED_BYTES: Final = 8 << 20
 _JSON: Final[dict[Layout, str]] = {
     "lines": "newline_delimited",
     "array": "array",
@@ -29,6 +35,8 @@ _FILE: Final = "lanewise_file"  # what DuckDB is told to call the name of the fi
 def sample(connection: DuckDBPyConnection, source: Source, *, roomy: bool = False) -> list[str]:
     """The first records of a source, as JSON."""
     size = f", maximum_object_size = {LARGEST}" if roomy else ""
+    if source.layout == "lines" and not source.remote:
+        return list(_first_lines(source.path))
     if source.layout in _JSON:
         read = (
             f"SELECT json::VARCHAR FROM read_json_objects({text(source.path)}, "
@@ -37,6 +45,26 @@ def sample(connection: DuckDBPyConnection, source: Source, *, roomy: bool = Fals
     else:
         read = f"SELECT to_json(t)::VARCHAR FROM {_table(source)} t"
     return [row[0] for row in connection.execute(f"{read} LIMIT {SAMPLED}").fetchall()]
+
+
+def _first_lines(path: str) -> Iterator[str]:
+    """The first lines that are JSON, of which 8 MB are enough."""
+    size = count = 0
+    for line in split(blocks(path), LARGEST):
+        if size > _SAMPLED_BYTES or count == SAMPLED:
+            return
+        size += line.size if isinstance(line, Oversized) else len(line)
+        if not isinstance(line, Oversized) and _whole_json(line):
+            count += 1
+            yield line.decode()
+
+
+def _whole_json(line: bytes) -> bool:
+    try:
+        msgspec.json.decode(line, type=msgspec.Raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return True
 
 
 def statement(
@@ -60,6 +88,8 @@ def statement(
     else:
         records = _paged(sources, format_, within, roomy=roomy)
     rows = format_.rows
+    if sources[0].part_of:
+        records = f"SELECT * REPLACE ({text(sources[0].name)} AS file) FROM ({records})"
     if rows.startswith("WITH "):
         return f"WITH records AS ({records}),\n{rows.removeprefix('WITH ')}"
     return f"WITH records AS ({records})\n{rows}"

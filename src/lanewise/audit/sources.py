@@ -27,6 +27,12 @@ class Source:
 
     path: str
     layout: Layout
+    part_of: str = ""  # the file that it was made of
+
+    @property
+    def name(self) -> str:
+        """What its rows are filed under."""
+        return self.part_of or self.path
 
     @property
     def remote(self) -> bool:
@@ -123,6 +129,12 @@ def _json_layout(start: bytes) -> Layout:
     if lines and _opens(lines[0]):
         return "document"
     return "lines"
+
+
+def is_wide(name: str) -> bool:
+    """Whether the first line of a file is longer than what is looked at to tell its layout."""
+    start = _beginning(name)
+    return len(start) >= _PEEKED and b"\n" not in start.strip()
 
 
 def _opens(line: bytes) -> bool:

@@ -29,7 +29,7 @@ def cut(connection: DuckDBPyConnection, imported: Imported) -> None:
     connection.execute(asked["pieces"])
     files = {row[0] for row in connection.execute(asked["files"]).fetchall()}
     for source, what in imported.sources:
-        if source.path in files or "*" in source.path:
+        if source.name in files or "*" in source.path:
             try:
                 _cut(connection, source, what)
             except (duckdb.OutOfMemoryException, duckdb.InvalidInputException):  # very long records
