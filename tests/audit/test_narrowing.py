@@ -24,7 +24,7 @@ def _span(n: int) -> dict[str, Any]:
     }
     return {
         "traceId": f"{n:032x}", "spanId": f"{n:016x}",
-        "startTimeUnixNano": str(1_772_452_800 * 10**9 + n), "endTimeUnixNano": str(1_772_452_801 * 10**9 + n),
+        "startTimeUnixNano": f"177245280{n:010}", "endTimeUnixNano": f"177245281{n:010}",
         "attributes": [
             *({"key": key, "value": {"stringValue": value}} for key, value in texts.items()),
             {"key": "gen_ai.usage.input_tokens", "value": {"intValue": str(n)}},
