@@ -54,17 +54,19 @@ def _first_lines(path: str) -> Iterator[str]:
         if size > _SAMPLED_BYTES or count == SAMPLED:
             return
         size += line.size if isinstance(line, Oversized) else len(line)
-        if not isinstance(line, Oversized) and _whole_json(line):
+        record = None if isinstance(line, Oversized) else _record(line)
+        if record is not None:
             count += 1
-            yield line.decode()
+            yield record
 
 
-def _whole_json(line: bytes) -> bool:
+def _record(line: bytes) -> str | None:
+    """A line as text; None where it is no JSON."""
     try:
         msgspec.json.decode(line, type=msgspec.Raw)
+        return line.decode()
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return False
-    return True
+        return None
 
 
 def statement(
