@@ -5,9 +5,9 @@ python benchmarks/audit_import.py [--rows 1000000] [--forms litellm otlp] [--rou
 Each measure is a process of its own, and they take turns. `import`: logs in, normal rows out, added up.
 `audit`: all that `lanewise audit` does. `parse`: DuckDB detects the schema, parses every field of every
 record and hashes them all. `typed`: it parses only the fields that the audit reads, with the audit's types,
-and hashes them. `keep`: it writes all of them into a table of a database file. `count`: it only counts the records. DuckDB
-has the audit's threads, and all the memory that it wants. `ready` and `bare` are what a process of ours and of
-theirs takes before it reads; ratios are without these.
+and hashes them. `keep`: it writes all of them into a table of a database file. `count`: it only counts the
+records. DuckDB has the audit's threads, and all the memory that it wants. `ready` and `bare` are what a
+process of ours and of theirs takes before it reads; ratios are without these.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ PARSE: Final = "SELECT bit_xor(hash(t)) FROM read_json(FILE, format = 'newline_d
 KEEP: Final = (
     "CREATE OR REPLACE TABLE t AS SELECT * FROM read_json(FILE, format = 'newline_delimited')"
 )
-TYPED: Final = "SELECT bit_xor(hash(t)) FROM read_json(FILE, format = 'newline_delimited', columns = COLUMNS) t"
+TYPED: Final = PARSE.replace("'newline_delimited'", "'newline_delimited', columns = COLUMNS")
 COUNT: Final = "SELECT count(*) FROM read_json(FILE, format = 'newline_delimited')"
 
 
