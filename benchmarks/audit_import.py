@@ -1,10 +1,13 @@
-"""Time and memory of an audit's import and sums, beside DuckDB merely scanning and parsing the same files.
+"""Time and memory of an audit, beside DuckDB merely scanning and parsing the same files.
 
-python benchmarks/audit_import.py [--requests 1000000] [--forms litellm otlp] [--rounds 1]
+python benchmarks/audit_import.py [--rows 1000000] [--forms litellm otlp] [--rounds 1]
 
-Each measure is a process of its own, and they take turns. `parse`: DuckDB detects the schema, parses every
-field of every record and hashes them all. `keep`: it writes them into a table of a database file. `count`:
-it only counts the records. All have the threads of the audit and all the memory that they want.
+Each measure is a process of its own, and they take turns. `import`: logs in, normal rows out, added up.
+`audit`: all that `lanewise audit` does. `parse`: DuckDB detects the schema, parses every field of every
+record and hashes them all. `typed`: it parses only the fields that the audit reads, with the audit's types,
+and hashes them. `keep`: it writes all of them into a table of a database file. `count`: it only counts the
+records. DuckDB has the audit's threads, and all the memory that it wants. `ready` and `bare` are what a
+process of ours and of theirs takes before it reads; ratios are without these.
 """
 
 from __future__ import annotations
@@ -23,6 +26,9 @@ from typing import Any, Final
 
 from measuring import WORDS, Usage, measured, show
 
+from lanewise.audit.formats import named
+from lanewise.audit.statements import text
+
 WORKFLOWS: Final = ("crm_enrich", "ticket_tagging", "support_chat", "nightly_eval", "indexing")
 START: Final = 1_772_452_800.0
 SPANS: Final = 50  # in a line
@@ -39,6 +45,21 @@ with database() as connection:
     assert total.requests == int(sys.argv[2]), total
     assert total.reckoned_nano
 """
+READY: Final = """
+import duckdb, lanewise.app.auditing
+from lanewise.pricing import PriceBook
+PriceBook.load()
+duckdb.connect()
+"""
+WHOLE: Final = """
+import sys
+from lanewise.app.auditing import auditing
+from lanewise.audit.importing import Wishes
+from lanewise.pricing import PriceBook
+with auditing((sys.argv[1],), Wishes(), PriceBook.load(), 1.8e9) as found:
+    assert found.sums.total.requests == int(sys.argv[2])
+    assert found.replayed is not None
+"""
 DUCKDB: Final = """
 import sys, duckdb
 from lanewise.audit.database import THREADS
@@ -52,6 +73,7 @@ PARSE: Final = "SELECT bit_xor(hash(t)) FROM read_json(FILE, format = 'newline_d
 KEEP: Final = (
     "CREATE OR REPLACE TABLE t AS SELECT * FROM read_json(FILE, format = 'newline_delimited')"
 )
+TYPED: Final = PARSE.replace("'newline_delimited'", "'newline_delimited', columns = COLUMNS")
 COUNT: Final = "SELECT count(*) FROM read_json(FILE, format = 'newline_delimited')"
 
 
@@ -152,14 +174,24 @@ def written(path: Path, form: str, count: int) -> int:
     return path.stat().st_size
 
 
-def compared(path: Path, count: int, rounds: int) -> dict[str, list[Usage]]:
+def typed(form: str) -> str:
+    found = named(form)
+    assert found is not None
+    kinds = ", ".join(f"{text(one.name)}: {text(one.type)}" for one in found.columns)
+    return TYPED.replace("COLUMNS", f"{{{kinds}}}")
+
+
+def compared(form: str, path: Path, count: int, rounds: int) -> dict[str, list[Usage]]:
     """Each measure in turn, each in a process of its own."""
     programs = {
-        "audit": AUDIT,
+        "import": AUDIT,
+        "audit": WHOLE,
         "parse": f"QUERY = {PARSE!r}\n{DUCKDB}",
+        "typed": f"QUERY = {typed(form)!r}\n{DUCKDB}",
         "keep": f"QUERY = {KEEP!r}\n{DUCKDB}",
         "count": f"QUERY = {COUNT!r}\n{DUCKDB}",
-        "nothing": "import duckdb, lanewise.app.auditing",
+        "ready": READY,
+        "bare": f"QUERY = 'SELECT 1'\n{DUCKDB}",
     }
     taken: dict[str, list[Usage]] = {name: [] for name in programs}
     for _ in range(rounds):
@@ -183,23 +215,27 @@ def told(form: str, size: int, taken: dict[str, list[Usage]]) -> None:
     rows: list[tuple[str, Any]] = [("bytes", f"{size:,}")]
     for name, (wall, cpu, peak) in middle.items():
         rows.append((name, f"{wall:.1f} s, {cpu:.1f} s of CPU, peak {peak:.0f} MB"))
-    for name in ("parse", "keep", "count"):
-        ratios = [middle["audit"][part] / middle[name][part] for part in (0, 1)]
-        rows.append((f"audit / {name}", f"{ratios[0]:.2f} in time, {ratios[1]:.2f} in CPU"))
+    ready, bare = middle["ready"], middle["bare"]
+    for name in ("parse", "typed", "keep", "count"):
+        ratios = [
+            (middle["import"][part] - ready[part]) / max(middle[name][part] - bare[part], 0.01)
+            for part in (0, 1)
+        ]
+        rows.append((f"import / {name}", f"{ratios[0]:.2f} in time, {ratios[1]:.2f} in CPU"))
     show(f"\n{form}", rows)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--requests", type=int, default=1_000_000)
+    parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--forms", nargs="+", choices=list(FORMS), default=list(FORMS))
     parser.add_argument("--rounds", type=int, default=1)
     args = parser.parse_args()
     for form in args.forms:
         with tempfile.TemporaryDirectory(prefix="audit-import-") as folder:
             path = Path(folder) / f"{form}.jsonl"
-            size = written(path, form, args.requests)
-            told(form, size, compared(path, args.requests, args.rounds))
+            size = written(path, form, args.rows)
+            told(form, size, compared(form, path, args.rows, args.rounds))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lanewise.app.audit_caches import caches_json, estimated_json
 from lanewise.app.audit_times import over_time_json
+from lanewise.app.progress import Watch, unwatched
 from lanewise.app.receipt import usd
 from lanewise.audit.database import database
 from lanewise.audit.estimating import Estimated, estimate
@@ -115,31 +116,33 @@ def auditing(
     pace: float | None = None,
     folder: Path | None = None,
     show_samples: bool = False,
+    watch: Watch = unwatched,
 ) -> Iterator[Audit]:
     """Read the logs and add them up; the tables are there until the end. `folder`: where to put them.
 
     terms: the data terms under which lanes are recommended; None: not said, and asked for. pace: how many
     requests a second a log without times is taken to have sent, for the replay of caches alone. show_samples:
-    whether a few prompts are kept to be shown; else nothing of a text is.
+    whether a few prompts are kept to be shown; else nothing of a text is. watch: opened while the work lasts,
+    and told what is being done.
 
     Raises `BadInput` for paths, formats or logs that cannot be used.
     """
     with database(folder, ordered=pace is not None) as connection:
-        imported = load(connection, paths, wishes)
-        estimated = estimate(connection, imported)
-        added = sums(connection, book, now) if imported.rows else None
-        if added is None or not any(added.coverage[name] for name in _WORTH):
-            told = ", ".join(f"{one.file} ({one.format})" for one in imported.read[:5])
-            raise BadInput(
-                f"no request with a time, tokens, costs or a text in {told}; choose another --format, "
-                "or give other files"
-            )
-        found = find(connection, book, now, terms)
-        prices = Prices.of(book, now)
-        words = {one.model: str(one) for one in estimated}
-        found, drawn = asking(connection, imported, found, prices, words)
-        again = sample(connection, imported, pace=pace)
-        together = replayed(connection, again, found, prices, words)
+        with watch() as progress:
+            progress.at("reading the logs", connection)
+            imported = load(connection, paths, wishes)
+            estimated = estimate(connection, imported)
+            progress.at("adding up")
+            added = _added(connection, imported, book, now)
+            progress.at("looking who waits")
+            found = find(connection, book, now, terms)
+            prices = Prices.of(book, now)
+            words = {one.model: str(one) for one in estimated}
+            progress.at("looking at prompts")
+            found, drawn = asking(connection, imported, found, prices, words)
+            progress.at("replaying levers")
+            again = sample(connection, imported, pace=pace)
+            together = replayed(connection, again, found, prices, words)
         if together is not None:
             found = found.with_levers(together.levers)
         yield Audit(
@@ -153,6 +156,17 @@ def auditing(
             drawn.looked,
             shown(found, drawn) if show_samples else (),
         )
+
+
+def _added(connection: DuckDBPyConnection, imported: Imported, book: PriceBook, now: float) -> Sums:
+    added = sums(connection, book, now) if imported.rows else None
+    if added is None or not any(added.coverage[name] for name in _WORTH):
+        told = ", ".join(f"{one.file} ({one.format})" for one in imported.read[:5])
+        raise BadInput(
+            f"no request with a time, tokens, costs or a text in {told}; choose another --format, "
+            "or give other files"
+        )
+    return added
 
 
 def wishes(format_: str | None, map_: str | None, model: str | None) -> Wishes:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 LIST: Final = "a list, not a record"
+CUT: Final = "no JSON from here on: nothing after this is read"
 SHOWN: Final = 3  # lines that are named for each file
 
 

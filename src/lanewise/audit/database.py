@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from lanewise.audit.statements import script, statements
+from lanewise.errors import BadInput
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -18,6 +21,9 @@ MEMORY: Final = "280MB"
 ROOM: Final = "2GB"  # where single records are so large that they do not fit
 THREADS: Final = 4
 _INTERRUPTED: Final = "Query interrupted"  # what DuckDB makes of Ctrl-C while it runs a statement
+_places: Final[set[Path]] = set()  # folders of databases that are open
+_PREFIX: Final = "lanewise-audit-"
+_OURS: Final = re.compile(rf"{_PREFIX}[^/\\]*[/\\](audit\.duckdb|spill)|max_temp_directory_size")
 
 
 @contextmanager
@@ -25,31 +31,74 @@ def database(folder: Path | None = None, *, ordered: bool = False) -> Iterator[D
     """An empty `requests` table with all that reading needs; gone, with its file, at the end.
 
     folder: where the temporary folder is made; without it, where the system puts such. ordered: keep rows in
-    the order of the log, which takes longer.
+    the order of the log, which takes longer. Raises `BadInput` where it cannot be made, or has no room left;
+    `KeyboardInterrupt` where a query was interrupted.
     """
     import duckdb
 
-    with tempfile.TemporaryDirectory(prefix="lanewise-audit-", dir=folder) as place:
-        base = Path(place)
-        connection = duckdb.connect(str(base / "audit.duckdb"))
+    with _place(folder) as place:
         try:
-            _prepare(connection, base / "spill")
-            if ordered:
-                connection.execute("SET preserve_insertion_order = true; SET threads = 1")
-            yield connection
-        except RuntimeError as error:
-            if str(error) == _INTERRUPTED:
-                raise KeyboardInterrupt from error
+            connection = duckdb.connect(str(place / "audit.duckdb"))
+            try:
+                _prepare(connection, place / "spill")
+                if ordered:
+                    connection.execute("SET preserve_insertion_order = true; SET threads = 1")
+                yield connection
+            finally:
+                connection.close()
+        except duckdb.Error as error:
+            if of_database(error):
+                raise BadInput(_no_room(place)) from error
             raise
+        except RuntimeError as error:  # what DuckDB makes of a signal
+            if str(error) == _INTERRUPTED:
+                raise KeyboardInterrupt from None
+            raise
+
+
+def folder_of(connection: DuckDBPyConnection) -> Path:
+    """The temporary folder of a database."""
+    found = connection.execute(
+        "SELECT path FROM duckdb_databases() WHERE database_name = current_database()"
+    ).fetchall()
+    return Path(found[0][0]).parent
+
+
+def of_database(error: Exception) -> bool:
+    """Whether DuckDB could not write its own files, rather than read those of somebody else."""
+    return _OURS.search(str(error)) is not None
+
+
+@contextmanager
+def _place(folder: Path | None) -> Iterator[Path]:
+    wanted = folder or os.environ.get("TMPDIR") or None  # Python would go elsewhere without a word
+    try:
+        made = tempfile.TemporaryDirectory(prefix=_PREFIX, dir=wanted, ignore_cleanup_errors=True)
+    except OSError as error:
+        raise BadInput(
+            f"making the audit's temporary database in {wanted or 'the temporary folder'}: "
+            f"{error.strerror or error}; set TMPDIR to a folder that can be written"
+        ) from None
+    with made as place:
+        _places.add(Path(place))
+        try:
+            yield Path(place)
         finally:
-            connection.close()
+            _places.discard(Path(place))
 
 
-def place(connection: DuckDBPyConnection) -> Path:
-    """The temporary folder that the database lies in, and is deleted with."""
-    found = connection.execute("SELECT current_setting('temp_directory')").fetchone()
-    assert found is not None
-    return Path(found[0]).parent
+def put_away() -> None:
+    """Delete the files of all open databases, for a process that ends at once and uses none of them again."""
+    for place in _places:
+        for _ in range(3):  # a query that still runs may add a file
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def _no_room(place: Path) -> str:
+    return (
+        f"writing the audit's temporary database in {place.parent}: no room is left there, or it cannot be "
+        "written; make room (about a tenth of the logs' plain size) or set TMPDIR to another folder"
+    )
 
 
 def _prepare(connection: DuckDBPyConnection, spill: Path) -> None:
@@ -57,7 +106,8 @@ def _prepare(connection: DuckDBPyConnection, spill: Path) -> None:
     connection.execute("SET temp_directory = ?", [str(spill)])
     connection.execute("SET preserve_insertion_order = false")
     connection.execute("SET TimeZone = 'UTC'")
-    connection.execute("SET enable_progress_bar = false")
+    connection.execute("SET enable_progress_bar = true")  # to be asked for; printed by nobody
+    connection.execute("SET enable_progress_bar_print = false")
     connection.execute(script("macros"))
     for name in ("table", "read"):
         connection.execute(statements("requests")[name])

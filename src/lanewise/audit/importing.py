@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 from lanewise.audit import broken, reading
 from lanewise.audit.checking import check
-from lanewise.audit.database import place, spacious, unhurried
+from lanewise.audit.database import folder_of, of_database, spacious, unhurried
 from lanewise.audit.formats import Format, Recognised, all_formats
-from lanewise.audit.layouts import Layout
+from lanewise.audit.layouts import Layout, is_wide
 from lanewise.audit.mending import mend
+from lanewise.audit.narrowing import narrowed
 from lanewise.audit.sources import Source, Unread, find
 from lanewise.audit.staging import Stage
 from lanewise.audit.statements import statements, text
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _AT_ONCE: Final = 500  # files that one statement reads
+_WITHIN: Final = frozenset(name for one in all_formats() for name in one.within)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ def load(connection: DuckDBPyConnection, paths: tuple[str, ...], wishes: Wishes)
 
     Raises `BadInput` where nothing is, or where none of the sources is of a known format.
     """
-    stage = Stage(place(connection) / "staged")
+    stage = Stage(folder_of(connection) / "staged")
     sources, unread = find(paths, stage)
     run = _Import(connection, wishes, stage, unread)
     for source in sources:
@@ -93,22 +95,49 @@ class _Import:
     losses: dict[str, list[broken.Line]] = field(
         default_factory=dict
     )  # by path: what never became a row
+    wide: dict[str, Source] = field(default_factory=dict)  # by the path of its copy in short lines
 
     def tell(self, source: Source) -> None:
         """Take a source of a known format."""
+        if self._gives_none(source):
+            source = self._narrow(replace(source, layout="document")) or source
         what = told(self.connection, source, self.wishes.format)
         if isinstance(what, Failed):
             self._mend(source, what)
         elif isinstance(what, Unread):
             self.unread.append(what)
+        elif _holds_many(source, what):
+            self.known[self._narrow(source) or source] = what
         else:
             self.known[source] = what
+
+    def _gives_none(self, source: Source) -> bool:
+        """Whether no record can be had as they lie: they may be those of one large page, or of a broken one."""
+        if source.layout not in ("lines", "document"):
+            return False
+        try:
+            some = reading.sample(self.connection, source, most=1)
+        except errors():
+            some = []
+        return not some
+
+    def _narrow(self, source: Source) -> Source | None:
+        """The records of a source in short lines, in a copy; None where it is no page."""
+        found = narrowed(source, self.stage, _WITHIN)
+        if found is None:
+            return None
+        copy, cuts = found
+        self.losses[copy.path] = cuts
+        self.wide[copy.path] = source
+        return copy
 
     def fill(self, sources: list[Source], *, roomy: bool = False) -> None:
         """Read sources of one kind; where that fails, one by one and with more memory."""
         try:
             _fill(self.connection, sources, self.known[sources[0]], self.wishes, roomy=roomy)
         except errors() as error:
+            if of_database(error):
+                raise
             self._again(sources, error, roomy=roomy)
             return
         if sources[0].layout == "csv":
@@ -138,6 +167,12 @@ class _Import:
         one, self.losses[mended[0].path] = mended
         self.known[one] = what
         return one
+
+
+def _holds_many(source: Source, what: Recognised) -> bool:
+    """Whether many records lie in each long line."""
+    many = what.within is not None or what.format.name == "otlp"
+    return many and source.layout == "lines" and is_wide(source.path)
 
 
 def _batches(known: dict[Source, Recognised]) -> Iterator[list[Source]]:
@@ -181,7 +216,7 @@ def _reported(run: _Import) -> list[Read]:
     for source, what in run.known.items():
         file = source.path
         lost = run.losses.get(file, [])
-        lines = (*(broken.sampled(source, what) if file in bad else ()), *lost)
+        lines = (*(broken.sampled(run.wide.get(file, source), what) if file in bad else ()), *lost)
         unread = bad.get(file, 0) + len(lost)
         said = (*([what.lacks] if what.lacks else []), *notes.get(file, ()))
         one = Read(source.name, what.format.name, rows.get(file, 0), unread, notes=said)

@@ -77,6 +77,12 @@ def look(path: str, name: str) -> Look:
     return Look(kind, packed, encoding, table(start.decode("utf-8", "replace")))
 
 
+def is_wide(path: str) -> bool:
+    """Whether the first line of a file is longer than what is looked at to tell its layout."""
+    start, _ = _beginning(path)
+    return len(start) >= _PEEKED and b"\n" not in start.strip()
+
+
 def _utf8(start: bytes) -> bool:
     """Whether a beginning, which may end within a letter, is UTF-8."""
     try:

@@ -49,8 +49,13 @@ END);
 
 CREATE MACRO first_of(j, paths) AS said(list_any_value(json_extract_string(j, paths)));
 
+-- Fields of a text that should be JSON, by a shape; parsed once, where a cast to JSON and a look into it would parse
+-- it twice.
+CREATE MACRO fields_of(t, shape) AS CASE WHEN starts_with(ltrim(t), '{') THEN TRY(json_transform(t, shape)) END;
+
 -- What the answer says, without ids and times, in the forms that providers give it.
 CREATE MACRO answer_of(j) AS coalesce(
+    said(json_extract_string(j, '$.choices[0].message.content')),  -- the most frequent alone: one path is a third of nine
     first_of(j, [
         '$.choices[0].message.content', '$.choices[0].message.tool_calls', '$.choices[0].text', '$.content',
         '$.output.message.content', '$.output', '$.candidates[0].content', '$.generations', '$.completion',
@@ -86,7 +91,10 @@ END;
 -- Clients that a gateway adds to its tags are no tags.
 CREATE MACRO own_tags(tags) AS list_filter(tags, lambda v: NOT starts_with(v, 'User-Agent:'));
 
-CREATE MACRO agent_tag(tags) AS ltrim(substr(list_filter(tags, lambda v: starts_with(v, 'User-Agent:'))[-1], 12));
+CREATE MACRO agent_tag(tags) AS ltrim(substr(CASE
+    WHEN starts_with(tags[-1], 'User-Agent:') THEN tags[-1]
+    ELSE list_filter(tags, lambda v: starts_with(v, 'User-Agent:'))[-1]
+END, 12));
 
 -- `workflow:name` among tags, else the first tag.
 CREATE MACRO workflow_tag(tags) AS CASE
@@ -166,7 +174,7 @@ END;
 -- with what a system says. Requests of one template share it.
 CREATE MACRO shape_of(t) AS CASE
     WHEN contains(left(t, 40), '"system"') THEN hash(left(t, 96))
-    ELSE hash(translate(left(t, 96), '0123456789', '##########'))
+    ELSE hash(regexp_replace(left(t, 96), '[0-9]', '#', 'g'))  -- a third of the time of translate
 END;
 
 -- One of a span's attributes: its names and its values are two lists.

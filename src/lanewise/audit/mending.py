@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Final
 
-from lanewise.audit.broken import Line
+from lanewise.audit.broken import CUT, Line
 from lanewise.audit.reading import LARGEST
 from lanewise.audit.sources import Source
 from lanewise.audit.staging import Stage
@@ -56,7 +56,7 @@ def _whole(path: str, cuts: list[Line]) -> Iterator[bytes]:
     rest = _begin(text, 0)
     if rest < len(text):
         number += text.count("\n", 0, rest)
-        cuts.append(Line(number, "no JSON from here on: nothing after this is read"))
+        cuts.append(Line(number, CUT))
 
 
 def _begin(text: str, at: int) -> int:

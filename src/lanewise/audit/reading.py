@@ -6,12 +6,17 @@ line) and, as `outer_NAME`, what of a page its records need.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from lanewise.audit.formats import Column, Format
 from lanewise.audit.layouts import Layout
 from lanewise.audit.sources import Source
 from lanewise.audit.statements import identifier, text
+from lanewise.intake.sources import blocks
+from lanewise.intake.splitting import Oversized, split
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -20,6 +25,7 @@ LARGEST: Final = 64 << 20  # bytes of a record that is read at all
 _PIECE: Final = 2 << 20  # bytes of whole records that are taken at once
 SAMPLED: Final = 100  # records of a file by which its format is told,
 MORE: Final = 10_000  # and where these tell nothing
+_SAMPLED_BYTES: Final = 8 << 20
 _JSON: Final[dict[Layout, str]] = {
     "lines": "newline_delimited",
     "array": "array",
@@ -49,6 +55,8 @@ def sample(
 ) -> list[str]:
     """The first records of a source, as JSON."""
     size = f", maximum_object_size = {LARGEST}" if roomy else ""
+    if source.layout == "lines":
+        return list(_first_lines(source.path, most))
     if source.layout in _JSON:
         read = (
             f"SELECT json::VARCHAR FROM read_json_objects({text(source.path)}, "
@@ -57,6 +65,28 @@ def sample(
     else:
         read = f"SELECT to_json({_ROW})::VARCHAR FROM {_table(source)} {_ROW}"
     return [row[0] for row in connection.execute(f"{read} LIMIT {most}").fetchall()]
+
+
+def _first_lines(path: str, most: int) -> Iterator[str]:
+    """The first lines that are JSON, of which 8 MB are enough."""
+    size = count = 0
+    for line in split(blocks(path), LARGEST):
+        if size > _SAMPLED_BYTES or count == most:
+            return
+        size += line.size if isinstance(line, Oversized) else len(line)
+        record = None if isinstance(line, Oversized) else _record(line)
+        if record is not None:
+            count += 1
+            yield record
+
+
+def _record(line: bytes) -> str | None:
+    """A line as text; None where it is no JSON."""
+    try:
+        msgspec.json.decode(line, type=msgspec.Raw)
+        return line.decode()
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def statement(

@@ -16,6 +16,8 @@ from lanewise.audit.importing import Imported
 from lanewise.audit.sums import Group, Sums
 from lanewise.cli.audit_caches import tell_caches
 from lanewise.cli.audit_levers import tell_levers, tell_samples
+from lanewise.cli.audit_progress import shown
+from lanewise.cli.ending import ending
 from lanewise.cli.options import (
     echo_json,
     example_option,
@@ -65,6 +67,7 @@ _FILES: Final = 8
 @click.option("--force", is_flag=True, help="Overwrite a policy that is there.")
 @json_option
 @home_option
+@ending()
 def audit(
     *,
     paths: tuple[str, ...],
@@ -95,7 +98,7 @@ def audit(
     now = SystemClock().now()
     logs = logs_from(paths, example=example)
     with auditing(
-        logs, wished, book, now, terms=said, pace=pace, show_samples=show_samples
+        logs, wished, book, now, terms=said, pace=pace, show_samples=show_samples, watch=shown
     ) as found:
         if html is not None:
             _write_page(html, found, now)

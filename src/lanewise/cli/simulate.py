@@ -12,6 +12,7 @@ from lanewise.app.simulating import Days
 from lanewise.app.simulating import simulate as simulated
 from lanewise.app.simulation_json import as_json as simulation_json
 from lanewise.audit.whatif import MODELS
+from lanewise.cli.ending import ending
 from lanewise.cli.options import (
     echo_json,
     example_option,
@@ -51,6 +52,7 @@ from lanewise.errors import BadInput
 @click.option("--model", help="The model of requests that name none.")
 @json_option
 @home_option
+@ending()
 def simulate(
     *,
     paths: tuple[str, ...],

@@ -1,0 +1,229 @@
+"""Files whose records are too large for DuckDB, written anew as lines of few megabytes.
+
+An export of spans may hold thousands of them in one line, and a page of an API's answer a whole log in one
+document. Their records are small; only what is around them is large. Here they are taken out of it, in memory
+that is bounded by the longest line, or of a document by its longest record.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any, Final
+
+import msgspec
+
+from lanewise.audit.broken import CUT, Line
+from lanewise.audit.reading import LARGEST
+from lanewise.audit.sources import Source
+from lanewise.audit.staging import Stage
+from lanewise.intake.sources import BLOCK as _BLOCK
+from lanewise.intake.sources import blocks
+from lanewise.intake.splitting import Oversized, split
+
+LONGEST: Final = 256 << 20  # bytes of a line that is taken apart at all
+_WIDE: Final = 1 << 20  # bytes from which on a list is written in parts
+_Fields = dict[str, msgspec.Raw]
+
+
+class _Scope(msgspec.Struct, omit_defaults=True):
+    scope: msgspec.Raw = msgspec.Raw(b"{}")
+    spans: list[msgspec.Raw] = []
+
+
+class _Resource(msgspec.Struct):
+    resource: msgspec.Raw = msgspec.Raw(b"{}")
+    scopeSpans: list[_Scope] = []  # noqa: N815 - the name that OTLP gives it
+
+
+class _Spans(msgspec.Struct):
+    resourceSpans: list[_Resource]  # noqa: N815
+
+
+class _NoPageError(Exception):
+    """A document that is no object with lists of records."""
+
+
+def narrowed(
+    source: Source, stage: Stage, within: frozenset[str]
+) -> tuple[Source, list[Line]] | None:
+    """The same records in a copy of few megabytes a line, and where they break off; None: it is no page.
+
+    within: the names of lists of records. Lines that are no JSON stay as they are. Raises `BadInput` where
+    the file cannot be read to its end.
+    """
+    cuts: list[Line] = []
+    wide = source.layout == "lines"
+    parts = _lines(source.path, within) if wide else _document(source.path, within, cuts)
+    try:
+        copy = stage.copied(parts, "narrow.jsonl")
+    except _NoPageError:
+        return None
+    return replace(source, path=str(copy), layout="lines"), cuts
+
+
+def _lines(path: str, within: frozenset[str]) -> Iterator[bytes]:
+    for line in split(blocks(path), LONGEST):
+        for part in (b"",) if isinstance(line, Oversized) else _apart(line, within):
+            yield part + b"\n"
+
+
+def _apart(line: bytes, within: frozenset[str]) -> Iterator[bytes]:
+    """A line as several, where it holds a long list of records."""
+    if len(line) < _WIDE:
+        yield line
+        return
+    try:
+        fields = msgspec.json.decode(line, type=_Fields)
+        if "resourceSpans" in fields:
+            yield from _spans(msgspec.json.decode(line, type=_Spans))
+        else:
+            yield from _pages(fields, within)
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
+        yield line
+
+
+def _spans(whole: _Spans) -> Iterator[bytes]:
+    for resource in whole.resourceSpans:
+        for scope in resource.scopeSpans:
+            for spans in _parts(scope.spans):
+                few = _Resource(resource.resource, [_Scope(scope.scope, spans)])
+                yield msgspec.json.encode(_Spans([few]))
+
+
+def _pages(fields: _Fields, within: frozenset[str]) -> Iterator[bytes]:
+    """The list of a page in parts, each with all that stands beside it."""
+    lists = [one for one in fields if one in within and bytes(fields[one]).lstrip()[:1] == b"["]
+    if len(lists) != 1:
+        yield msgspec.json.encode(fields)
+        return
+    name = lists[0]
+    for part in _parts(msgspec.json.decode(fields[name], type=list[msgspec.Raw])):
+        yield msgspec.json.encode(fields | {name: msgspec.Raw(msgspec.json.encode(part))})
+
+
+def _parts(records: list[msgspec.Raw]) -> Iterator[list[msgspec.Raw]]:
+    part: list[msgspec.Raw] = []
+    size = 0
+    for record in records:
+        part.append(record)
+        size += len(bytes(record))
+        if size >= _WIDE // 4:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
+
+
+@dataclass(slots=True)
+class _Reader:
+    """A document as text, of which only what has not been taken yet is held."""
+
+    rest: Iterator[str]
+    text: str = ""
+    at: int = 0
+    before: int = 0  # newlines in what is held no more
+
+    @property
+    def line(self) -> int:
+        """The number of the line that it has come to."""
+        return 1 + self.before + self.text.count("\n", 0, self.at)
+
+    def peek(self) -> str:
+        """The next character that is no white space; "" at the end."""
+        while True:
+            while self.at < len(self.text):
+                if self.text[self.at] not in " \t\r\n":
+                    return self.text[self.at]
+                self.at += 1
+            if not self.more():
+                return ""
+
+    def more(self) -> bool:
+        """Take in more, at least as much as is held; False at the end."""
+        held = self.text[self.at :]
+        fresh = "".join(islice(self.rest, 1 + len(held) // _BLOCK))
+        if fresh:
+            self.before += self.text.count("\n", 0, self.at)
+            self.text, self.at = held + fresh, 0
+        return bool(fresh)
+
+    def value(self) -> str:
+        """The next value, as it stands. Raises `ValueError` where there is none."""
+        self.peek()
+        while True:
+            try:
+                _, end = _DECODER.raw_decode(self.text, self.at)
+            except (ValueError, RecursionError):
+                if len(self.text) - self.at > LARGEST or not self.more():
+                    raise ValueError from None
+                continue
+            if end < len(self.text) or not self.more():  # a number may go on
+                found, self.at = self.text[self.at : end], end
+                return found
+
+
+_DECODER: Final = json.JSONDecoder()
+
+
+def _texts(path: str) -> Iterator[str]:
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    for block in blocks(path):
+        yield decoder.decode(block)
+    yield decoder.decode(b"", final=True)
+
+
+def _document(path: str, within: frozenset[str], cuts: list[Line]) -> Iterator[bytes]:
+    """The records that lie in lists of one JSON object. Raises `_NoPageError` where there are none."""
+    reader, count = _Reader(_texts(path)), 0
+    try:
+        for line in _members(reader, within):
+            count += 1
+            yield line
+        _expect(reader, "}")
+    except ValueError:
+        if not count:
+            raise _NoPageError from None
+        cuts.append(Line(reader.line, CUT))
+        return
+    if reader.peek() or not count:
+        raise _NoPageError
+
+
+def _members(reader: _Reader, within: frozenset[str]) -> Iterator[bytes]:
+    beside: dict[str, Any] = {}
+    _expect(reader, "{")
+    while reader.peek() == '"':
+        name = json.loads(reader.value())
+        _expect(reader, ":")
+        if name in within and reader.peek() == "[":
+            yield from _listed(reader, name, beside)
+        else:
+            beside[name] = json.loads(reader.value())
+        if reader.peek() == ",":
+            reader.at += 1
+
+
+def _expect(reader: _Reader, sign: str) -> None:
+    if reader.peek() != sign:
+        raise ValueError(sign)
+    reader.at += 1
+
+
+def _listed(reader: _Reader, name: str, beside: dict[str, Any]) -> Iterator[bytes]:
+    reader.at += 1
+    head = json.dumps(beside)[:-1] + (", " if beside else "") + json.dumps(name) + ": ["
+    while (sign := reader.peek()) != "]":
+        if sign == ",":
+            reader.at += 1
+        else:
+            yield f"{head}{_flat(reader.value())}]}}\n".encode()
+    reader.at += 1
+
+
+def _flat(value: str) -> str:
+    """On one line; a newline in JSON is white space, as within a text it is written with a backslash."""
+    return value.replace("\n", " ").replace("\r", " ")
