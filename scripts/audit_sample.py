@@ -4,7 +4,8 @@
 
 Eight workflows in LiteLLM's spend logs: people who wait (support chat, search), steps that block the next
 one (an agent), and work that nobody waits for (enrichment, ticket summaries, lead scoring, evaluation,
-indexing).
+indexing). What teams do without meaning to is there too: a time in front of a long template, indented JSON,
+leads that are scored again, a long rubric that nobody caches, a limit far above use.
 """
 
 from __future__ import annotations
@@ -74,6 +75,7 @@ class Call:
     answer: str = "Done."
     cached: int = 0
     failed: bool = False
+    limit: int | None = None
 
 
 def prose(dice: random.Random, words: int) -> str:
@@ -95,7 +97,7 @@ def tokens(messages: list[dict[str, str]]) -> int:
 
 def support_chat(dice: random.Random, day: int) -> Iterator[Call]:
     """People with questions, in office hours; answers are streamed and every turn repeats the history."""
-    system = "You are the support assistant of Acme Parcels. " + prose(random.Random(1), 160)
+    system = "You are the support assistant of Acme Parcels. " + prose(random.Random(1), 700)
     for n in range(14 if day < 5 else 3):
         at, turns = START + day * DAY + dice.uniform(8, 18) * HOUR, [prose(dice, 25)]
         for turn in range(dice.randint(2, 5)):
@@ -140,7 +142,7 @@ def search_assist(dice: random.Random, day: int) -> Iterator[Call]:
 
 def code_agent(dice: random.Random, day: int) -> Iterator[Call]:
     """Steps of an agent: each starts when the one before has ended."""
-    system = "You fix failing tests. Use the tools. " + prose(random.Random(2), 300)
+    system = "You fix failing tests. Use the tools. " + prose(random.Random(2), 700)
     for n in range(3 if day < 5 else 0):
         at, turns = START + day * DAY + dice.uniform(9, 17) * HOUR, [prose(dice, 60)]
         for step in range(dice.randint(6, 12)):
@@ -164,16 +166,17 @@ def code_agent(dice: random.Random, day: int) -> Iterator[Call]:
 
 
 def crm_enrich(dice: random.Random, day: int) -> Iterator[Call]:
-    """Every night at two, all new records with one long template."""
+    """Every night at two, all new records with one long template; the time before it keeps caches off."""
     system = "Fill in industry, size and country of the company as JSON. " + prose(
-        random.Random(3), 750
+        random.Random(3), 1_650
     )
     for n in range(45):
+        at = START + day * DAY + 2 * HOUR + n * 1.7 + dice.uniform(0, 0.5)
         yield Call(
-            START + day * DAY + 2 * HOUR + n * 1.7 + dice.uniform(0, 0.5),
+            at,
             "crm_enrich",
             "gpt-5",
-            chat(system, f"Company {day * 45 + n}: {prose(dice, 40)}"),
+            chat(f"Now: {naive(at)}. {system}", f"Company {day * 45 + n}: {prose(dice, 40)}"),
             dice.randint(40, 80),
             dice.uniform(2, 5),
             "crm",
@@ -190,7 +193,7 @@ def ticket_summaries(dice: random.Random, day: int) -> Iterator[Call]:
             START + day * DAY + dice.uniform(7, 19) * HOUR,
             "ticket_summaries",
             "gpt-4o",
-            chat(system, f"Ticket {dice.randint(10_000, 99_999)}\n{prose(dice, 260)}"),
+            chat(system, ticket(dice)),
             dice.randint(70, 120),
             dice.uniform(2, 6),
             "helpdesk",
@@ -199,29 +202,39 @@ def ticket_summaries(dice: random.Random, day: int) -> Iterator[Call]:
         )
 
 
+def ticket(dice: random.Random) -> str:
+    """A ticket as the help desk exports it, indented for people."""
+    said = [{"from": who, "text": prose(dice, 40)} for who in ("customer", "agent") * 3]
+    number = dice.randint(10_000, 99_999)
+    return json.dumps({"ticket": number, "channel": "mail", "messages": said}, indent=4)
+
+
 def lead_scoring(dice: random.Random, day: int) -> Iterator[Call]:
-    """One word from a dear model, every hour."""
+    """One word from a dear model, every hour; each second hour a lead of the hour before comes again."""
     system = "Score the lead: hot, warm or cold. Answer with one word. " + prose(
         random.Random(4), 90
     )
+    leads = [prose(dice, 45) for _ in range(48)]
     for hour in range(24):
         for n in range(2):
+            lead = leads[hour * 2 - 1 if hour % 2 and not n else hour * 2 + n]
             yield Call(
                 START + day * DAY + hour * HOUR + n * 2.0,
                 "lead_scoring",
                 "gpt-5",
-                chat(system, prose(dice, 45)),
+                chat(system, lead),
                 3,
                 dice.uniform(1, 2),
                 "crm",
                 user="svc-crm",
-                answer=dice.choice(("hot", "warm", "cold", "cold")),
+                answer=random.Random(lead).choice(("hot", "warm", "cold", "cold")),
+                limit=4_096,
             )
 
 
 def nightly_eval(dice: random.Random, day: int) -> Iterator[Call]:
-    """The same thirty questions every night, and some of them twice since a retry loop has a fault."""
-    system = "Grade the answer from 1 to 5 and say why. " + prose(random.Random(5), 260)
+    """The same thirty questions every night by one long rubric, and some of them again when they failed."""
+    system = "Grade the answer from 1 to 5 and say why. " + prose(random.Random(5), 700)
     questions = [prose(random.Random(100 + n), 70) for n in range(30)]
     at = START + day * DAY + 1.5 * HOUR
     for n, question in enumerate(questions):
@@ -290,6 +303,7 @@ def record(number: int, call: Call) -> dict[str, Any]:
         "cache_hit": "False",
         "request_tags": json.dumps([f"workflow:{call.workflow}"]),
         "messages": call.messages,
+        "proxy_server_request": json.dumps({"max_tokens": call.limit} if call.limit else {}),
         "response": {"choices": [{"message": message}]} if call.answer and not call.failed else {},
         "status": "failure" if call.failed else "success",
     }
@@ -302,7 +316,7 @@ def naive(at: float) -> str:
 
 def main() -> None:
     """Write the file."""
-    dice = random.Random(7)
+    dice = random.Random(205)
     makers = (
         support_chat,
         search_assist,

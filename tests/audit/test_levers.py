@@ -12,10 +12,11 @@ from lanewise.app.auditing import auditing
 from lanewise.audit.importing import Wishes
 from lanewise.audit.levers import Found, Lever, next_steps
 from lanewise.audit.levers.lanes import wait
-from lanewise.audit.levers.routes import candidates, route
+from lanewise.audit.levers.routes import Answers, candidates, cheap_work, route
 from lanewise.audit.levers.used import Prices, Used
+from lanewise.audit.mapping import mapped
 from lanewise.audit.money import Money
-from lanewise.audit.waiting import Facts, Judged, Waiting
+from lanewise.audit.waiting import Judged, Waiting
 from lanewise.domain.lanes import BATCH, Terms
 from lanewise.domain.usage import Usage
 from lanewise.pricing import PriceBook
@@ -122,14 +123,55 @@ def test_candidates_are_cheaper_ones_of_the_same_family(
 
 
 def test_a_smaller_model_is_never_certain() -> None:
-    labels = Facts(requests=500, answers=500, distinct_answers=3, output_told=500, long_output=4)
+    labels = {("openai", "gpt-5"): Answers(500, 3, 4, 1, 500, 3, 500)}
     found = route("w", [used("openai", "gpt-5")], labels, PRICES)
     assert found is not None
     assert (found.money.low, found.counts, found.sure) == (0, False, "trial")
     assert any("verify with a trial" in words for words in found.rests_on)
     assert found.money.high == 1_000_000 * 1_200 + 100_000 * 9_600
-    long = Facts(requests=500, answers=500, distinct_answers=500, output_told=500, long_output=900)
-    assert route("w", [used("openai", "gpt-5")], long, PRICES) is None
+    for model in ("gpt-5-nano", "gpt-4o"):  # there is nothing cheaper, or it does something else
+        assert route("w", [used("openai", model)], labels, PRICES) is None
+
+
+@pytest.mark.parametrize(
+    ("answers", "cheap"),
+    [
+        (Answers(500, 40, 60, 12), True),
+        (Answers(500, 40, 60, 300), False),  # a few are long: not all of the work is cheap
+        (Answers(500, 40, 900, 90, 500, 500, 20), False),
+        (Answers(500, 400, 900, 90, 500, 4, 500), True),  # labels behind much thinking
+        (Answers(500, 400, 900, 90, 500, 31, 490), True),
+        (Answers(500, 400, 900, 90, 500, 31, 440), False),
+        (Answers(49, 3, 4, 1, 49, 3, 49), False),  # too few to say
+        (Answers(60, 300, 900, 90, 60, 20, 60), False),  # twenty among sixty are no labels
+    ],
+)
+def test_work_is_cheap_where_answers_are_few_or_short_without_exceptions(
+    answers: Answers, cheap: bool
+) -> None:
+    assert (cheap_work(answers) is not None) is cheap
+
+
+def test_each_model_of_a_workflow_is_looked_at_by_its_own_answers(tmp_path: Path) -> None:
+    rows = [
+        {
+            "at": START + n,
+            "model": model,
+            "workflow": "w",
+            "input_tokens": 900,
+            "output_tokens": tokens,
+        }
+        for n in range(60)
+        for model, tokens in (("gpt-5", 3), ("claude-sonnet-4-5", 400 + n))
+    ]
+    path = str(write(tmp_path / "log.jsonl", rows))
+    names = ("at", "model", "workflow", "input_tokens", "output_tokens")
+    with auditing(
+        (path,), Wishes(mapped(",".join(f"{name}={name}" for name in names))), PRICES.book, START
+    ) as audit:
+        (found,) = (lever for lever in audit.found.levers if lever.kind == "route")
+    assert found.does == "gpt-5 -> gpt-5-mini or gpt-5-nano"
+    assert found.requests == 60
 
 
 def test_the_total_is_that_of_what_nobody_waits_for(tmp_path: Path) -> None:
@@ -154,8 +196,8 @@ def test_the_terms_are_asked_for_until_they_are_said(tmp_path: Path) -> None:
 def test_what_is_in_batch_already_is_no_lever(tmp_path: Path) -> None:
     rows = [row | {"lane": "batch"} for row in log(1, lambda name: name)]
     found = found_in(tmp_path, rows)
-    assert not found.levers
-    assert next_steps(found) == ()
+    assert {lever.kind for lever in found.levers} <= {"dedupe"}
+    assert found.total == Money()
 
 
 def test_buckets_say_what_could_be_and_ask(tmp_path: Path) -> None:

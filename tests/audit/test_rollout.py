@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lanewise.app import policies
-from lanewise.app.rollout import write_policy
+from lanewise.app.rollout import classes, write_policy
+from lanewise.audit.levers.finding import Found, Group
 from lanewise.audit.rollout import Classed, policy_text
+from lanewise.audit.waiting import Facts, Judged, Waiting
 from lanewise.cli.main import cli
 from lanewise.domain.deadlines import AtOnce, By
 from lanewise.domain.lanes import BATCH, Terms
@@ -110,12 +112,12 @@ def test_data_terms_hold_in_the_whole_file() -> None:
         unique_by=lambda one: (one.workflow, one.key),
     )
 )
-def test_whatever_workflows_are_called_the_file_passes_the_check(classes: list[Classed]) -> None:
-    text = policy_text(classes)
+def test_whatever_workflows_are_called_the_file_passes_the_check(known: list[Classed]) -> None:
+    text = policy_text(known)
     tomllib.loads(text)
     document = checked(text)
     assert not document.errors
-    safe = {(one.workflow or "default", one.key) for one in classes if one.safe}
+    safe = {(one.workflow or "default", one.key) for one in known if one.safe}
     assert {(rule.match.workflow, rule.match.key) for rule in document.sound().rules} == {
         (workflow, key or "*") for workflow, key in safe
     }
@@ -130,3 +132,62 @@ def test_the_file_passes_the_check_and_none_is_overwritten(tmp_path: Path) -> No
     with pytest.raises(BadInput, match="is there already"):
         write_policy(path, KNOWN[:1], NOW)
     assert path.read_bytes() == before
+
+
+def test_one_that_is_forced_replaces_it_whole_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    path = tmp_path / "proposed.toml"
+    path.write_text("in use")
+    write_policy(path, KNOWN, NOW, force=True)
+    assert len(checked(path.read_text(encoding="utf-8")).sound().rules) == 2
+    assert [one.name for one in tmp_path.iterdir()] == ["proposed.toml"]
+
+
+def group(facts: Facts, number: int) -> Group:
+    judged = Judged(Waiting.BACKGROUND, 0.95, ("bursts",))
+    return Group(f"({number})", number, facts, judged, 10)
+
+
+def written(*facts: Facts) -> str:
+    groups = tuple(group(one, number) for number, one in enumerate(facts))
+    return policy_text(classes(Found(groups, (), None, len(groups))))
+
+
+def test_a_group_that_was_found_becomes_a_rule_only_where_a_policy_can_tell_it_apart() -> None:
+    alone = checked(written(Facts(key="crm", shape=7, models=("gpt-5",)))).sound()
+    assert [(rule.match.workflow, rule.match.key) for rule in alone.rules] == [("default", "crm")]
+    by_model = checked(
+        written(
+            Facts(key="all", shape=7, models=("gpt-5",)),
+            Facts(key="all", shape=8, models=("o4-mini", "gpt-4o")),
+        )
+    ).sound()
+    assert [(rule.match.key, rule.match.model) for rule in by_model.rules] == [("all", "gpt-5")]
+    same = written(Facts(key="all", shape=7, models=("m",)), Facts(key="all", models=("m",)))
+    assert not checked(same).sound().rules
+    assert "log a workflow for it, or give it a key of its own" in same
+    assert not checked(written(Facts(agent="curl", shape=7, models=("m",)))).sound().rules
+    named_too = written(Facts(name="chat", models=("m",)), Facts(key="crm", models=("m",)))
+    policy = checked(named_too).sound()
+    assert policy.ruling(Traits("chat", "m", "/v1/responses", key="crm"), NOW).rule == "chat"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        'a"]\n[[rule]]\nname = "x"',
+        "back\\slash",
+        'quo"te',
+        "Ünïcode ✓",
+        "\u2028",
+        "a\tb",
+        "'''",
+        "#",
+        "]",
+    ],
+)
+def test_no_name_breaks_out_of_its_place(name: str) -> None:
+    for one in (replace(SAFE, workflow=name), replace(SAFE, workflow="", key=name)):
+        policy = checked(policy_text([one])).sound()
+        matched = {rule.match.key if one.key else rule.match.workflow for rule in policy.rules}
+        assert matched == ({name} if name.isprintable() else set())
+        assert policy.default.deadline == "now"

@@ -56,6 +56,7 @@ def test_together_they_save_less_than_their_sum_and_no_less_than_the_best() -> N
     # what is left is read from a cache, which here saves more for sure than half of it all
     assert found.joint.high == 18 * ONE + 5 * READ * 1_500
     assert found.joint.high < found.lanes.high + found.cache.high + found.dedupe.high
+    assert sum(found.steps.values(), Money()) == found.joint
     assert found.joint.high <= found.now
 
 

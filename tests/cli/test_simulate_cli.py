@@ -52,7 +52,7 @@ def test_it_tells_what_is_saved_and_what_is_late(simulate: Any, policy: Path) ->
         "1,961 requests replayed",
         "left out: 35 requests ($0 as sent) not answered",
         "requests by rule: evals 210, crm 315; no rule 1,436",
-        "as it was sent $3.33; saving $",
+        "as it was sent $4.98; saving $",
         "nightly_eval",
         "missed 0",
         "requests were decided on and sent in real time: the rollout",

@@ -15,6 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 NAMES = (
+    "audit",
     "calculate",
     "budgets",
     "savings",

@@ -4,20 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from lanewise.app.audit_caches import caches_json, estimated_json
+from lanewise.app.audit_times import over_time_json
 from lanewise.app.receipt import usd
 from lanewise.audit.database import database
 from lanewise.audit.estimating import Estimated, estimate
 from lanewise.audit.formats import all_formats, named
 from lanewise.audit.importing import Imported, Wishes, load
-from lanewise.audit.levers import Found, Lever, Prices, Replayed, find, next_steps, replayed, sample
+from lanewise.audit.levers import (
+    Found,
+    Lever,
+    Prices,
+    Replayed,
+    Shown,
+    asking,
+    find,
+    next_steps,
+    replayed,
+    sample,
+    shown,
+)
 from lanewise.audit.levers import Group as Workflow
 from lanewise.audit.mapping import mapped
 from lanewise.audit.money import Money
+from lanewise.audit.over_time import OverTime, over_time
+from lanewise.audit.samples import Looked
 from lanewise.audit.sums import Group, Sums, sums
 from lanewise.domain.lanes import Terms
 from lanewise.errors import BadInput
@@ -39,7 +54,7 @@ _WORTH: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What an audit found. `connection` has the tables `requests`, `sums`, `groups`, `rates`."""
+    """What an audit found. `connection` has the tables that it was found in, to look closer at."""
 
     imported: Imported
     sums: Sums
@@ -48,6 +63,12 @@ class Audit:
     estimated: tuple[Estimated, ...]  # whose tokens are worked out from texts
     basis: str  # of the prices
     connection: DuckDBPyConnection
+    looked: Looked  # at how many prompts
+    shown: tuple[Shown, ...] = ()  # only where somebody asked for samples
+
+    def over_time(self) -> OverTime:
+        """When money was spent and requests came; goes through all rows once more."""
+        return over_time(self.connection, self.found.groups)
 
     def as_json(self) -> dict[str, Any]:
         """The fields of `--json`; money in USD as exact decimal numbers."""
@@ -76,6 +97,9 @@ class Audit:
             "tokens_estimated": [estimated_json(one) for one in self.estimated],
             "caches": None if self.replayed is None else caches_json(self.replayed),
             "together": None if self.replayed is None else _together_json(self.replayed),
+            "prompts_looked_at": asdict(self.looked),
+            "samples": [one._asdict() for one in self.shown],
+            **over_time_json(self.over_time()),
             "prices": self.basis,
         }
 
@@ -90,11 +114,13 @@ def auditing(
     terms: Terms | None = None,
     pace: float | None = None,
     folder: Path | None = None,
+    show_samples: bool = False,
 ) -> Iterator[Audit]:
     """Read the logs and add them up; the tables are there until the end. `folder`: where to put them.
 
     terms: the data terms under which lanes are recommended; None: not said, and asked for. pace: how many
-    requests a second a log without times is taken to have sent, for the replay of caches alone.
+    requests a second a log without times is taken to have sent, for the replay of caches alone. show_samples:
+    whether a few prompts are kept to be shown; else nothing of a text is.
 
     Raises `BadInput` for paths, formats or logs that cannot be used.
     """
@@ -109,12 +135,24 @@ def auditing(
                 "or give other files"
             )
         found = find(connection, book, now, terms)
-        again = sample(connection, imported, pace=pace)
+        prices = Prices.of(book, now)
         words = {one.model: str(one) for one in estimated}
-        together = replayed(connection, again, found, Prices.of(book, now), words)
+        found, drawn = asking(connection, imported, found, prices, words)
+        again = sample(connection, imported, pace=pace)
+        together = replayed(connection, again, found, prices, words)
         if together is not None:
             found = found.with_levers(together.levers)
-        yield Audit(imported, added, found, together, estimated, book.basis, connection)
+        yield Audit(
+            imported,
+            added,
+            found,
+            together,
+            estimated,
+            book.basis,
+            connection,
+            drawn.looked,
+            shown(found, drawn) if show_samples else (),
+        )
 
 
 def wishes(format_: str | None, map_: str | None, model: str | None) -> Wishes:
@@ -149,6 +187,7 @@ def _workflow_json(group: Workflow) -> dict[str, Any]:
     return {
         "workflow": group.name,
         "discovered": not facts.name,
+        "looks": group.looks,
         "requests_in_real_time": facts.live,
         "requests_looked_at": facts.requests,
         "requests_in_other_lanes": facts.elsewhere,
@@ -194,6 +233,7 @@ def _together_json(replayed: Replayed) -> dict[str, Any]:
             "dedupe": _range(found.dedupe),
         },
         "saves_together_usd": _range(found.joint),
+        "saves_step_by_step_usd": {name: _range(step) for name, step in found.steps.items()},
         "whole_log_now_usd": usd(replayed.now),
         "whole_log_saves_together_usd": None if replayed.joint is None else _range(replayed.joint),
     }

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 from lanewise.app.policies import world
 from lanewise.audit.levers.finding import Found, Group
 from lanewise.audit.rollout import Classed, policy_text
+from lanewise.audit.waiting import Facts
 from lanewise.domain.lanes import Terms
 from lanewise.errors import BadInput
 from lanewise.policy.document import read
@@ -22,39 +25,73 @@ def classes(found: Found) -> tuple[Classed, ...]:
         for lever in found.levers
         if lever.kind == "lane"
     }
-    return tuple(_classed(group, savings.get(group.name)) for group in found.groups)
+    return tuple(_classed(group, savings.get(group.name), found.groups) for group in found.groups)
 
 
-def _classed(group: Group, saving: tuple[int, int] | None) -> Classed:
+def _classed(group: Group, saving: tuple[int, int] | None, groups: Sequence[Group]) -> Classed:
     facts, judged = group.facts, group.judged
-    alone = facts.name or (
-        facts.agent is None and facts.shape is None
-    )  # else a rule would take more
-    return Classed(
-        facts.name,
-        judged.waiting,
-        judged.confidence,
-        judged.evidence if facts.name else (f"found as {group.name}", *judged.evidence),
-        saving,
-        facts.key if alone and not facts.name and facts.key else "",
-    )
+    told = (*judged.evidence, *(f"against it: {words}" for words in judged.against))
+    if facts.name:
+        return Classed(facts.name, judged.waiting, judged.confidence, told, saving)
+    key, model = _only(facts, [other.facts for other in groups if other.id != group.id])
+    found_as = f"found as {group.name}: {group.looks}"
+    evidence = (found_as, *told)
+    return Classed("", judged.waiting, judged.confidence, evidence, saving, key, model)
+
+
+def _only(facts: Facts, others: Iterable[Facts]) -> tuple[str, str]:
+    """The key, and where it takes that the model, by which a rule fits this group and none besides; else "".
+
+    A policy knows no templates and no clients.
+    """
+    if not facts.key:
+        return "", ""
+    alike = [other for other in others if not other.name and other.key == facts.key]
+    models = {model for other in alike for model in other.models}
+    if not alike:
+        return facts.key, ""
+    if len(facts.models) == 1 and not models & set(facts.models):
+        return facts.key, facts.models[0]
+    return "", ""
+
+
+def refuse_overwriting(path: Path) -> None:
+    """Raises `BadInput` where a policy is there: one that is in use is not overwritten unasked."""
+    if path.exists():
+        raise BadInput(
+            f"--write-policy names {path}, which is there already; --force overwrites it"
+        )
 
 
 def write_policy(
-    path: Path, classes: Iterable[Classed], now: float, terms: Terms = Terms.ANY
+    path: Path,
+    classes: Iterable[Classed],
+    now: float,
+    terms: Terms = Terms.ANY,
+    *,
+    force: bool = False,
 ) -> Policy:
     """Write what may surely wait as rules that only observe yet; returns the policy as it was checked.
 
-    Raises `BadInput` where the file is there already: a policy in use is not overwritten.
+    The file is there whole or not at all. Raises `BadInput` where it is there already, unless forced.
     """
     text = policy_text(classes, terms)
     policy = read(text, str(path), world(now)).sound()
-    with explained(f"writing {path}", path.parent):
-        try:
-            with path.open("x", encoding="utf-8") as file:
-                file.write(text)
-        except FileExistsError as error:
-            raise BadInput(
-                f"--write-policy names {path}, which is there already; name another file"
-            ) from error
+    with explained(f"writing {path}", path.parent), _new_beside(path) as file:
+        file.write_text(text, encoding="utf-8")
+        if force:
+            file.replace(path)
+        else:
+            refuse_overwriting(path)
+            path.hardlink_to(file)
     return policy
+
+
+@contextmanager
+def _new_beside(path: Path) -> Iterator[Path]:
+    """A file to be written and then given that name; what is left of it goes."""
+    file = path.with_name(f".{path.name}.{uuid4().hex}")
+    try:
+        yield file
+    finally:
+        file.unlink(missing_ok=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from lanewise.app.budgets import BudgetStanding
 from lanewise.app.receipt import percent
 from lanewise.app.savings import Saving, Savings, instant
-from lanewise.pricing.dollars import dollars
+from lanewise.pricing.dollars import dollars, plain
 from lanewise.reports import (
     Bar,
     Bars,
@@ -19,6 +19,7 @@ from lanewise.reports import (
     Note,
     Page,
     Table,
+    ticks,
 )
 
 _BARS = 20  # groups in a chart; the table has all
@@ -154,7 +155,8 @@ def _days(days: Savings) -> Columns:
         for group in days.groups
     )
     highest = max(group.spent_nano + max(0, group.saved_nano) for group in days.groups)
-    return Columns("By day", ("spent", "saved"), columns, dollars(highest))
+    at = ticks(highest, lambda nano: f"${plain(nano)}")
+    return Columns("By day", ("spent", "saved"), columns, at)
 
 
 def _rests(total: Saving) -> Table:

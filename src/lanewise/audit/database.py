@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 MEMORY: Final = "280MB"
 ROOM: Final = "2GB"  # where single records are so large that they do not fit
 THREADS: Final = 4
+_INTERRUPTED: Final = "Query interrupted"  # what DuckDB makes of Ctrl-C while it runs a statement
 
 
 @contextmanager
@@ -36,6 +37,10 @@ def database(folder: Path | None = None, *, ordered: bool = False) -> Iterator[D
             if ordered:
                 connection.execute("SET preserve_insertion_order = true; SET threads = 1")
             yield connection
+        except RuntimeError as error:
+            if str(error) == _INTERRUPTED:
+                raise KeyboardInterrupt from error
+            raise
         finally:
             connection.close()
 

@@ -16,9 +16,9 @@ from lanewise.audit.caching.texts import Cutter
 from lanewise.audit.database import unhurried
 from lanewise.audit.formats import Recognised
 from lanewise.audit.importing import Imported
+from lanewise.audit.prompts.bodies import plain
 from lanewise.audit.sources import Source
 from lanewise.audit.statements import statements
-from lanewise.audit.texts import plain
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -71,6 +71,12 @@ CREATE MACRO session_of(j) AS first_of(j, [
 
 CREATE MACRO client_of(j) AS first_of(j, ['$.user_agent', '$."user-agent"', '$.client', '$.headers."user-agent"']);
 
+-- The most output that a request asks for, under the names that providers give it.
+CREATE MACRO limit_of(j) AS TRY_CAST(first_of(j, [
+    '$.max_completion_tokens', '$.max_output_tokens', '$.max_tokens', '$.max_tokens_to_sample', '$.inferenceConfig.maxTokens',
+    '$.generationConfig.maxOutputTokens', '$.maxOutputTokens', '$.textGenerationConfig.maxTokenCount',
+]) AS BIGINT);
+
 -- Tags are a list, or a text of a list, or none.
 CREATE MACRO tags_of(j) AS CASE
     WHEN starts_with(j::VARCHAR, '[') THEN json_extract_string(j, '$[*]')

@@ -40,6 +40,7 @@ TARGETS: Final = {
     "cached_tokens": _Target("cached", "count_of({x})", "input tokens read from a prompt cache"),
     "cache_write_tokens": _Target("cache_write", "count_of({x})", "input tokens written to a prompt cache"),
     "output_tokens": _Target("output", "count_of({x})", "output tokens"),
+    "output_limit": _Target("output_limit", "count_of({x})", "the most output that was asked for"),
     "requests": _Target("n", "count_of({x})", "requests that a row stands for; its rows are buckets"),
     "seconds": _Target("seconds", "span(TRY_CAST({x} AS DOUBLE))", "how long the answer took"),
     "latency_ms": _Target("seconds", "span(TRY_CAST({x} AS DOUBLE) / 1e3)", "the same in milliseconds"),

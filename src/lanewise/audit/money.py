@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lanewise.pricing.dollars import dollars
+from lanewise.pricing.dollars import about, dollars
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,4 +29,14 @@ class Money:
         ('$1.00 to $2.50', '$5.00')
         """
         low, high = dollars(self.low), dollars(self.high)
+        return low if low == high else f"{low} to {high}"
+
+    @property
+    def about(self) -> str:
+        """For tables.
+
+        >>> Money(341_869_050, 379_854_500).about, Money(1_001_000, 1_002_000).about
+        ('$0.34 to $0.38', '$0.0010')
+        """
+        low, high = about(self.low), about(self.high)
         return low if low == high else f"{low} to {high}"

@@ -12,6 +12,7 @@ CREATE TABLE requests (
     cache_write BIGINT,          -- of input: written to it
     cache_write_1h BIGINT,       -- of cache_write: with the long lifetime
     output BIGINT,
+    output_limit BIGINT,         -- the most output that was asked for (max_tokens)
     seconds DOUBLE,              -- until the answer was whole
     first_token_seconds DOUBLE,
     stream BOOLEAN,

@@ -34,13 +34,14 @@ class Classed:
     evidence: tuple[str, ...] = ()
     saving: tuple[int, int] | None = None
     key: str = ""  # the name of the caller's key, where only that tells the requests apart
+    model: str = ""  # where the key has other requests too: the model that only these ask
     deadline: str = "24h"  # what it may wait, as people say it
 
     @property
     def named(self) -> bool:
         """Whether a rule can be written that fits it and nothing else."""
-        names = self.workflow + self.key
-        return bool(names) and "*" not in names and names.isprintable()
+        names = self.workflow + self.key + self.model
+        return bool(self.workflow or self.key) and "*" not in names and names.isprintable()
 
     @property
     def safe(self) -> bool:
@@ -65,7 +66,7 @@ def policy_text(classes: Iterable[Classed], terms: Terms = Terms.ANY) -> str:
 
 def _order(one: Classed) -> tuple[bool, int, str, str]:
     """The dearest first, but a key's rule before the rule of the workflow that would hide it."""
-    return (not one.key, -sum(one.saving) if one.saving else 0, one.workflow, one.key)
+    return (not one.key, -sum(one.saving) if one.saving else 0, one.workflow, one.key + one.model)
 
 
 def _distinct(safe: list[Classed]) -> list[Classed]:
@@ -73,7 +74,7 @@ def _distinct(safe: list[Classed]) -> list[Classed]:
     names: set[object] = set()
     found = []
     for one in safe:
-        own = {_name(one), (one.workflow or UNNAMED, one.key)}
+        own = {_name(one), (one.workflow or UNNAMED, one.key, one.model)}
         if not own & names:
             names |= own
             found.append(one)
@@ -87,6 +88,8 @@ def _head(safe: list[Classed], count: int, terms: Terms) -> Iterator[str]:
     yield '#   1. rollout = "observe": decisions are recorded, everything goes in real time as before'
     yield f"#   2. percent = {FIRST_SHARE}: that share goes as decided, always the same requests"
     yield '#   3. rollout = "all"'
+    yield "# Names are those of the log. Requests have to come to lanewise under the same: the workflow in"
+    yield "# the header x-lanewise-workflow or by its key, the key as `lanewise keys list` names it."
     yield "# One rule at a time, the first below first. After each change: lanewise policy check"
     yield "# What it would come to: lanewise simulate --rolled-out policy.toml LOGS"
     yield f"# In all {_money(total)} over the span of the log, from {len(safe)} of {count} workflows."
@@ -104,6 +107,8 @@ def _rule(one: Classed) -> Iterator[str]:
     yield f"workflow = {_text(one.workflow or UNNAMED)}"
     if one.key:
         yield f"key = {_text(one.key)}"
+    if one.model:
+        yield f"model = {_text(one.model)}"
     yield f"deadline = {_text(one.deadline)}"
     yield f"lanes = {_LANES}"
     yield 'rollout = "observe"'
@@ -125,7 +130,7 @@ def _later(one: Classed) -> Iterator[str]:
     if one.waiting != BACKGROUND:
         return
     if not one.named:
-        yield "#   no rule can name it alone: log a workflow for it, without an asterisk"
+        yield "#   no rule fits it and nothing else: log a workflow for it, or give it a key of its own"
     else:
         yield f"#   under {SURE:.0%}: ask its owner how long it may wait, then write a rule as above"
 
@@ -137,7 +142,7 @@ def _money(saving: tuple[int, int]) -> str:
 
 def _name(one: Classed) -> str:
     key = f"key {one.key}" if one.key else ""
-    return ", ".join(filter(None, (one.workflow, key))) or "(no workflow)"
+    return ", ".join(filter(None, (one.workflow, key, one.model))) or "(no workflow)"
 
 
 def _plain(text: str) -> str:

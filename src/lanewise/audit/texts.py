@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from lanewise.audit import reading
-from lanewise.audit.caching.texts import Cut, Cutter, text_of
+from lanewise.audit.caching.texts import Cut, Cutter
 from lanewise.audit.caching.traces import block_size, blocks_of, ids_of
 from lanewise.audit.database import spacious, unhurried
 from lanewise.audit.formats import Recognised
 from lanewise.audit.importing import Imported
+from lanewise.audit.prompts.bodies import plain
 from lanewise.audit.sources import Source
 from lanewise.audit.statements import statements
 from lanewise.replay.caches import BLOCK_BYTES
@@ -76,22 +77,6 @@ class Prompts:
 
     def _count(self, key: int) -> int:
         return len(blocks_of(self._ids[key])) // BLOCK_BYTES
-
-
-def plain(text: str) -> str:
-    r"""A prompt as one text in the order in which providers cache, where it is written as JSON.
-
-    >>> plain('{"messages": [{"role": "user", "content": "Hi"}], "system": "Be kind."}')
-    'Be kind.\n\nuser\n\nHi'
-    >>> plain("{no JSON")
-    '{no JSON'
-    """
-    if not text.startswith(("{", "[")):
-        return text
-    try:
-        return text_of(msgspec.json.decode(text))
-    except msgspec.DecodeError:
-        return text
 
 
 def cut(connection: DuckDBPyConnection, imported: Imported) -> Prompts:

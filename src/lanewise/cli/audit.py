@@ -9,13 +9,13 @@ from typing import Final
 import click
 
 from lanewise.app.auditing import Audit, auditing, wishes
-from lanewise.app.rollout import classes
+from lanewise.app.rollout import classes, refuse_overwriting
 from lanewise.app.rollout import write_policy as written
 from lanewise.audit.costing import RELATIVE
 from lanewise.audit.importing import Imported
 from lanewise.audit.sums import Group, Sums
 from lanewise.cli.audit_caches import tell_caches
-from lanewise.cli.audit_levers import tell_levers
+from lanewise.cli.audit_levers import tell_levers, tell_samples
 from lanewise.cli.options import (
     echo_json,
     example_option,
@@ -24,6 +24,7 @@ from lanewise.cli.options import (
     logs_from,
     settings_from,
 )
+from lanewise.cli.pages import html_option, write_page
 from lanewise.clock import SystemClock
 from lanewise.domain.lanes import Terms
 from lanewise.pricing import PriceBook
@@ -56,6 +57,12 @@ _FILES: Final = 8
     "--write-policy", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
     help="Write a policy for what may surely wait; it only observes at first.",
 )  # fmt: skip
+@click.option(
+    "--show-samples", is_flag=True,
+    help="Show a few prompts of each workflow, shortened, with secrets masked. Else no text is shown.",
+)  # fmt: skip
+@html_option
+@click.option("--force", is_flag=True, help="Overwrite a policy that is there.")
 @json_option
 @home_option
 def audit(
@@ -68,6 +75,9 @@ def audit(
     pace: float | None,
     terms: str | None,
     write_policy: Path | None,
+    show_samples: bool,
+    html: Path | None,
+    force: bool,
     as_json: bool,
     home: Path | None,
 ) -> None:
@@ -77,20 +87,35 @@ def audit(
     Parquet, plain, .gz or .zst. Logs of gateways, observability tools, providers and lanewise itself are
     recognised. Texts are hashed here and go nowhere.
     """
+    if write_policy is not None and not force:
+        refuse_overwriting(write_policy)
     wished = wishes(format_, map_, model)
     book = PriceBook.of_home(settings_from(home).home)
     said = None if terms is None else Terms(terms)
     now = SystemClock().now()
-    paths = logs_from(paths, example=example)
-    with auditing(paths, wished, book, now, terms=said, pace=pace) as found:
-        if as_json:
+    logs = logs_from(paths, example=example)
+    with auditing(
+        logs, wished, book, now, terms=said, pace=pace, show_samples=show_samples
+    ) as found:
+        if html is not None:
+            _write_page(html, found, now)
+        elif as_json:
             echo_json(found.as_json())
         else:
             _tell(found)
         if write_policy is not None:
-            policy = written(write_policy, classes(found.found), now, said or Terms.ANY)
+            policy = written(
+                write_policy, classes(found.found), now, said or Terms.ANY, force=force
+            )
             count = len(policy.rules)
             click.echo(f"wrote {write_policy}: {count} rules; try it: lanewise simulate", err=True)
+
+
+def _write_page(path: Path, found: Audit, now: float) -> None:
+    from lanewise.app.audit_page import audit_page
+
+    _tell_unread(found.imported)
+    write_page(path, audit_page(found, now))
 
 
 def _tell(found: Audit) -> None:
@@ -107,17 +132,23 @@ def _tell(found: Audit) -> None:
     for one in found.estimated:
         click.echo(str(one))
     tell_caches(found.replayed, found.found)
-    tell_levers(found.found, found.replayed)
+    tell_levers(found.found, found.replayed, found.looked)
+    tell_samples(found.shown)
     click.echo(f"prices: {found.basis}")
 
 
 def _tell_files(imported: Imported) -> None:
-    """What was read as what; what was not, and why."""
+    """What was read as what."""
     kinds: dict[str, list[int]] = {}
     for one in imported.read:
         kinds.setdefault(one.format, []).append(one.rows)
     for name, rows in kinds.items():
         click.echo(f"read {_counted(len(rows), 'file')} of {name}: {_counted(sum(rows), 'row')}")
+    _tell_unread(imported)
+
+
+def _tell_unread(imported: Imported) -> None:
+    """What was not read, and why."""
     broken = [one for one in imported.read if one.unread]
     for one in broken[:_FILES]:
         click.echo(f"{one.file}: {_counted(one.unread, 'line')} could not be read", err=True)

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import click
 
-from lanewise.audit.levers import Found, Group, Lever, Replayed, next_steps
+from lanewise.audit.levers import Found, Group, Lever, Replayed, Shown, next_steps
 from lanewise.audit.levers.caches import rested
+from lanewise.audit.samples import Looked
 from lanewise.audit.waiting import Waiting
-from lanewise.pricing.dollars import dollars
+from lanewise.pricing.dollars import about
 
 _SHOWN: Final = 20
 _REASONS: Final = 3
+_WIDTH: Final = 120  # where the output goes into a file or another program
 
 
-def tell_levers(found: Found, replayed: Replayed | None) -> None:
+def tell_levers(found: Found, replayed: Replayed | None, looked: Looked) -> None:
     """Two tables, the dearest first, what levers save together, and three steps."""
     _tell_who_waits(found)
     _tell_levers(found)
-    if replayed is not None:
-        _tell_together(replayed)
+    if looked.prompts or not looked.rows:
+        click.echo(str(looked))
+    _tell_total(found, replayed)
     steps = next_steps(found)
     if steps:
         click.echo("\nnext steps")
@@ -38,9 +42,7 @@ def _tell_who_waits(found: Found) -> None:
     table.add_column("who waits", no_wrap=True)
     table.add_column("evidence, the strongest first", overflow="fold")
     for group in found.groups[:_SHOWN]:
-        table.add_row(
-            group.name, dollars(group.now) if group.now else "", _class(group), _why(group)
-        )
+        table.add_row(group.name, about(group.now) if group.now else "", _class(group), _why(group))
     click.echo("\nwho waits for the answers?")
     _print(table)
     _tell_more(len(found.groups), "workflows")
@@ -58,10 +60,11 @@ def _tell_levers(found: Found) -> None:
         click.echo("\nno lever was found")
         return
     table = Table(show_edge=False, pad_edge=False)
-    for name in ("lever", "workflow", "what"):
+    for name in ("lever", "workflow"):
         table.add_column(name, overflow="fold")
-    for name in ("costs now", "saves"):
-        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("what, and what shows it", overflow="fold", ratio=1)
+    table.add_column("costs now", justify="right", no_wrap=True)
+    table.add_column("saves alone", justify="right", no_wrap=True)
     table.add_column("confidence", no_wrap=True)
     for lever in found.levers[:_SHOWN]:
         table.add_row(*_cells(lever))
@@ -69,26 +72,47 @@ def _tell_levers(found: Found) -> None:
     _print(table)
     _tell_more(len(found.levers), "levers")
     click.echo(
-        f"together {found.total}: what has a high or medium confidence, each request counted once; "
-        "trials and what is not known are not in it. --json has what each figure rests on"
+        "each by itself: levers take from one another, and do not add up. --json has what each rests on"
     )
+    if any(lever.sure == "trial" for lever in found.levers):
+        click.echo(
+            "trial: verify with a trial, for nothing here says that the answers stay as good"
+        )
 
 
-def _tell_together(replayed: Replayed) -> None:
-    """They interact: what is moved, cached and not asked again is not the sum of the three."""
-    found = replayed.together
-    alone = f"lanes {found.lanes}, repeats {found.dedupe}"
+def _tell_total(found: Found, replayed: Replayed | None) -> None:
+    """What adds up, and what comes of lanes, caches and repeats together."""
+    if any(lever.counts for lever in found.levers):
+        click.echo(
+            f"lanes {found.total.about}: those of a high or medium confidence, no request in two of them"
+        )
+    if replayed is None:
+        return
+    one = replayed.together
+    alone = f"lanes {one.lanes.about}, repeats {one.dedupe.about}"
     if replayed.sample.texts and not replayed.sample.timeless:
-        alone += f", prompt caches {found.cache}"
+        alone += f", prompt caches {one.cache.about}"
     click.echo(
-        f"replayed over {rested(replayed.sample)}, which cost {dollars(found.now)}: "
-        f"alone, {alone}; together {found.joint}"
+        f"together {one.joint.about}, without trials: replayed over {rested(replayed.sample)}, "
+        f"which cost {about(one.now)}; alone, {alone}"
     )
     if replayed.joint is not None:
         click.echo(
-            f"of the whole log, which cost {dollars(replayed.now)}: together {replayed.joint} "
+            f"of the whole log, which cost {about(replayed.now)}: together {replayed.joint.about} "
             "(nine of ten draws of these stretches lie within)"
         )
+
+
+def tell_samples(shown: Sequence[Shown]) -> None:
+    """A few prompts, where somebody asked to see them."""
+    if shown:
+        click.echo("prompts, shortened, with what looks like a secret masked")
+    for one in shown:
+        click.echo(f"{one.workflow}, {one.model}")
+        for prompt in one.prompts:
+            click.echo(f"  | {prompt}")
+    if shown:
+        click.echo()
 
 
 def _class(group: Group) -> str:
@@ -108,7 +132,8 @@ def _why(group: Group) -> str:
     if not group.facts.requests and group.facts.elsewhere:
         return "went in a cheaper lane already: nothing to move"
     judged = group.judged
-    parts = list(judged.evidence[:_REASONS])
+    parts = [group.looks] if group.looks and not group.facts.name else []
+    parts += judged.evidence[:_REASONS]
     if judged.against:
         parts.append(f"against it: {judged.against[0]}")
     if judged.waiting is Waiting.UNKNOWN:
@@ -117,9 +142,10 @@ def _why(group: Group) -> str:
 
 
 def _cells(lever: Lever) -> tuple[str, ...]:
-    says = {"trial": "verify with a trial", "none": "ask first"}.get(lever.sure, lever.sure)
-    does = f"{lever.does}: {lever.evidence[0]}" if lever.kind == "route" else lever.does
-    return lever.kind, lever.group, does, dollars(lever.now), str(lever.money), says
+    says = "ask first" if lever.sure == "none" else lever.sure
+    shows = f": {lever.evidence[0]}" if lever.evidence and lever.kind != "lane" else ""
+    saves = lever.money.about if lever.money.high else "nothing by itself"
+    return lever.kind, lever.group, lever.does + shows, about(lever.now), saves, says
 
 
 def _print(table: object) -> None:
@@ -127,7 +153,7 @@ def _print(table: object) -> None:
 
     console = Console(markup=False, emoji=False)
     if not console.is_terminal:
-        console = Console(width=160, markup=False, emoji=False)
+        console = Console(width=_WIDTH, markup=False, emoji=False)
     console.print(table)
 
 

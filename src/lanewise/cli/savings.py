@@ -15,6 +15,7 @@ from lanewise.app.savings import Saving, Savings
 from lanewise.app.savings import savings as added_up
 from lanewise.app.savings_page import HEADINGS, cells, period, remarks, rests_on, savings_page
 from lanewise.cli.options import echo_json, engine_from, home_option, json_option
+from lanewise.cli.pages import html_option, write_page
 from lanewise.cli.spans import since as since_of
 from lanewise.pricing.dollars import dollars
 
@@ -28,9 +29,7 @@ _BAR = 20
 )  # fmt: skip
 @click.option("--since", default="30d", show_default=True, help="30d, 12h, 4w, a day, or all.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
-@click.option(
-    "--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page to open or send."
-)
+@html_option
 @json_option
 @home_option
 def savings(
@@ -45,11 +44,8 @@ def savings(
         standings = engine.store.standing(budget_caps(engine.settings, now))
         budgets = list(budgets_of(engine.settings, standings))
     if html is not None:
-        from lanewise.reports import render
-
         days = added_up(entries, by="day", since=start, until=now)
-        html.write_text(render(savings_page(report, days, budgets)), encoding="utf-8")
-        click.echo(f"wrote {html}", err=True)
+        write_page(html, savings_page(report, days, budgets))
     elif as_json:
         echo_json(report.as_json() | {"budgets": [item.as_json() for item in budgets]})
     elif as_csv:

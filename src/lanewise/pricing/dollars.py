@@ -26,6 +26,18 @@ def dollars(nano: int) -> str:
     return f"{sign}${value:.6f}" if value >= Decimal("0.01") else f"{sign}${plain(abs(nano))}"
 
 
+def about(nano: int) -> str:
+    """Nano-USD in dollars for tables: cents, and below a dollar two digits that tell.
+
+    >>> about(1_234_567_890), about(70_858_250), about(1_230_336), about(0)
+    ('$1.23', '$0.071', '$0.0012', '$0')
+    """
+    value = Decimal(abs(nano)).scaleb(-9)
+    if not 0 < value < 1:
+        return dollars(nano)
+    return f"{'-' if nano < 0 else ''}${value:.{1 - value.adjusted()}f}"
+
+
 def plain(nano: int) -> str:
     """Nano-USD in dollars as a plain decimal that says it exactly, for tables and files.
 

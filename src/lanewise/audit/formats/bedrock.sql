@@ -22,7 +22,7 @@ SELECT broken, file, key_of(requestId) AS part, instant(timestamp) AS "at", CASE
     bedrock_model(modelId) AS model,
     added(added(input."inputTokenCount", input."cacheReadInputTokenCount"), input."cacheWriteInputTokenCount") AS input,
     input."cacheReadInputTokenCount" AS cached, input."cacheWriteInputTokenCount" AS cache_write,
-    output."outputTokenCount" AS output,
+    output."outputTokenCount" AS output, limit_of(input."inputBodyJson") AS output_limit,
     span(TRY_CAST(first_of(output."outputBodyJson", ['$.metrics.latencyMs']) AS DOUBLE) / 1e3) AS seconds,
     CASE WHEN operation IS NOT NULL THEN ends_with(operation, 'Stream') END AS stream,
     coalesce(workflow_of(requestMetadata), CASE WHEN contains(identity.arn, ':assumed-role/')

@@ -34,13 +34,16 @@ WITH opened AS (
     SELECT *, unwrapped(coalesce(properties, request_properties)) AS told,
         CASE WHEN provider_of(provider) IN ('anthropic', 'bedrock')
             THEN added(coalesce(prompt_cache_read_tokens, 0), prompt_cache_write_tokens) ELSE 0 END AS besides,
-        json_extract_string(unwrapped(request_body), ['$.stream', '$.service_tier', '$.messages', '$.input']) AS asked
+        json_extract_string(unwrapped(request_body), [
+            '$.stream', '$.service_tier', '$.messages', '$.input', '$.max_completion_tokens', '$.max_output_tokens',
+            '$.max_tokens'
+        ]) AS asked
     FROM records
 )
 SELECT broken, file, key_of(request_id) AS part, instant(request_created_at) AS "at", provider_of(provider) AS provider,
     model_of(coalesce(response_model, model, request_model)) AS model,
     added(prompt_tokens, besides) AS input, prompt_cache_read_tokens AS cached, prompt_cache_write_tokens AS cache_write,
-    completion_tokens AS output, span(delay_ms / 1e3) AS seconds,
+    completion_tokens AS output, TRY_CAST(coalesce(asked[5], asked[6], asked[7]) AS BIGINT) AS output_limit, span(delay_ms / 1e3) AS seconds,
     span(time_to_first_token / 1e3) AS first_token_seconds,
     CASE WHEN NOT broken THEN coalesce(asked[1] = 'true', time_to_first_token IS NOT NULL) END AS stream,
     CASE WHEN said(cache_reference_id) IS NOT NULL AND cache_reference_id <> '00000000-0000-0000-0000-000000000000'

@@ -34,6 +34,8 @@ level VARCHAR
 input JSON
 output JSON
 model VARCHAR
+modelParameters JSON
+model_parameters JSON
 provided_model_name VARCHAR
 usage STRUCT(input BIGINT, output BIGINT)
 promptTokens BIGINT
@@ -109,6 +111,7 @@ SELECT broken, file, key_of(id) AS part, key_of(said(parent_id)) AS parent, bare
     added(base_input, CASE WHEN input_apart THEN other_input ELSE 0 END) AS input,
     cached, CASE WHEN cached IS NULL THEN written ELSE coalesce(written, 0) END AS cache_write,
     added(base_output, CASE WHEN output_apart THEN other_output ELSE 0 END) AS output,
+    limit_of(unwrapped(coalesce(modelParameters, model_parameters))) AS output_limit,
     span(coalesce(ended - began, latency)) AS seconds,
     span(coalesce(first_token - began, timeToFirstToken, time_to_first_token)) AS first_token_seconds,
     CASE WHEN NOT broken THEN first_token IS NOT NULL END AS stream,

@@ -25,6 +25,7 @@ request_tags JSON
 session_id VARCHAR
 trace_id VARCHAR
 messages JSON
+model_parameters JSON
 response JSON
 status VARCHAR
 
@@ -45,7 +46,7 @@ SELECT broken, file, key_of(id) AS part, began AS "at",
     prompt_tokens AS input, TRY_CAST(coalesce(meta[1], meta[2]) AS BIGINT) AS cached,
     TRY_CAST(coalesce(meta[3], CASE WHEN meta[2] IS NOT NULL OR meta[1] IS NOT NULL THEN '0' END) AS BIGINT)
         AS cache_write,
-    completion_tokens AS output,
+    completion_tokens AS output, limit_of(unwrapped(model_parameters)) AS output_limit,
     span(coalesce(response_time, ended - began)) AS seconds,
     CASE WHEN first_token < ended THEN span(first_token - began) END AS first_token_seconds,
     stream,

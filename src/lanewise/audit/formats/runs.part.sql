@@ -5,6 +5,7 @@ opened AS (
             '$.metadata.ls_provider', '$.metadata.ls_model_name', '$.invocation_params.model',
             '$.invocation_params.stream', '$.invocation_params.service_tier'
         ]) AS meta,
+        limit_of(json_extract(unwrapped(extra), '$.invocation_params')) AS output_limit,
         json_extract(unwrapped(extra), '$.metadata') AS metadata,
         json_extract_string(unwrapped(outputs), [
             '$.usage_metadata.input_tokens', '$.usage.prompt_tokens', '$.usage.input_tokens',
@@ -22,7 +23,7 @@ SELECT broken, file, key_of(id) AS part, key_of(said(parent_run_id)) AS parent, 
     coalesce(prompt_tokens, TRY_CAST(coalesce(out[1], out[2], out[3], out[11]) AS BIGINT)) AS input,
     TRY_CAST(coalesce(first_of(prompt_token_details, ['$.cache_read']), out[7], out[8]) AS BIGINT) AS cached,
     TRY_CAST(coalesce(first_of(prompt_token_details, ['$.cache_creation']), out[9]) AS BIGINT) AS cache_write,
-    coalesce(completion_tokens, TRY_CAST(coalesce(out[4], out[5], out[6], out[12]) AS BIGINT)) AS output,
+    coalesce(completion_tokens, TRY_CAST(coalesce(out[4], out[5], out[6], out[12]) AS BIGINT)) AS output, output_limit,
     span(ended - began) AS seconds, span(first_token - began) AS first_token_seconds,
     coalesce(first_token IS NOT NULL OR NULL, TRY_CAST(coalesce(asked[2], meta[4]) AS BOOLEAN)) AS stream,
     lane_of(coalesce(out[13], meta[5])) AS lane,

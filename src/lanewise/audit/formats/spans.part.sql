@@ -29,7 +29,10 @@ SELECT broken, file, key_of(trace_id || span_id) AS part, key_of(trace_id || par
     TRY_CAST(coalesce(attribute(ks, vs, 'gen_ai.usage.cache_creation.input_tokens'), attribute(ks, vs, 'gen_ai.usage.cache_creation_input_tokens'),
         attribute(ks, vs, 'gen_ai.usage.details.cache_write_tokens'), attribute(ks, vs, 'llm.token_count.prompt_details.cache_write')) AS BIGINT)
         AS cache_write,
-    output, span(ended - began) AS seconds,
+    output,
+    coalesce(TRY_CAST(attribute(ks, vs, 'gen_ai.request.max_tokens') AS BIGINT),
+        limit_of(TRY_CAST(attribute(ks, vs, 'llm.invocation_parameters') AS JSON))) AS output_limit,
+    span(ended - began) AS seconds,
     TRY_CAST(attribute(ks, vs, 'gen_ai.response.time_to_first_chunk') AS DOUBLE) AS first_token_seconds,
     TRY_CAST(coalesce(attribute(ks, vs, 'gen_ai.request.stream'), attribute(ks, vs, 'llm.is_streaming'),
         json_extract_string(TRY_CAST(attribute(ks, vs, 'llm.invocation_parameters') AS JSON), '$.stream')) AS BOOLEAN) AS stream,

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from lanewise.audit.money import Money
 from lanewise.domain.lanes import LaneName, Terms
+
+SURE: Final = (
+    "high",
+    "medium",
+)  # what can be recommended; `trial` and `none` are to be found out first
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +22,7 @@ class Lever:
     `sure` is `high` or `medium`, `trial` where only a trial tells, or `none`: ask first.
     """
 
-    kind: str  # lane, cache, route
+    kind: str  # lane, cache, dedupe, route, prompt
     group: str
     does: str  # in words
     requests: int
@@ -30,7 +36,5 @@ class Lever:
 
     @property
     def counts(self) -> bool:
-        """Whether it is in a total: what is not known, or not before a trial, is not. Nor are levers on the
-        same requests as a lane's, which do not add up: they are replayed together.
-        """
-        return self.kind == "lane" and self.sure in ("high", "medium")
+        """Whether it is in the total: lanes, as no request is in two of them, where it is known who waits."""
+        return self.kind == "lane" and self.sure in SURE

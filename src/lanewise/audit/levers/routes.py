@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Final, NamedTuple
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from lanewise.audit.costing import listed_as
 from lanewise.audit.levers.lever import Lever
 from lanewise.audit.levers.used import Prices, Used
 from lanewise.audit.money import Money
-from lanewise.audit.waiting import Facts
+from lanewise.audit.statements import statements
 from lanewise.pricing.names import stem
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+Sold: TypeAlias = tuple[str, str]  # provider, model
 
 _IDS: Final = (
     re.compile(r"^(gpt)-(?P<version>\d+(?:\.\d+)?o?)(?:-(?:mini|nano|luna|sol|terra|pro))?$"),
@@ -19,10 +26,29 @@ _IDS: Final = (
     re.compile(r"^(gemini)-(?P<version>\d(?:\.\d)?)-(?:pro|flash|flash-lite)(?:-preview)?$"),
     re.compile(r"^(o)(?P<version>\d)(?:-mini|-pro)?$"),
 )
-_SHORT: Final = 64  # tokens
+_SHORT: Final = 64  # tokens, of an answer and of how answers spread
 _LABELS: Final = 20
+_RARE: Final = 0.2  # labels for each answer, at the most
+_MOST: Final = 0.95  # of the answers are such labels
 _ENOUGH: Final = 50  # requests
 _LESS: Final = 60  # per cent of the price, at the most
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What the answers of one group and model are like, those that failed left out."""
+
+    told: int = (
+        0  # whose length is known in tokens: half at most, 95 in 100 at most, how they spread
+    )
+    half: float = 0
+    long: float = 0
+    spread: float = 0  # standard deviation
+    texts: int = (
+        0  # whose text is known: how many there are, and how often the twenty commonest come
+    )
+    distinct: int = 0
+    common: int = 0
 
 
 class Kin(NamedTuple):
@@ -32,19 +58,29 @@ class Kin(NamedTuple):
     version: str
 
 
-def route(group: str, used: Sequence[Used], facts: Facts, prices: Prices) -> Lever | None:
-    """What smaller models of the same families would save, at the most; None where answers are long."""
-    evidence = cheap_work(facts)
-    if evidence is None:
-        return None
+def gather(connection: DuckDBPyConnection) -> dict[int, dict[Sold, Answers]]:
+    """By the id of the group. Needs `live`."""
+    found: defaultdict[int, dict[Sold, Answers]] = defaultdict(dict)
+    rows = connection.execute(statements("levers")["answers"], {"labels": _LABELS}).fetchall()
+    for id_, provider, model, *values in rows:
+        found[id_][provider, model] = Answers(*values)
+    return found
+
+
+def route(
+    group: str, used: Sequence[Used], answers: Mapping[Sold, Answers], prices: Prices
+) -> Lever | None:
+    """What smaller models of the same families would save, at the most; None where no work is cheap."""
     now = best = requests = 0
     does: list[str] = []
+    evidence: list[str] = []
     for one in used:
-        cost = prices.cost(one)
-        found = candidates(one, prices)
-        if cost and found:
+        shows = cheap_work(answers.get((one.provider, one.model), Answers()))
+        cost, found = prices.cost(one), candidates(one, prices)
+        if shows and cost and found:
             now, requests, best = now + cost, requests + one.requests, best + cost - found[-1][1]
             does.append(f"{one.model} -> {' or '.join(name for name, _ in found)}")
+            evidence.append(shows)
     if not best:
         return None
     return Lever(
@@ -55,20 +91,33 @@ def route(group: str, used: Sequence[Used], facts: Facts, prices: Prices) -> Lev
         now=now,
         money=Money(0, best),
         sure="trial",
-        evidence=(evidence,),
+        evidence=tuple(dict.fromkeys(evidence)),
         rests_on=(
             "the same tokens at the price of the cheapest of these; a model may need more of them",
-            "verify with a trial: nothing here says that the answers stay as good",
+            "verify with a trial: nothing here says that answers stay as good, or that what is asked is easy",
         ),
     )
 
 
-def cheap_work(facts: Facts) -> str | None:
-    """What shows that answers are short or few, in words."""
-    if facts.answers >= _ENOUGH and facts.distinct_answers <= min(_LABELS, 0.2 * facts.answers):
-        return f"{facts.answers:,} answers are among {facts.distinct_answers:,}"
-    if facts.output_told >= _ENOUGH and 0 < facts.long_output <= _SHORT:
-        return f"95 of 100 answers have at most {facts.long_output:.0f} tokens"
+def cheap_work(answers: Answers) -> str | None:
+    """What shows that answers are few, or short and much alike in length, in words.
+
+    >>> cheap_work(Answers(told=90, half=4, long=9, spread=3))
+    '95 of 100 answers have at most 9 tokens, half of them at most 4'
+    >>> cheap_work(Answers(told=90, half=4, long=9, spread=400))  # some are long
+    """
+    few = min(answers.distinct, _LABELS)
+    if answers.texts >= _ENOUGH and few <= _RARE * answers.texts:
+        if answers.distinct <= _LABELS:
+            return f"{answers.texts:,} answers are among {answers.distinct:,}"
+        if answers.common >= _MOST * answers.texts:
+            share = answers.common / answers.texts
+            return f"{share:.0%} of {answers.texts:,} answers are among {_LABELS}"
+    if answers.told >= _ENOUGH and 0 < answers.long <= _SHORT and answers.spread <= _SHORT:
+        return (
+            f"95 of 100 answers have at most {answers.long:.0f} tokens, "
+            f"half of them at most {answers.half:.0f}"
+        )
     return None
 
 

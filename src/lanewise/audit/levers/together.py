@@ -56,7 +56,9 @@ class Together:
     """What each lever saves alone, and all of them. `requests` were replayed, which cost `now` nano-USD.
 
     `joint` is the best of three plans: what can wait goes to its lanes, or stays where it can read from
-    caches, or each group and model goes where it saves more. `stretches`: for each what it cost and what
+    caches, or each group and model goes where it saves more. `steps` goes through that plan one lever after
+    another; each saves what it adds to those before it, in this order, so that they add up to `joint`, end
+    by end; of one step the low end may be above the high one. `stretches`: for each what it cost and what
     `joint` saves of it.
     """
 
@@ -66,6 +68,7 @@ class Together:
     cache: Money
     dedupe: Money
     joint: Money
+    steps: Mapping[str, Money]
     stretches: tuple[tuple[int, Money], ...] = ()
 
     def of(self, cost: int) -> Money | None:
@@ -79,26 +82,40 @@ class Together:
 
 def together(asked: Callable[[], Iterable[Asked]], lanes: Lanes, prices: Prices) -> Together:
     """Replay each lever alone, and all at once. `asked`: requests by stretches, each in the order of time."""
-    now, alone = _World(Levers(), prices), _alone(lanes, prices)
-    kept = _World(Levers(cache=True, dedupe=True), prices)
-    moved = _World(Levers(lanes, cache=True, dedupe=True), prices)
-    requests = _replayed(asked(), (now, *alone, kept, *((moved,) if lanes else ())))
-    plans = [kept]
+    now, cached = _World(Levers(), prices), _World(Levers(cache=True), prices)
+    kept = _Plan.of({}, prices)
+    moved = _Plan.of(lanes, prices) if lanes else kept
+    plans = [kept, moved] if lanes else [kept]
+    requests = _replayed(asked(), (now, cached, *(world for plan in plans for world in plan)))
     if lanes:
-        plans.append(moved)
-        plans.append(_World(Levers(_mixed(kept, moved, lanes), cache=True, dedupe=True), prices))
-        _replayed(asked(), plans[-1:])
+        plans.append(_Plan.of(_mixed(kept.all, moved.all, lanes), prices))
+        _replayed(asked(), plans[-1])
     cost = now.whole().high
-    best = min(plans, key=lambda plan: _middle(plan.whole()))
+    best = min(plans, key=lambda plan: _middle(plan.all.whole()))
+    alone = (moved.lanes, cached, kept.dedupe)
     lane, cache, dedupe = (_saved(cost, world.whole()) for world in alone)
-    costs, joint = now.by_stretch(), best.by_stretch()
+    costs, joint = now.by_stretch(), best.all.by_stretch()
     each = tuple((cost.high, _saved(cost.high, joint[name])) for name, cost in costs.items())
-    return Together(requests, cost, lane, cache, dedupe, _saved(cost, best.whole()), each)
+    whole = _saved(cost, best.all.whole())
+    return Together(requests, cost, lane, cache, dedupe, whole, best.steps(cost), each)
 
 
-def _alone(lanes: Lanes, prices: Prices) -> tuple[_World, ...]:
-    levers = (Levers(lanes), Levers(cache=True), Levers(dedupe=True))
-    return tuple(_World(one, prices) for one in levers)
+class _Plan(NamedTuple):
+    """Lanes, then repeats too, then caches too."""
+
+    lanes: _World
+    dedupe: _World
+    all: _World
+
+    @classmethod
+    def of(cls, lanes: Lanes, prices: Prices) -> _Plan:
+        levers = (Levers(lanes), Levers(lanes, dedupe=True), Levers(lanes, cache=True, dedupe=True))
+        return cls(*(_World(one, prices) for one in levers))
+
+    def steps(self, now: int) -> dict[str, Money]:
+        """What each adds to those before it."""
+        lanes, dedupe, all_ = (_saved(now, world.whole()) for world in self)
+        return {"lane": lanes, "dedupe": _beyond(dedupe, lanes), "cache": _beyond(all_, dedupe)}
 
 
 def _replayed(asked: Iterable[Asked], worlds: Sequence[_World]) -> int:
@@ -287,6 +304,10 @@ def _written(life: Life, tokens: int, plain: int = 0, read: int = 0, output: int
     """Tokens that are written at the price of a life, beside others."""
     short, long = (tokens if life.written == name else 0 for name in ("5m", "1h"))
     return Usage(plain, read, short, long, tokens - short - long, output)
+
+
+def _beyond(saved: Money, before: Money) -> Money:
+    return Money(saved.low - before.low, saved.high - before.high)
 
 
 def _middle(cost: Money) -> int:

@@ -39,11 +39,16 @@ def pretty_json(texts: Sequence[Text], count: Count) -> Finding | None:
         tokens += max(saved, 0)
     if not tokens:
         return None
-    says = (
-        f"JSON is indented in {affected:,} of {len(texts):,} prompts: "
-        "written without white space it says the same"
+    return Finding(
+        "pretty JSON",
+        "write JSON without white space",
+        f"JSON is indented in {affected:,} of {len(texts):,} prompts",
+        len(texts),
+        affected,
+        _input(texts),
+        tokens,
+        Worth.GONE,
     )
-    return Finding("pretty JSON", says, len(texts), affected, _input(texts), tokens, Worth.GONE)
 
 
 def compact(span: str) -> str:
@@ -71,11 +76,17 @@ def few_shots(texts: Sequence[Text]) -> Finding | None:
             tokens += text.part(starts[-1] - starts[ENOUGH])
     if not affected:
         return None
-    says = (
-        f"up to {most} examples are repeated in {affected:,} of {len(texts):,} prompts: "
-        f"try {ENOUGH}, and keep what the answers need"
+    return Finding(
+        "many examples",
+        f"try {ENOUGH} examples",
+        f"up to {most} examples are repeated in {affected:,} of {len(texts):,} prompts",
+        len(texts),
+        affected,
+        _input(texts),
+        tokens,
+        Worth.TRIAL,
+        trial=True,
     )
-    return Finding("many examples", says, len(texts), affected, _input(texts), tokens, Worth.TRIAL)
 
 
 def _spans(text: str) -> Iterator[str]:

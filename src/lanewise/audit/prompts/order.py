@@ -34,11 +34,18 @@ def variable_first(texts: Sequence[Text], rules: Rules) -> Finding | None:
         if more > 0:
             affected += 1
             tokens += more
-    says = (
-        f"times or ids stand before text that does not change, in {affected:,} of {len(texts):,} prompts: "
-        "moved behind it, the text could be read from the cache"
+    if not affected:
+        return None
+    return Finding(
+        "variable text first",
+        "move times and ids behind the text that does not change",
+        f"they stand before it in {affected:,} of {len(texts):,} prompts, so that no cache can read it",
+        len(texts),
+        affected,
+        _whole(texts),
+        tokens,
+        Worth.READ,
     )
-    return _finding("variable text first", says, texts, affected, tokens)
 
 
 def instructions_last(texts: Sequence[Text], rules: Rules) -> Finding | None:
@@ -56,21 +63,23 @@ def instructions_last(texts: Sequence[Text], rules: Rules) -> Finding | None:
         if more > 0:
             affected += 1
             tokens += more
-    says = (
-        f"the same instructions stand behind changing text in {affected:,} of {len(texts):,} prompts: "
-        "in front of it they could be read from the cache; check by a trial that answers stay as good"
-    )
-    return _finding("instructions last", says, texts, affected, tokens)
-
-
-def _finding(
-    kind: str, says: str, texts: Sequence[Text], affected: int, tokens: int
-) -> Finding | None:
     if not affected:
         return None
     return Finding(
-        kind, says, len(texts), affected, sum(text.tokens for text in texts), tokens, Worth.READ
+        "instructions last",
+        "move instructions before the text that changes",
+        f"the same stand behind it in {affected:,} of {len(texts):,} prompts, so that no cache can read them",
+        len(texts),
+        affected,
+        _whole(texts),
+        tokens,
+        Worth.READ,
+        trial=True,
     )
+
+
+def _whole(texts: Sequence[Text]) -> int:
+    return sum(text.tokens for text in texts)
 
 
 def _masked(texts: Sequence[Text]) -> Iterator[tuple[Text, Text, str, str]]:

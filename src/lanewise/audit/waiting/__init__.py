@@ -2,6 +2,6 @@
 
 from lanewise.audit.waiting.facts import Beat, Facts, gather, groups_found
 from lanewise.audit.waiting.judging import Judged, judge
-from lanewise.audit.waiting.signs import Sign, Waiting
+from lanewise.audit.waiting.kinds import Kind, Sign, Waiting
 
-__all__ = ["Beat", "Facts", "Judged", "Sign", "Waiting", "gather", "groups_found", "judge"]
+__all__ = ["Beat", "Facts", "Judged", "Kind", "Sign", "Waiting", "gather", "groups_found", "judge"]

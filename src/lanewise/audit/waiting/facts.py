@@ -14,17 +14,23 @@ if TYPE_CHECKING:
 
 MOST: Final = 2_000_000  # requests that are looked at, the latest; money is of all
 GROUPS: Final = 2_000  # that are looked at: some logs name each request
-OFTEN: Final = 20  # requests from which on a template makes a group of its own
-PROGRAM: Final = (
-    r"(^|[^a-z])(svc|service|bot|cron|job|worker|airflow|dagster|prefect|celery|batch|pipeline|scheduler|etl|daemon|"
-    r"system|serviceaccount|ci)([^a-z]|$)"
+OFTEN: Final = 20  # requests from which on a key, a client or a template makes a group of its own
+JOB: Final = (
+    r"(^|[^a-z])(cron|job|jobs|worker|workers|airflow|dagster|prefect|celery|batch|pipeline|scheduler|etl|daemon|queue|"
+    r"nightly|ci)([^a-z]|$)"
+)
+SERVICE: Final = (
+    r"(^|[^a-z])(svc|service|services|bot|backend|system|serviceaccount|api|prod|production)"
+    r"([^a-z]|$)"
 )
 PEOPLE_CLIENTS: Final = (
     r"mozilla|safari|chrome|claude-cli|claude-code|cursor|open-?webui|librechat|slack|vscode|jetbrains|"
     r"cline|aider"
 )
 PROGRAM_CLIENTS: Final = r"airflow|dagster|prefect|celery|cron|spark|dbt|temporal"
-_PARTS: Final = ("counts", "templates", "turns", "followed", "crowds", "slots")
+_PARTS: Final = (
+    "counts", "templates", "turns", "growth", "streaks", "evenness", "followed", "bunches", "crowds", "slots",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +63,8 @@ class Facts:
 
     name: str = ""  # the workflow; empty of a group that was found
     key: str | None = None
-    agent: str | None = None
+    agent: str | None = None  # the client, without its version
+    models: tuple[str, ...] = ()  # in the order of their names, at most twenty
     shape: int | None = None  # the template by which it was found
     rows: int = 0  # in all lanes, buckets included
     counted: int | None = None  # requests that they stand for
@@ -75,10 +82,13 @@ class Facts:
     sessions: int = 0
     asked_by_told: int = 0
     askers: int = 0
-    programs: int = 0  # asked by somebody whose name is a program's
+    callers_told: int = 0  # who asks has a name, or the key has
+    jobs: int = 0  # of these, with the name of something that works off a queue or a schedule
+    services: int = 0  # of these, with the name of another program
     client_told: int = 0
     people_clients: int = 0
     program_clients: int = 0
+    vectors: int = 0  # asked of a model that embeds
     input: float = 0  # tokens, the median
     output_told: int = 0
     output: float = 0
@@ -88,18 +98,28 @@ class Facts:
     answers: int = 0
     distinct_answers: int = 0
     templated: float = 0.0  # share of the three templates that are used most
-    pairs: int = 0  # requests after another one of the same session or asker
+    pairs: int = 0  # requests after another one of the same session, else asker, else key
     carried: int = 0  # of these, with what was said before in their input
     carried_gap: float = 0  # from the end of one to the next, the median
     session_pairs: int = 0
     paused: int = 0  # in a session, 3 s to an hour after the answer
     pause: float = 0
     pause_spread: float = 0
+    returned: int = 0  # 3 s to ten minutes after the answer before, by the same asker
+    long_sessions: int = 0  # of four requests and more
+    in_long: int = 0  # requests in these
+    growth: float = 0.0  # in these: how closely input follows the place in the session, -1 to 1
+    step_gap: float = 0  # in sessions: from the end of all before to the next, the median
+    in_streaks: int = 0  # in four and more, each within a second of the end of the one before
+    streak_growth: float = 0.0  # in these, as `growth`
+    even_gaps: int = 0  # requests less than 150 s after the one before, whoever asks
+    even_gap: float = 0  # how long after it, on average
+    uneven: float = 1.0  # the standard deviation of that, by the average
     followed: float = 0.0  # share behind which another workflow of the session goes on at once
-    crowded: float = 0.0  # share that begins while four others of the same asker run
-    crowd: int = 0
-    together: float = 0.0  # the same, whoever asks
-    throng: int = 0
+    bunched: int = 0  # with four others within two seconds, far more than in the minutes around
+    bunch: int = 0
+    worked_off: int = 0  # in stretches of five and more at once, twice as many in all
+    crowd: int = 0  # at once, at the most
     days: int = 0
     slots: int = 0  # stretches of ten minutes with any request
     log_slots: int = 0  # of the whole log
@@ -121,24 +141,15 @@ def gather(connection: DuckDBPyConnection) -> dict[int, Facts]:
     Leaves `grouped`, with that id, `kept` and `live` to reckon with.
     """
     asked = statements("waiting")
-    connection.execute(asked["often"], [OFTEN])
+    connection.execute(asked["callers"], {"often": OFTEN})
+    connection.execute(asked["often"], {"often": OFTEN})
     connection.execute(asked["grouped"])
     connection.execute(asked["kept"], [GROUPS])
-    connection.execute(asked["live"], {"since": _since(connection), "program": PROGRAM})
+    connection.execute(asked["live"], {"since": _since(connection), "job": JOB, "service": SERVICE})
+    connection.execute(asked["threads"])
     found: dict[int, dict[str, Any]] = {}
-    for id_, *told in connection.execute(asked["groups"]).fetchall():
-        names = (
-            "name",
-            "key",
-            "agent",
-            "shape",
-            "rows",
-            "counted",
-            "aggregates",
-            "elsewhere",
-            "live",
-        )
-        found[id_] = dict(zip(names, (told[0] or "", *told[1:]), strict=True))
+    for id_, row in connection.execute(asked["groups"]).fetchall():
+        found[id_] = row | {"models": tuple(row["models"] or ())}
     for part in _PARTS:
         clients = (
             {"people": PEOPLE_CLIENTS, "programs": PROGRAM_CLIENTS} if part == "counts" else None
