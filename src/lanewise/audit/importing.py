@@ -112,7 +112,7 @@ class _Import:
             self.known[source] = what
 
     def _gives_none(self, source: Source) -> bool:
-        """Whether no record can be had as they lie: they may be those of one large page, or of a broken one."""
+        """Whether no record can be had as they lie: they may be in one page, large or broken."""
         if source.layout not in ("lines", "document"):
             return False
         try:
