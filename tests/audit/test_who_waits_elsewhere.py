@@ -28,7 +28,6 @@ KINDS: Final = (*WAITED_FOR, *BACKGROUND)
 NUMBERS: Final = {kind.name: f"wf-{n * 7_919 % 1_000}" for n, kind in enumerate(KINDS)}
 ORDINARY: Final = (
     "gateway",
-    "gateway without users",
     "litellm",
     "helicone",
 )
@@ -75,9 +74,7 @@ def wrong(found: Found, kinds: Iterable[Kind], called: Callable[[Kind], str]) ->
     }
 
 
-@pytest.mark.parametrize(
-    "name", ["gateway", "gateway without users", "litellm", "langfuse", "helicone", "otlp"]
-)
+@pytest.mark.parametrize("name", ["gateway", "litellm", "langfuse", "helicone", "otlp"])
 def test_with_their_names_none_is_taken_for_the_other_kind_and_few_are_unknown(
     name: str, tmp_path: Path
 ) -> None:
