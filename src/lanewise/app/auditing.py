@@ -62,7 +62,8 @@ class Audit:
 
     def over_time(self) -> OverTime:
         """When money was spent and requests came; goes through all rows once more."""
-        return over_time(self.connection, self.found.groups)
+        waiting = {group.id: group.judged.waiting for group in self.found.groups}
+        return over_time(self.connection, waiting)
 
 
 @contextmanager
