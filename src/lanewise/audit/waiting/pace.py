@@ -68,8 +68,20 @@ def _growing(facts: Facts) -> Iterator[Sign]:
             f"{facts.in_streaks:,} of {facts.requests:,} requests run one after the other "
             "within a second, and their inputs grow as they go on",
         )
+    elif _side_by_side(facts):
+        yield Sign(
+            Kind.GROWING_AT_ONCE,
+            f"in {facts.crowds:,} runs of up to {facts.crowd:,} at once one request follows on the other, "
+            "and their inputs grow as they go on",
+        )
     else:
         yield from _pauses(facts)
+
+
+def _side_by_side(facts: Facts) -> bool:
+    """Several chains of steps that begin together, in more runs than one that happens to be sorted."""
+    often = facts.crowds >= 3 and facts.worked_off >= 0.5 * facts.requests
+    return often and facts.crowd_growth >= _GROWS
 
 
 def _pauses(facts: Facts) -> Iterator[Sign]:
@@ -118,14 +130,20 @@ def handing_on(facts: Facts) -> Iterator[Sign]:
 
 
 def schedule(facts: Facts) -> Iterator[Sign]:
-    """Bursts that begin by the clock."""
+    """Bursts that begin by the clock, and go on as a program works: people meet by the clock as well."""
     beat = by_the_clock(facts)
-    if beat is not None:
+    if beat is not None and (beat.brief or beat.exact or _driven(facts)):
         yield Sign(
             Kind.BY_THE_CLOCK,
             f"{beat.bursts:,} bursts of {beat.size:,.0f} requests (on average) begin {_every(beat.period)}, "
             f"within {max(beat.spread, 1):.0f} s of the same time: a scheduler starts them",
         )
+
+
+def _driven(facts: Facts) -> bool:
+    """Whether a program sets the pace: so many kept under way, one after the other, evenly or at once."""
+    kept = max(facts.held, facts.bunched) >= 0.5 * facts.requests
+    return kept or _in_streaks(facts) or any(evenness(facts))
 
 
 def crowds(facts: Facts) -> Iterator[Sign]:
