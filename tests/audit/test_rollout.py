@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import pytest
 from click.testing import CliRunner
@@ -14,6 +15,8 @@ from hypothesis import strategies as st
 from lanewise.app import policies
 from lanewise.app.rollout import classes, write_policy
 from lanewise.audit.levers.finding import Found, Group
+from lanewise.audit.levers.lever import Lever
+from lanewise.audit.money import Money
 from lanewise.audit.rollout import Classed, policy_text
 from lanewise.audit.waiting import Facts, Judged, Waiting
 from lanewise.cli.main import cli
@@ -142,33 +145,57 @@ def test_one_that_is_forced_replaces_it_whole_and_leaves_nothing_behind(tmp_path
     assert [one.name for one in tmp_path.iterdir()] == ["proposed.toml"]
 
 
-def group(facts: Facts, number: int) -> Group:
-    judged = Judged(Waiting.BACKGROUND, 0.95, ("bursts",))
-    return Group(f"({number})", number, facts, judged, 10)
+BURSTS: Final = Judged(Waiting.BACKGROUND, 0.95, ("bursts",))
+STREAMED: Final = Judged(Waiting.INTERACTIVE, 0.95, ("streamed",))
+FEW: Final = Judged(Waiting.BACKGROUND, 0.85, ("bursts",))
+UNSURE: Final = Judged(Waiting.UNKNOWN, 0.0, ())
 
 
-def written(*facts: Facts) -> str:
-    groups = tuple(group(one, number) for number, one in enumerate(facts))
-    return policy_text(classes(Found(groups, (), None, len(groups))))
+def written(*found: tuple[Facts, Judged]) -> str:
+    groups = tuple(Group(f"({n})", n, facts, judged, 10) for n, (facts, judged) in enumerate(found))
+    lever = Lever("lane", "(0)", "batch", 90, 10, Money(4, 5), "high", (), ())
+    return policy_text(classes(Found(groups, (lever,), None, len(groups))))
+
+
+def under(key: str, shape: int | None, *models: str, requests: int = 90) -> Facts:
+    return Facts(key=key, shape=shape, models=models, requests=requests)
 
 
 def test_a_group_that_was_found_becomes_a_rule_only_where_a_policy_can_tell_it_apart() -> None:
-    alone = checked(written(Facts(key="crm", shape=7, models=("gpt-5",)))).sound()
+    alone = checked(written((under("crm", 7, "gpt-5"), BURSTS))).sound()
     assert [(rule.match.workflow, rule.match.key) for rule in alone.rules] == [("default", "crm")]
-    by_model = checked(
-        written(
-            Facts(key="all", shape=7, models=("gpt-5",)),
-            Facts(key="all", shape=8, models=("o4-mini", "gpt-4o")),
-        )
-    ).sound()
+    talks = (under("all", 8, "o4-mini", "gpt-4o"), STREAMED)
+    by_model = checked(written((under("all", 7, "gpt-5"), BURSTS), talks)).sound()
     assert [(rule.match.key, rule.match.model) for rule in by_model.rules] == [("all", "gpt-5")]
-    same = written(Facts(key="all", shape=7, models=("m",)), Facts(key="all", models=("m",)))
+    same = written((under("all", 7, "m"), BURSTS), (under("all", None, "m"), STREAMED))
     assert not checked(same).sound().rules
     assert "log a workflow for it, or give it a key of its own" in same
-    assert not checked(written(Facts(agent="curl", shape=7, models=("m",)))).sound().rules
-    named_too = written(Facts(name="chat", models=("m",)), Facts(key="crm", models=("m",)))
+    nobodys = Facts(agent="curl", shape=7, models=("m",))
+    assert not checked(written((nobodys, BURSTS))).sound().rules
+    named_too = written(
+        (Facts(name="chat", models=("m",)), BURSTS), (Facts(key="crm", models=("m",)), BURSTS)
+    )
     policy = checked(named_too).sound()
     assert policy.ruling(Traits("chat", "m", "/v1/responses", key="crm"), NOW).rule == "chat"
+
+
+def test_a_key_whose_groups_are_all_in_the_background_has_one_rule_for_them() -> None:
+    """What is left of templates that are used rarely is too little to be sure of, and no other's."""
+    large = (under("crm", 7, "gpt-5"), BURSTS)
+    rest = (under("crm", None, "gpt-5", requests=7), FEW)
+    text = written(large, rest)
+    (rule,) = checked(text).sound().rules
+    assert (rule.match.workflow, rule.match.key, rule.match.model) == ("default", "crm", "*")
+    assert "90 requests found as (0): asks gpt-5; bursts" in text
+    assert "7 requests found as (1)" in text
+    assert "saves $0.000000004 to $0.000000005" in text
+    assert checked(written(large, large)).sound().rules
+    for more in (
+        (under("crm", 8, "gpt-5"), FEW),
+        (under("crm", None, "gpt-5", requests=7), UNSURE),
+        (under("crm", 8, "gpt-5"), STREAMED),
+    ):
+        assert not checked(written(large, more)).sound().rules
 
 
 @pytest.mark.parametrize(

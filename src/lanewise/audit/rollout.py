@@ -90,6 +90,8 @@ def _head(safe: list[Classed], count: int, terms: Terms) -> Iterator[str]:
     yield '#   3. rollout = "all"'
     yield "# Names are those of the log. Requests have to come to lanewise under the same: the workflow in"
     yield "# the header x-lanewise-workflow or by its key, the key as `lanewise keys list` names it."
+    yield "# Over HTTP a call that waits keeps its connection open: before step 2 have its client poll"
+    yield "# (Prefer: respond-async) or be called by a webhook."
     yield "# One rule at a time, the first below first. After each change: lanewise policy check"
     yield "# What it would come to: lanewise simulate --rolled-out policy.toml LOGS"
     yield f"# In all {_money(total)} over the span of the log, from {len(safe)} of {count} workflows."
