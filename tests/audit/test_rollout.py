@@ -63,7 +63,7 @@ def test_comments_say_on_what_each_rule_rests_and_what_it_saves() -> None:
         "#   - arrives at night",
         "# In all $1.00 to $3.00 over the span of the log, from 2 of 6 workflows.",
         "# maybe: background, confidence 60%; saves $1.00 to $9.00",
-        "# chat: interactive, confidence 99%; saving not known",
+        "# chat: interactive, confidence 99%\n",
     ):
         assert line in text
     assert text.index("# crm:") < text.index("# nightly_eval:") < text.index("# Not moved:")
@@ -88,7 +88,7 @@ def test_each_step_of_the_rollout_is_a_policy_too() -> None:
 
 
 def test_what_only_a_key_tells_apart_is_not_taken_from_named_workflows() -> None:
-    policy = checked(policy_text([Classed("", "background", 0.95, key="svc")])).sound()
+    policy = checked(policy_text([replace(SAFE, workflow="", key="svc")])).sound()
     for workflow, fits in (("default", True), ("chat", False)):
         traits = Traits(workflow, "gpt-5", "/v1/chat/completions", key="svc")
         assert (policy.ruling(traits, NOW).rule == "key svc") is fits
@@ -98,6 +98,14 @@ def test_data_terms_hold_in_the_whole_file() -> None:
     policy = checked(policy_text([SAFE], Terms.ZDR)).sound()
     allowed = policy.rules[0].ruling.allowed(offers("openai"))
     assert BATCH not in {offer.lane for offer in allowed}
+
+
+def test_what_no_lane_makes_cheaper_gets_no_rule_and_what_went_in_one_is_said_to_have() -> None:
+    text = policy_text([replace(SAFE, saving=None)], Terms.ZDR)
+    assert not checked(text).sound().rules
+    assert "no lane is known in which it would cost less" in text
+    elsewhere = written((Facts(name="batched", elsewhere=50), UNSURE))
+    assert "# batched: not in real time\n#   - went in a cheaper lane already" in elsewhere
 
 
 @given(

@@ -66,6 +66,9 @@ def _together(key: str, groups: Sequence[Group], savings: Mapping[str, tuple[int
 def _classed(group: Group, saving: tuple[int, int] | None, groups: Sequence[Group]) -> Classed:
     facts, judged = group.facts, group.judged
     told = _told(group)
+    if facts.elsewhere and not facts.live:
+        done = ("went in a cheaper lane already: nothing to move",)
+        return Classed(facts.name, "not in real time", 0.0, done, key=facts.key or "")
     if facts.name:
         return Classed(facts.name, judged.waiting, judged.confidence, told, saving)
     key, model = _only(facts, [other.facts for other in groups if other.id != group.id])
