@@ -135,7 +135,7 @@ def schedule(facts: Facts) -> Iterator[Sign]:
     if beat is not None and (beat.brief or beat.exact or _driven(facts)):
         yield Sign(
             Kind.BY_THE_CLOCK,
-            f"{beat.bursts:,} bursts of {beat.size:,.0f} requests (on average) begin {_every(beat.period)}, "
+            f"{beat.bursts:,} bursts of {_requests(beat.size)} (on average) begin {_every(beat.period)}, "
             f"within {max(beat.spread, 1):.0f} s of the same time: a scheduler starts them",
         )
 
@@ -194,6 +194,10 @@ def rounds(facts: Facts) -> Iterator[Sign]:
         yield Sign(Kind.AT_ALL_HOURS, f"it runs at all hours: {told}")
     elif quiet <= 0.05 and sum(hour > 0 for hour in facts.hours) >= 6:
         yield Sign(Kind.RESTING, f"it rests as people do: {told}")
+
+
+def _requests(size: float) -> str:
+    return "1 request" if round(size) == 1 else f"{size:,.0f} requests"
 
 
 def _every(period: float) -> str:
