@@ -8,7 +8,8 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from lanewise.audit.waiting import Judged, Waiting
+from lanewise.audit.waiting import Beat, Facts, Judged, Waiting, judge
+from lanewise.audit.waiting.times import by_the_clock
 
 from .test_who_waits_elsewhere import judged
 from .wild.calls import DAY, HOUR, START, Call, awake, call, pool
@@ -97,3 +98,21 @@ def test_a_name_with_the_account_of_a_service_is_never_sure(tmp_path: Path) -> N
             for at in awake(dice, 50, peak=13)
         ]
         assert found(tmp_path, name, calls).level != "high"
+
+
+def test_what_begins_every_hour_is_not_said_to_begin_every_quarter_of_it() -> None:
+    """Both are kept to the second, and rounding decides which a little better."""
+    beats = [
+        Beat(period, 168, 20, 14, 167 * HOUR, agree)
+        for period, agree in ((300.0, 1.0), (900.0, 1.0), (HOUR, 1 - 1e-13), (4 * HOUR, 0.01))
+    ]
+    found_ = by_the_clock(Facts(requests=3_360, timed=3_360, beats=tuple(beats)))
+    assert found_ is not None
+    assert found_.period == HOUR
+
+
+def test_every_day_is_said_only_where_hardly_one_is_missed() -> None:
+    for days, said in ((7, "begin every day"), (3, "begin on some days")):
+        beat = Beat(DAY, days, 50, 60, 6 * DAY, 1.0)
+        facts = Facts(requests=50 * days, timed=50 * days, beats=(beat,))
+        assert any(said in words for words in judge(facts).evidence)
