@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MEMORY: Final = "280MB"
 ROOM: Final = "2GB"  # where single records are so large that they do not fit
-THREADS: Final = 4
+THREADS: Final = 2  # each has buffers of its own: four do not fit into this memory
 _INTERRUPTED: Final = "Query interrupted"  # what DuckDB makes of Ctrl-C while it runs a statement
 _places: Final[set[Path]] = set()  # folders of databases that are open
 _PREFIX: Final = "lanewise-audit-"
