@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from lanewise.app.progress import Watch, unwatched
-from lanewise.audit.database import database
+from lanewise.audit.database import database, make_room
 from lanewise.audit.estimating import Estimated, estimate
 from lanewise.audit.formats import all_formats, named
 from lanewise.audit.importing import Imported, Wishes, load
@@ -104,6 +104,7 @@ def auditing(
             progress.at("replaying levers")
             again = sample(connection, imported, pace=pace)
             together = replayed(connection, again, found, prices, words)
+            make_room(connection)
         if together is not None:
             found = found.with_levers(together.levers)
         yield Audit(
