@@ -186,10 +186,11 @@ def wishes(format_: str | None, map_: str | None, model: str | None) -> Wishes:
 
 def found_json(found: Found) -> dict[str, Any]:
     """Who waits, the levers and what to do next, for programs."""
+    counted = {group.name: group.facts.counted is not None for group in found.groups}
     return {
         "who_waits": [_workflow_json(group) for group in found.groups],
         "workflows_found": found.count,
-        "levers": [_lever_json(lever) for lever in found.levers],
+        "levers": [_lever_json(lever, counted.get(lever.group, True)) for lever in found.levers],
         "lever_total_usd": _range(found.total),
         "data_terms": found.terms,
         "next_steps": list(next_steps(found)),
@@ -215,12 +216,13 @@ def _workflow_json(group: Workflow) -> dict[str, Any]:
     }
 
 
-def _lever_json(lever: Lever) -> dict[str, Any]:
+def _lever_json(lever: Lever, counted: bool) -> dict[str, Any]:
+    """`counted`: whether the log says how many requests there are."""
     return {
         "lever": lever.kind,
         "workflow": lever.group,
         "does": lever.does,
-        "requests": lever.requests,
+        "requests": lever.requests if counted else None,
         "now_usd": usd(lever.now),
         "saves_usd": _range(lever.money),
         "saves_usd_by_data_terms": {

@@ -106,7 +106,8 @@ def _replayed_words(replayed: Replayed) -> str:
         f"Replayed were {replayed_over(replayed.sample)}, which cost {dollars(found.now)}. Each step is what "
         "it adds to those before it; in another order they share the same sum otherwise. Alone they would "
         f"save: {alone}; that does not add up, since levers take from each other. What can wait but saves "
-        "more by reading from a cache stays where it is. Trials and changes of prompts are not replayed."
+        "more by reading from a cache stays where it is. Trials, changes of prompts, and repeats to ask "
+        "about first are not replayed."
     )
     if any(step.low > step.high for step in found.steps.values()):
         told += " A step may save less at the most: what is not asked again reads from no cache."

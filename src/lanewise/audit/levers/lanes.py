@@ -84,12 +84,23 @@ def _ways(used: Used, prices: Prices, terms: Terms) -> Iterator[Moved]:
 
 def _saves(used: Used, now: int, offer: Offer, prices: Prices) -> Money | None:
     """At the least, some go back, and of a batch nothing is read from a cache."""
-    cost = prices.cost(used, offer.lane)
-    plain = prices.cost(used, offer.lane, cached=False)
+    cost, dearest = prices.cost(used, offer.lane), worst(used, offer.lane, prices)
+    if cost is None or dearest is None:
+        return None
+    return Money(worth(max(now - dearest, 0)), now - cost)
+
+
+def worst(used: Used, lane: LaneName, prices: Prices) -> int | None:
+    """What it costs in a lane at the most, in nano-USD: a batch may read nothing from a cache."""
+    cost, plain = prices.cost(used, lane), prices.cost(used, lane, cached=False)
     if cost is None or plain is None:
         return None
-    worst = max(cost, plain) if offer.lane == BATCH else cost
-    return Money(max(now - worst, 0) * (100 - BACK) // 100, now - cost)
+    return max(cost, plain) if lane == BATCH else cost
+
+
+def worth(saves: int) -> int:
+    """What is left of a saving where some go back to real time."""
+    return saves * (100 - BACK) // 100
 
 
 def _dearest(moved: Moved) -> int:

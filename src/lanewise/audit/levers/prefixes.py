@@ -29,8 +29,8 @@ from lanewise.audit.caching.replaying import WINDOWS
 from lanewise.audit.caching.sampling import Placed
 from lanewise.audit.caching.sums import Table
 from lanewise.audit.costing import listed_as
+from lanewise.audit.levers.asked import Asked
 from lanewise.audit.levers.sample import Sample
-from lanewise.audit.levers.together import Asked
 from lanewise.audit.levers.used import Prices
 from lanewise.audit.money import Money
 from lanewise.domain.lanes import LaneName

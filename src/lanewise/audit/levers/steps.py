@@ -66,7 +66,22 @@ def _steps(found: Found) -> Iterator[_Step]:
     if asked:
         words = f"Ask whether the first answer does where {asked[0].group} repeats itself"
         yield _Step(asked[0].money, asked[0].sure, f"{words} (up to {about(asked[0].money.high)}).")
+    yield from _unlogged(found)
     yield from _unknown(found)
+
+
+def _unlogged(found: Found) -> Iterator[_Step]:
+    """What is read from caches, where the log does not say."""
+    caches = [one for one in found.levers if one.kind == "cache" and one.sure == "none"][:_NAMED]
+    if caches:
+        money = sum((one.money for one in caches), Money())
+        names = ", ".join(dict.fromkeys(one.group for one in caches))
+        yield _Step(
+            money,
+            "none",
+            f"Log when requests of {names} are sent, and how many tokens they read from a cache: if none "
+            f"yet, caches save up to {about(money.high)}.",
+        )
 
 
 def _sure(kind: str, levers: Sequence[Lever]) -> _Step:
