@@ -50,6 +50,15 @@ def test_caches_of_which_the_log_does_not_say_what_was_read_are_to_be_logged() -
     ]
 
 
+def test_what_waits_is_not_also_to_be_cached_but_goes_where_it_saves_more() -> None:
+    waits, cached = lever("lane", 9, 9, "high", "a"), lever("cache", 5, 5, "high", "b")
+    found = steps(
+        waits, lever("cache", 8, 8, "high", "a"), cached, lever("lane", 4, 4, "high", "b")
+    )
+    assert found[0].startswith("Begin with what nobody waits for: a ($9.00)")
+    assert found[1].startswith("Cache the prompts of b ($5.00)")
+
+
 def test_what_saves_nothing_by_itself_is_no_step() -> None:
     assert steps(lever("prompt", 0, 0, "medium")) == ()
 

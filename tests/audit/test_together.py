@@ -160,7 +160,7 @@ def test_lanes_alone_save_what_their_lever_says_where_half_was_read_from_a_cache
     rows = [claude(float(n), *range(30), cached=n % 2 * 1_920) for n in range(40)]
     usages = [one.used.usage for one in rows]
     whole = Used("anthropic", CLAUDE, 0, 40, sum(usages, Usage()))
-    lever = wait("w", [whole], Judged(Waiting.BACKGROUND, 0.9, "high", (), (), ()), PRICES)
+    lever = wait("w", [whole], Judged(Waiting.BACKGROUND, 0.9, ()), PRICES)
     assert lever is not None
     assert told(rows, {(1, "anthropic", CLAUDE): BATCH}, PRICES).lanes == lever.money
 
