@@ -86,9 +86,14 @@ def _tell_total(found: Found, replayed: Replayed | None) -> None:
         click.echo(
             f"lanes {found.total.about}: those of a high or medium confidence, no request in two of them"
         )
-    if replayed is None:
+    if replayed is None or not found.levers:
         return
     one = replayed.together
+    if not one.joint.high:
+        click.echo(
+            "together nothing: no lane, repeat or prompt cache saves without a question first"
+        )
+        return
     alone = f"lanes {one.lanes.about}, repeats {one.dedupe.about}"
     if replayed.sample.texts and not replayed.sample.timeless:
         alone += f", prompt caches {one.cache.about}"

@@ -79,8 +79,9 @@ def together(replayed: Replayed) -> Iterator[Block]:
     if not found.now:
         return
     if not found.joint.high:
-        over = replayed_over(replayed.sample)
-        yield Note(f"Replayed together over {over}, lanes, repeats and prompt caches save nothing.")
+        yield Note(
+            "Replayed together, lanes, repeats and prompt caches save nothing that needs no question first."
+        )
         return
     yield from _step_by_step(replayed)
     yield Note(_replayed_words(replayed))
@@ -110,7 +111,7 @@ def _replayed_words(replayed: Replayed) -> str:
         "about first are not replayed."
     )
     if any(step.low > step.high for step in found.steps.values()):
-        told += " A step may save less at the most: what is not asked again reads from no cache."
+        told += " A step may save less at the most than at the least: those before it took more."
     without = " Of prompt caches nothing is said: no prompt was read for it."
     return told if replayed.sample.texts else told + without
 

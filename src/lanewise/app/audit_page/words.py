@@ -151,7 +151,9 @@ def replayed_over(sample: Sample) -> str:
             f"{sample.requests:,} of {sample.of:,} requests in real time, in {sample.stretches} stretches "
             "drawn over the whole log"
         )
-    if sample.paced is not None:
+    if sample.timeless:
+        which += ", as if all were sent at once: at the most"
+    elif sample.paced is not None:
         which += f", as if {sample.paced:g} a second were sent"
     return which
 
