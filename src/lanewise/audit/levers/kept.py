@@ -57,16 +57,15 @@ class Kept:
             yield from ((place, Money(low[place].low, high[place].high)) for place in now)
 
     def _ways(self, one: Asked) -> Iterator[tuple[str, Money]]:
-        rules = rules_of(one.used.model)
-        now = _as_one(self._prices.cost(one.used) or 0)
+        """What it costs now, with nothing cached, and with each life; the same where its text is not known."""
+        rules, now = rules_of(one.used.model), _as_one(self._prices.cost(one.used) or 0)
         yield _AS_NOW, now
-        yield (
-            _PLAIN,
-            _as_one(self._prices.cost(one.used, cached=False) or 0) if one.prompt.size else now,
-        )
+        known = one.prompt.size > 0
+        plain = self._prices.cost(one.used, cached=False) or 0
+        yield _PLAIN, _as_one(plain) if known else now
         for life in rules.lives:
             found = self._found(one.prompt, one.used, rules, life)
-            yield life.name, self._cached(one, rules, life, found) if one.prompt.size else now
+            yield life.name, self._cached(one, rules, life, found) if known else now
 
     def _found(self, prompt: Prompt, used: Used, rules: Rules, life: Life) -> Found:
         account = prompt.organisation, used.provider, used.model, life.name

@@ -126,7 +126,7 @@ def _grounds(moved: Sequence[Moved], used: Sequence[Used]) -> Iterator[str]:
     if any(one.lane == BATCH and one.used.usage.cache_read for one in moved):
         yield "and a batch reads nothing from a cache; at the most it reads what was read before"
     if any(one.lane == BATCH and not one.saves.low for one in moved):
-        yield "a batch that reads nothing from a cache costs no less than real time does now, and may cost more"
+        yield "a batch that reads nothing from a cache saves nothing then, and may cost more"
     left = sum(one.requests for one in used) - sum(one.used.requests for one in moved)
     if left:
         yield f"{left:,} requests have no cheaper lane of a known price"
