@@ -57,7 +57,7 @@ class Kept:
             yield from ((place, Money(low[place].low, high[place].high)) for place in now)
 
     def _ways(self, one: Asked) -> Iterator[tuple[str, Money]]:
-        """What it costs now, with nothing cached, and with each life; the same where its text is not known."""
+        """What it costs now, with nothing cached, and in each life; all the same if its text is not known."""
         rules, now = rules_of(one.used.model), _as_one(self._prices.cost(one.used) or 0)
         yield _AS_NOW, now
         known = one.prompt.size > 0
