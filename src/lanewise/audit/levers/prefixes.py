@@ -62,8 +62,9 @@ class Cached:
 
     `spent` is of the whole log. `money` is what the best life saves more than what was cached; of a sample
     nine of ten draws lie within.
-    `usable` is the interval of the usable share, None where all was replayed or one stretch alone saw it. `sorted` is the same line with
-    what may wait sorted by prefix, None where nothing may; `adds` what that saves more of the whole log.
+    `usable` is the interval of the usable share, None where all was replayed or one stretch alone has it.
+    `sorted` is the same line with what may wait sorted by prefix, None where nothing may; `adds` what that
+    saves more of the whole log.
     """
 
     line: Line
