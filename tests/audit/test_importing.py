@@ -11,6 +11,7 @@ import pytest
 
 from lanewise.audit.importing import Wishes
 from lanewise.audit.mapping import mapped
+from lanewise.audit.sources import Source, parted
 from lanewise.errors import BadInput
 
 from .conftest import rows_of, write
@@ -301,3 +302,25 @@ def test_a_format_is_told_though_its_first_records_are_empty(tmp_path: Path) -> 
 def test_a_mapping_that_cannot_be_used_says_what_could(pairs: str, said: str) -> None:
     with pytest.raises(BadInput, match=said):
         mapped(pairs)
+
+
+@pytest.mark.parametrize(
+    ("most", "room", "parts"),
+    [
+        (9, None, [[3, 3, 10, 1, 1]]),
+        (2, None, [[3, 3], [10, 1], [1]]),
+        (9, 6, [[3, 3], [10], [1, 1]]),
+        (1, 6, [[3], [3], [10], [1], [1]]),
+    ],
+)
+def test_files_are_read_so_many_at_once_and_of_so_many_bytes(
+    tmp_path: Path, most: int, room: int | None, parts: list[list[int]]
+) -> None:
+    sources = []
+    for number, size in enumerate([3, 3, 10, 1, 1]):
+        path = tmp_path / str(number)
+        path.write_bytes(b"x" * size)
+        sources.append(Source(str(path), "lines", str(path)))
+    found = list(parted(sources, most, room))
+    assert [[Path(one.path).stat().st_size for one in part] for part in found] == parts
+    assert [one for part in found for one in part] == sources

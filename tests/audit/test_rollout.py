@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import pytest
 from click.testing import CliRunner
@@ -14,6 +15,8 @@ from hypothesis import strategies as st
 from lanewise.app import policies
 from lanewise.app.rollout import classes, write_policy
 from lanewise.audit.levers.finding import Found, Group
+from lanewise.audit.levers.lever import Lever
+from lanewise.audit.money import Money
 from lanewise.audit.rollout import Classed, policy_text
 from lanewise.audit.waiting import Facts, Judged, Waiting
 from lanewise.cli.main import cli
@@ -60,7 +63,7 @@ def test_comments_say_on_what_each_rule_rests_and_what_it_saves() -> None:
         "#   - arrives at night",
         "# In all $1.00 to $3.00 over the span of the log, from 2 of 6 workflows.",
         "# maybe: background, confidence 60%; saves $1.00 to $9.00",
-        "# chat: interactive, confidence 99%; saving not known",
+        "# chat: interactive, confidence 99%\n",
     ):
         assert line in text
     assert text.index("# crm:") < text.index("# nightly_eval:") < text.index("# Not moved:")
@@ -85,7 +88,7 @@ def test_each_step_of_the_rollout_is_a_policy_too() -> None:
 
 
 def test_what_only_a_key_tells_apart_is_not_taken_from_named_workflows() -> None:
-    policy = checked(policy_text([Classed("", "background", 0.95, key="svc")])).sound()
+    policy = checked(policy_text([replace(SAFE, workflow="", key="svc")])).sound()
     for workflow, fits in (("default", True), ("chat", False)):
         traits = Traits(workflow, "gpt-5", "/v1/chat/completions", key="svc")
         assert (policy.ruling(traits, NOW).rule == "key svc") is fits
@@ -95,6 +98,14 @@ def test_data_terms_hold_in_the_whole_file() -> None:
     policy = checked(policy_text([SAFE], Terms.ZDR)).sound()
     allowed = policy.rules[0].ruling.allowed(offers("openai"))
     assert BATCH not in {offer.lane for offer in allowed}
+
+
+def test_what_no_lane_makes_cheaper_gets_no_rule_and_what_went_in_one_is_said_to_have() -> None:
+    text = policy_text([replace(SAFE, saving=None)], Terms.ZDR)
+    assert not checked(text).sound().rules
+    assert "no lane is known in which it would cost less" in text
+    elsewhere = written((Facts(name="batched", elsewhere=50), UNSURE))
+    assert "# batched: not in real time\n#   - went in a cheaper lane already" in elsewhere
 
 
 @given(
@@ -142,33 +153,57 @@ def test_one_that_is_forced_replaces_it_whole_and_leaves_nothing_behind(tmp_path
     assert [one.name for one in tmp_path.iterdir()] == ["proposed.toml"]
 
 
-def group(facts: Facts, number: int) -> Group:
-    judged = Judged(Waiting.BACKGROUND, 0.95, ("bursts",))
-    return Group(f"({number})", number, facts, judged, 10)
+BURSTS: Final = Judged(Waiting.BACKGROUND, 0.95, ("bursts",))
+STREAMED: Final = Judged(Waiting.INTERACTIVE, 0.95, ("streamed",))
+FEW: Final = Judged(Waiting.BACKGROUND, 0.85, ("bursts",))
+UNSURE: Final = Judged(Waiting.UNKNOWN, 0.0, ())
 
 
-def written(*facts: Facts) -> str:
-    groups = tuple(group(one, number) for number, one in enumerate(facts))
-    return policy_text(classes(Found(groups, (), None, len(groups))))
+def written(*found: tuple[Facts, Judged]) -> str:
+    groups = tuple(Group(f"({n})", n, facts, judged, 10) for n, (facts, judged) in enumerate(found))
+    lever = Lever("lane", "(0)", "batch", 90, 10, Money(4, 5), "high", (), ())
+    return policy_text(classes(Found(groups, (lever,), None, len(groups))))
+
+
+def under(key: str, shape: int | None, *models: str, requests: int = 90) -> Facts:
+    return Facts(key=key, shape=shape, models=models, requests=requests)
 
 
 def test_a_group_that_was_found_becomes_a_rule_only_where_a_policy_can_tell_it_apart() -> None:
-    alone = checked(written(Facts(key="crm", shape=7, models=("gpt-5",)))).sound()
+    alone = checked(written((under("crm", 7, "gpt-5"), BURSTS))).sound()
     assert [(rule.match.workflow, rule.match.key) for rule in alone.rules] == [("default", "crm")]
-    by_model = checked(
-        written(
-            Facts(key="all", shape=7, models=("gpt-5",)),
-            Facts(key="all", shape=8, models=("o4-mini", "gpt-4o")),
-        )
-    ).sound()
+    talks = (under("all", 8, "o4-mini", "gpt-4o"), STREAMED)
+    by_model = checked(written((under("all", 7, "gpt-5"), BURSTS), talks)).sound()
     assert [(rule.match.key, rule.match.model) for rule in by_model.rules] == [("all", "gpt-5")]
-    same = written(Facts(key="all", shape=7, models=("m",)), Facts(key="all", models=("m",)))
+    same = written((under("all", 7, "m"), BURSTS), (under("all", None, "m"), STREAMED))
     assert not checked(same).sound().rules
     assert "log a workflow for it, or give it a key of its own" in same
-    assert not checked(written(Facts(agent="curl", shape=7, models=("m",)))).sound().rules
-    named_too = written(Facts(name="chat", models=("m",)), Facts(key="crm", models=("m",)))
+    nobodys = Facts(agent="curl", shape=7, models=("m",))
+    assert not checked(written((nobodys, BURSTS))).sound().rules
+    named_too = written(
+        (Facts(name="chat", models=("m",)), BURSTS), (Facts(key="crm", models=("m",)), BURSTS)
+    )
     policy = checked(named_too).sound()
     assert policy.ruling(Traits("chat", "m", "/v1/responses", key="crm"), NOW).rule == "chat"
+
+
+def test_a_key_whose_groups_are_all_in_the_background_has_one_rule_for_them() -> None:
+    """What is left of templates that are used rarely is too little to be sure of, and no other's."""
+    large = (under("crm", 7, "gpt-5"), BURSTS)
+    rest = (under("crm", None, "gpt-5", requests=7), FEW)
+    text = written(large, rest)
+    (rule,) = checked(text).sound().rules
+    assert (rule.match.workflow, rule.match.key, rule.match.model) == ("default", "crm", "*")
+    assert "90 requests found as (0): asks gpt-5; bursts" in text
+    assert "7 requests found as (1)" in text
+    assert "saves $0.000000004 to $0.000000005" in text
+    assert checked(written(large, large)).sound().rules
+    for more in (
+        (under("crm", 8, "gpt-5"), FEW),
+        (under("crm", None, "gpt-5", requests=7), UNSURE),
+        (under("crm", 8, "gpt-5"), STREAMED),
+    ):
+        assert not checked(written(large, more)).sound().rules
 
 
 @pytest.mark.parametrize(

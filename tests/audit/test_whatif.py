@@ -182,6 +182,16 @@ def test_what_is_asked_of_another_model_without_knowing_what_it_cost_is_left_out
     assert (held.requests, held.left_out) == (0, 1)
 
 
+def test_a_rule_that_chooses_another_provider_leaves_no_lane_whatever_model_it_names() -> None:
+    rules = (
+        '[[rule]]\nname = "strict"\nprovider = "anthropic"\nuse_model = "claude-haiku-4-5"\n'
+        'deadline = "24h"'
+    )
+    held = plan(many(3), rules)
+    assert {why: one.requests for why, one in held.unfit.items()} == {STRICT: 3}
+    assert (held.rules["strict"], held.rules_left_out["strict"]) == (0, 3)
+
+
 def test_what_is_held_and_not_yet_acted_on_goes_at_once() -> None:
     text = '[default]\npin = "held"\nheld = "06:00-07:00"\nrollout = "observe"'
     seed = replay(many(10), text)

@@ -178,12 +178,13 @@ def test_a_policy_is_written_that_only_observes_what_may_surely_wait(
     path = tmp_path / "proposed.toml"
     done = audit(SAMPLE, "--write-policy", path)
     assert done.exit_code == 0, done.output
-    assert f"wrote {path}: 5 rules" in done.stderr
-    assert "5 rules" in CliRunner().invoke(cli, ["policy", "check", str(path)]).output
+    assert f"wrote {path}: 4 rules" in done.stderr
+    assert "4 rules" in CliRunner().invoke(cli, ["policy", "check", str(path)]).output
     text = path.read_text(encoding="utf-8")
     assert text.index('name = "crm_enrich"') < text.index('name = "nightly_eval"')
     assert text.index("# Not moved:") < text.index("# support_chat: interactive")
     assert 'workflow = "support_chat"' not in text
+    assert text.index("# Not moved:") < text.index("# ticket_summaries: background, confidence 85%")
     assert "#   - against it: it rests as people do" in text
     assert "--force overwrites it" in str(audit(SAMPLE, "--write-policy", path).exception)
     path.write_text("in use")

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from click.testing import CliRunner, Result
 
+from lanewise.app.progress import Progress
+from lanewise.app.simulating import Days
+from lanewise.app.simulating import simulate as simulated
+from lanewise.audit.importing import Wishes
 from lanewise.cli.main import cli
+from lanewise.settings import load
 
 SAMPLE: Final = Path(__file__).parents[2] / "examples/audit"
 POLICY: Final = """
@@ -182,6 +188,42 @@ def test_rules_that_fit_nothing_are_named_with_what_there_is_to_fit(
     assert "keys in the log, of requests without a workflow: k-index, web" in told
     found = json.loads(simulate("--json", *MAPPED, rules, log).output)["policies"][0]
     assert (found["rules"], found["fit_by_no_rule"]) == ({"typo": 0, "by key": 1}, 2)
+
+
+def test_a_rule_that_fits_only_what_is_left_out_is_not_said_to_fit_nothing(
+    simulate: Any, tmp_path: Path
+) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text(
+        '[[rule]]\nname = "other"\nworkflow = "w"\nprovider = "anthropic"\n', encoding="utf-8"
+    )
+    log = logged(tmp_path, [{"p": "openai", "m": "gpt-5", "w": name} for name in ("w", "v")])
+    told = simulate(*MAPPED, rules, log).output
+    assert "to which rule 'other' leaves no lane (anthropic was chosen)" in told
+    assert "all that 'other' would fit is left out" in told
+    assert "no request fits" not in told
+
+
+def test_who_looks_on_is_told_what_is_done_and_which_day_is_replayed(
+    tmp_path: Path, policy: Path
+) -> None:
+    said = []
+
+    class Noted(Progress):
+        def at(self, doing: str, connection: Any = None) -> None:
+            said.append(doing)
+
+    simulated(
+        [policy], (str(SAMPLE),), Days("fast", 2), wishes=Wishes(),
+        settings=load({"LANEWISE_HOME": str(tmp_path / "home")}), now=1_795_000_000.0,
+        watch=lambda: nullcontext(Noted()),
+    )  # fmt: skip
+    assert said == [
+        "reading the logs",
+        "holding the requests against the policy",
+        "replaying day 1 of 2 under policy.toml",
+        "replaying day 2 of 2 under policy.toml",
+    ]
 
 
 @pytest.mark.parametrize("named", ["workflow", "key"])

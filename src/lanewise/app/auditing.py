@@ -12,7 +12,7 @@ from lanewise.app.audit_caches import caches_json, estimated_json
 from lanewise.app.audit_times import over_time_json
 from lanewise.app.progress import Watch, unwatched
 from lanewise.app.receipt import usd
-from lanewise.audit.database import database
+from lanewise.audit.database import database, make_room
 from lanewise.audit.estimating import Estimated, estimate
 from lanewise.audit.formats import all_formats, named
 from lanewise.audit.importing import Imported, Wishes, load
@@ -143,6 +143,7 @@ def auditing(
             progress.at("replaying levers")
             again = sample(connection, imported, pace=pace)
             together = replayed(connection, again, found, prices, words)
+            make_room(connection)
         if together is not None:
             found = found.with_levers(together.levers)
         yield Audit(

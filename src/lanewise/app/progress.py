@@ -1,4 +1,4 @@
-"""How far an audit is; asked by another thread than the one that works."""
+"""How far an audit or a what-if is; asked by another thread than the one that works."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from typing import Final
 from lanewise.app.knowledge import Knowledge, knowledge
 from lanewise.app.policies import load as load_policy
 from lanewise.app.policies import places, zone_named
+from lanewise.app.progress import Progress, Watch, unwatched
 from lanewise.audit.database import database
 from lanewise.audit.importing import Imported, Wishes, load
 from lanewise.audit.whatif import (
@@ -93,9 +94,11 @@ def simulate(
     settings: Settings,
     now: float,
     limits: Numbers | None = None,
+    watch: Watch = unwatched,
 ) -> Simulations:
-    """Replay logs under each of the policy files. `limits`: those that the user states.
+    """Replay logs under each of the policy files.
 
+    `limits`: those that the user states. `watch`: opened while the work lasts, it is told how far that is.
     Raises `BadInput` for files, logs or formats that cannot be used, and where nothing can be replayed.
     """
     if len({file.resolve() for file in files}) < len(files):
@@ -107,12 +110,17 @@ def simulate(
     book = PriceBook.of_home(settings.home)
     known = knowledge(settings, limits or {}, now)
     every = [*policies, *([in_force] if in_force else [])]
-    with database() as connection:
-        imported = load(connection, paths, wishes)
-        plans = [
-            planned(traffic(connection), one.policy, book, zone_named, known.known) for one in every
-        ]
-    found = [_simulated(one, plan, days) for one, plan in zip(every, plans, strict=True)]
+    with watch() as progress:
+        with database() as connection:
+            progress.at("reading the logs", connection)
+            imported = load(connection, paths, wishes)
+            progress.at("holding the requests against the policy")
+            plans = [
+                planned(traffic(connection), one.policy, book, zone_named, known.known)
+                for one in every
+            ]
+        pairs = zip(every, plans, strict=True)
+        found = [_simulated(one, plan, days, progress) for one, plan in pairs]
     proposed, held = found[: len(policies)], found[len(policies) :]
     return Simulations(
         imported,
@@ -136,11 +144,13 @@ def _in_force(settings: Settings, proposed: Named, now: float) -> tuple[Named | 
     return (None, "") if same else (found, "")
 
 
-def _simulated(named: Named, plan: Plan, days: Days) -> Simulation:
+def _simulated(named: Named, plan: Plan, days: Days, progress: Progress) -> Simulation:
     if not plan.requests:
         raise BadInput(f"no request in the logs can be replayed{_why_not(plan)}")
-    numbers = range(days.first, days.first + days.seeds)
-    seeds = [replayed(plan, number, days.model) for number in numbers]
+    seeds = []
+    for done in range(days.seeds):
+        progress.at(f"replaying day {done + 1:,} of {days.seeds:,} under {named.file.name}")
+        seeds.append(replayed(plan, days.first + done, days.model))
     return Simulation(named.file, named.policy, summed(plan, seeds))
 
 

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 MEMORY: Final = "280MB"
+LESS: Final = "180MB"  # once all is read and Python holds what was replayed
 ROOM: Final = "2GB"  # where single records are so large that they do not fit
-THREADS: Final = 4
+THREADS: Final = 2  # each has buffers of its own: four do not fit into this memory
 _INTERRUPTED: Final = "Query interrupted"  # what DuckDB makes of Ctrl-C while it runs a statement
 _places: Final[set[Path]] = set()  # folders of databases that are open
 _PREFIX: Final = "lanewise-audit-"
@@ -131,6 +132,11 @@ def spacious(connection: DuckDBPyConnection) -> Iterator[None]:
         yield
     finally:
         _limit(connection, MEMORY, min(THREADS, os.cpu_count() or 1))
+
+
+def make_room(connection: DuckDBPyConnection) -> None:
+    """Keep less in memory from here on, where only sums are to come."""
+    connection.execute(f"SET memory_limit = '{LESS}'")
 
 
 def _limit(connection: DuckDBPyConnection, memory: str, threads: int) -> None:

@@ -13,7 +13,7 @@ from lanewise.audit.formats import Format, Recognised, all_formats
 from lanewise.audit.layouts import Layout, is_wide
 from lanewise.audit.mending import mend
 from lanewise.audit.narrowing import narrowed
-from lanewise.audit.sources import Source, Unread, find
+from lanewise.audit.sources import Source, Unread, find, parted
 from lanewise.audit.staging import Stage
 from lanewise.audit.statements import statements, text
 from lanewise.audit.telling import TABLES, Failed, errors, plain, told
@@ -22,7 +22,8 @@ from lanewise.errors import BadInput
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-_AT_ONCE: Final = 500  # files that one statement reads
+_AT_ONCE: Final = 500  # files that one statement reads,
+_WHOLE: Final = 64 << 20  # and of how many bytes, where records are taken apart as texts
 _WITHIN: Final = frozenset(name for one in all_formats() for name in one.within)
 
 
@@ -181,9 +182,8 @@ def _batches(known: dict[Source, Recognised]) -> Iterator[list[Source]]:
     for source, what in known.items():
         groups.setdefault((what.format.name, what.within, source.layout), []).append(source)
     for (_, _, layout), sources in groups.items():
-        size = 1 if layout in TABLES else _AT_ONCE
-        for start in range(0, len(sources), size):
-            yield sources[start : start + size]
+        most = 1 if layout in TABLES else _AT_ONCE
+        yield from parted(sources, most, _WHOLE if known[sources[0]].format.whole else None)
 
 
 def _fill(

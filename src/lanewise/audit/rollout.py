@@ -23,9 +23,9 @@ _LANES: Final = '["batch", "flex", "realtime"]'  # with real time, which rescues
 class Classed:
     """A workflow, who waits for it, and on what that rests.
 
-    `waiting`: `background`, `interactive`, `blocking step` or `unknown`. `saving`: nano-USD over the span of
-    the log if all of it may wait, at the least and at the most; None where it is not known. `evidence`:
-    short sentences without texts of prompts.
+    `waiting`: `background`, `interactive`, `blocking step`, `unknown` or `not in real time`. `saving`:
+    nano-USD over the span of the log if all of it may wait, at the least and at the most; None where no lane
+    is known in which it would cost less. `evidence`: short sentences without texts of prompts.
     """
 
     workflow: str  # "" where requests name none
@@ -46,7 +46,8 @@ class Classed:
     @property
     def safe(self) -> bool:
         """Whether it may be moved first."""
-        return self.named and self.waiting == BACKGROUND and self.confidence >= SURE
+        sure = self.waiting == BACKGROUND and self.confidence >= SURE
+        return self.named and sure and self.saving is not None
 
 
 def policy_text(classes: Iterable[Classed], terms: Terms = Terms.ANY) -> str:
@@ -90,6 +91,8 @@ def _head(safe: list[Classed], count: int, terms: Terms) -> Iterator[str]:
     yield '#   3. rollout = "all"'
     yield "# Names are those of the log. Requests have to come to lanewise under the same: the workflow in"
     yield "# the header x-lanewise-workflow or by its key, the key as `lanewise keys list` names it."
+    yield "# Over HTTP a call that waits keeps its connection open: before step 2 have its client poll"
+    yield "# (Prefer: respond-async) or be called by a webhook."
     yield "# One rule at a time, the first below first. After each change: lanewise policy check"
     yield "# What it would come to: lanewise simulate --rolled-out policy.toml LOGS"
     yield f"# In all {_money(total)} over the span of the log, from {len(safe)} of {count} workflows."
@@ -117,8 +120,9 @@ def _rule(one: Classed) -> Iterator[str]:
 
 
 def _comments(one: Classed) -> Iterator[str]:
-    told = "saving not known" if one.saving is None else f"saves {_money(one.saving)}"
-    yield f"# {_plain(_name(one))}: {one.waiting}, confidence {one.confidence:.0%}; {told}"
+    sure = f", confidence {one.confidence:.0%}" if one.confidence else ""
+    saves = "" if one.saving is None else f"; saves {_money(one.saving)}"
+    yield f"# {_plain(_name(one))}: {one.waiting}{sure}{saves}"
     for sentence in one.evidence:
         yield from wrap(
             _plain(sentence), _WIDTH, initial_indent="#   - ", subsequent_indent="#     "
@@ -129,7 +133,9 @@ def _later(one: Classed) -> Iterator[str]:
     yield from _comments(one)
     if one.waiting != BACKGROUND:
         return
-    if not one.named:
+    if one.saving is None:
+        yield "#   no lane is known in which it would cost less, under these data terms and at known prices"
+    elif not one.named:
         yield "#   no rule fits it and nothing else: log a workflow for it, or give it a key of its own"
     else:
         yield f"#   under {SURE:.0%}: ask its owner how long it may wait, then write a rule as above"

@@ -127,3 +127,17 @@ def _walked(folder: Path) -> Iterator[_Found | Unread]:
     yield from (
         Unread(str(error.filename), f"it cannot be opened: {error.strerror}") for error in failed
     )
+
+
+def parted(sources: list[Source], most: int, room: int | None) -> Iterator[list[Source]]:
+    """So many sources at a time, and of so many bytes (None: of any); one that is larger goes alone."""
+    batch: list[Source] = []
+    left = room
+    for source in sources:
+        size = 0 if room is None else Path(source.path).stat().st_size
+        if batch and (len(batch) == most or (left is not None and size > left)):
+            yield batch
+            batch, left = [], room
+        batch.append(source)
+        left = None if left is None else left - size
+    yield batch

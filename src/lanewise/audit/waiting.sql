@@ -198,26 +198,41 @@ WITH next AS (
 SELECT id, {followed: count(*) FILTER (other <> id AND gap BETWEEN -0.2 AND 3) / count(*)} FROM next GROUP BY id
 
 -- name: crowds
--- Stretches in which there is always a request that is being answered: of five and more at once, and at least twice
--- as many as ever at once (or 200), some began as others ended. They were worked off, not set off at once.
+-- Bursts without a pause of 150 seconds, up to where the last request begins. A program that keeps so many under way
+-- holds their number: its variance is far below its average, while of requests that come by themselves it is as
+-- large. Worked off: so held, and of five and more at once at least twice as many as ever at once (or 200).
 WITH edges AS (
-    SELECT id, "at", 1 AS step FROM live WHERE "at" IS NOT NULL
-    UNION ALL SELECT id, "at" + greatest(coalesce(seconds, 1), 0.5), -1 FROM live WHERE "at" IS NOT NULL
+    SELECT id, "at", 1 AS step, coalesce(input, prompt_bytes // 4) AS input FROM live WHERE "at" IS NOT NULL
+    UNION ALL SELECT id, "at" + greatest(coalesce(seconds, 1), 0.5), -1, NULL FROM live WHERE "at" IS NOT NULL
 ),
 busy AS (
-    SELECT id, "at", step, sum(step) OVER (PARTITION BY id ORDER BY "at", step ROWS UNBOUNDED PRECEDING) AS running
-    FROM edges
+    SELECT id, "at", step, input, sum(step) OVER edge AS running, "at" - lag("at") OVER edge AS since,
+        lead("at") OVER edge - "at" AS held
+    FROM edges WINDOW edge AS (PARTITION BY id ORDER BY "at", step ROWS UNBOUNDED PRECEDING)
 ),
 numbered AS (
-    SELECT id, step, running, sum((step = 1 AND running = 1)::INTEGER) OVER (
-        PARTITION BY id ORDER BY "at", step ROWS UNBOUNDED PRECEDING) AS stretch
+    SELECT *, sum((step = 1 AND running = 1 AND coalesce(since, 151) > 150)::INTEGER) OVER (
+        PARTITION BY id ORDER BY "at", step ROWS UNBOUNDED PRECEDING) AS burst
     FROM busy
 ),
-stretches AS (
-    SELECT id, count(*) FILTER (step = 1) AS size, max(running)::BIGINT AS peak FROM numbered GROUP BY id, stretch
-)
-SELECT id, {worked_off: coalesce(sum(size) FILTER (peak > 4 AND size >= least(2 * peak, 200)), 0)::BIGINT,
-    crowd: max(peak)} FROM stretches GROUP BY id
+ended AS (
+    SELECT *, "at" < max("at") FILTER (step = 1) OVER (PARTITION BY id, burst) AS before_last FROM numbered
+),
+bursts AS (
+    SELECT id, count(*) FILTER (step = 1) AS size, max(running)::BIGINT AS peak,
+        sum(held) FILTER (before_last) AS whole, sum(running * held) FILTER (before_last) AS work,
+        sum(running * running * held) FILTER (before_last) AS squared, coalesce(corr("at", input), 0) AS growth
+    FROM ended GROUP BY id, burst
+),
+kept_up AS (
+    SELECT *, size >= 5 AND coalesce(squared / nullif(work, 0) - work / nullif(whole, 0) < 0.5, false) AS steady FROM bursts
+),
+judged AS (SELECT *, steady AND peak > 4 AND size >= least(2 * peak, 200) AS crowd FROM kept_up)
+SELECT id, {
+    held: coalesce(sum(size) FILTER (steady), 0)::BIGINT,
+    worked_off: coalesce(sum(size) FILTER (crowd), 0)::BIGINT, crowds: count(*) FILTER (crowd), crowd: max(peak),
+    crowd_growth: coalesce(sum(size * growth) FILTER (crowd) / sum(size) FILTER (crowd), 0)
+} FROM judged GROUP BY id
 
 -- name: hours
 SELECT id, CAST(floor("at" % 86400 / 3600) AS INTEGER), count(*)::BIGINT FROM live WHERE "at" IS NOT NULL GROUP BY ALL ORDER BY ALL

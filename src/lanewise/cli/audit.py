@@ -110,8 +110,8 @@ def audit(
             policy = written(
                 write_policy, classes(found.found), now, said or Terms.ANY, force=force
             )
-            count = len(policy.rules)
-            click.echo(f"wrote {write_policy}: {count} rules; try it: lanewise simulate", err=True)
+            rules = _counted(len(policy.rules), "rule")
+            click.echo(f"wrote {write_policy}: {rules}; try it: lanewise simulate", err=True)
 
 
 def _write_page(path: Path, found: Audit, now: float) -> None:

@@ -1,4 +1,4 @@
-"""How far an audit is, on a terminal's standard error while it works."""
+"""How far an audit or a what-if is, on a terminal's standard error while it works."""
 
 from __future__ import annotations
 

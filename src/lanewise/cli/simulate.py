@@ -12,6 +12,7 @@ from lanewise.app.simulating import Days
 from lanewise.app.simulating import simulate as simulated
 from lanewise.app.simulation_json import as_json as simulation_json
 from lanewise.audit.whatif import MODELS
+from lanewise.cli.audit_progress import shown
 from lanewise.cli.ending import ending
 from lanewise.cli.options import (
     echo_json,
@@ -87,6 +88,7 @@ def simulate(
     found = simulated(
         files, logs, Days(completion, seeds, seed, rolled_out), wishes=wishes(format_, map_, model),
         settings=settings_from(home), now=SystemClock().now(), limits=stated_limits(limits),
+        watch=shown,
     )  # fmt: skip
     if as_json:
         echo_json(simulation_json(found))

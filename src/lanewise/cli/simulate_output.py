@@ -79,7 +79,10 @@ def _rules(policy: Policy, plan: Plan) -> Iterator[str]:
     if len(counts) > _ROWS:
         told.append(f"{len(counts) - _ROWS:,} more rules")
     yield f"requests by rule: {', '.join(told)}; no rule {plan.rules['']:,}"
-    idle = [repr(name) for name, count in counts if not count]
+    left_out = [repr(name) for name, count in counts if not count and plan.rules_left_out[name]]
+    if left_out:
+        yield f"all that {', '.join(left_out[:_NAMES])} would fit is left out"
+    idle = [repr(name) for name, count in counts if not count + plan.rules_left_out[name]]
     if not idle:
         return
     yield f"no request fits {', '.join(idle[:_NAMES])}; workflows in the log: {_most(plan.workflow_requests)}"
@@ -156,7 +159,7 @@ def _tell_deadlines(summary: Summary) -> None:
         click.echo(f"  missed {_count(count)}: {reason}")
     click.echo(
         f"{_count(summary.batches)} batches, {_count(summary.cancelled)} called back; "
-        f"{_count(summary.rescued)} requests rescued"
+        f"{_count(summary.rescued)} requests sent again, rescued or left over by a batch"
     )
     if summary.plan.observed:
         click.echo(
@@ -172,8 +175,9 @@ def _tell_quotas(summary: Summary) -> None:
         click.echo(f"batches created in the busiest hour, of all models: {', '.join(told)}")
     lively = [hour for hour in summary.hours if any(hour[1:])]
     days = [list(day) for _, day in groupby(lively, lambda hour: hour.at // 86_400)]
-    names = ("accepted", "answered", "waiting at most", "batches", "tokens in them at most")
+    names = ("accepted", "answered", "waiting (*)", "batches", "tokens in them (*)")
     _table(("day (UTC)", *names), [_day(hours) for hours in days[:_DAYS]])
+    click.echo("(*) the most of what there was at the ends of hours")
     if len(days) > _DAYS:
         click.echo(f"days after these: {len(days) - _DAYS:,}; --json has every hour")
 

@@ -28,6 +28,7 @@ PEOPLE_CLIENTS: Final = (
     r"cline|aider"
 )
 PROGRAM_CLIENTS: Final = r"airflow|dagster|prefect|celery|cron|spark|dbt|temporal"
+_BRIEF: Final = 300.0  # seconds
 _PARTS: Final = (
     "counts", "templates", "turns", "growth", "streaks", "evenness", "followed", "bunches", "crowds", "slots",
 )  # fmt: skip
@@ -52,6 +53,16 @@ class Beat:
         return (
             math.sqrt(max(-2 * math.log(min(self.agree, 1.0)), 0.0)) * self.period / (2 * math.pi)
         )
+
+    @property
+    def brief(self) -> bool:
+        """Whether they are over before people would have come and gone."""
+        return self.long <= _BRIEF
+
+    @property
+    def exact(self) -> bool:
+        """Whether they begin more closely in time than the first of so many who come by themselves would."""
+        return 5 * self.spread * self.size <= self.long
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +129,11 @@ class Facts:
     followed: float = 0.0  # share behind which another workflow of the session goes on at once
     bunched: int = 0  # with four others within two seconds, far more than in the minutes around
     bunch: int = 0
-    worked_off: int = 0  # in stretches of five and more at once, twice as many in all
+    held: int = 0  # in bursts of five and more in which so many are kept under way
+    worked_off: int = 0  # in such bursts of five and more at once, twice as many in all
+    crowds: int = 0  # these bursts
     crowd: int = 0  # at once, at the most
+    crowd_growth: float = 0.0  # in these bursts: how closely input follows the time, -1 to 1
     days: int = 0
     slots: int = 0  # stretches of ten minutes with any request
     log_slots: int = 0  # of the whole log

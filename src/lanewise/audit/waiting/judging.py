@@ -26,9 +26,7 @@ _MOST_SURE: Final = 0.97
 _NOT_HIGH: Final = 0.85
 _STRONG: Final = 2.0  # a scheduler's clock, or many at once
 _FAIR: Final = 1.0  # that somebody waits may be said more easily: nothing is moved then
-_AGAINST: Final = (
-    0.5  # more than this against it, and a name with a program's account is not enough
-)
+_AGAINST: Final = 0.5  # more than this against it, and a name with a job's account is not enough
 _FEW: Final = 20  # requests; below, nothing is said with high confidence
 _TOO_FEW: Final = 5
 
@@ -108,11 +106,14 @@ def _bound(waiting: Waiting, signs: list[Sign], facts: Facts) -> float:
 
 
 def _agreed(signs: list[Sign]) -> bool:
-    """Its team calls it so, a program asks under an account of its own, and next to nothing is against it."""
+    """Its team calls it so, what works off a list asks, and next to nothing is against it.
+
+    The account of a service is not enough: what a button or a check in front of a chat asks has one too.
+    """
     kinds = {sign.kind for sign in signs}
     against = sum(sign.weight for sign in signs if sign.towards is not Waiting.BACKGROUND)
-    by_program = kinds & {Kind.JOBS, Kind.SERVICES, Kind.JOB_CLIENT}
-    return Kind.NAMED_FOR_NOBODY in kinds and bool(by_program) and against <= _AGAINST
+    by_job = kinds & {Kind.JOBS, Kind.JOB_CLIENT}
+    return Kind.NAMED_FOR_NOBODY in kinds and bool(by_job) and against <= _AGAINST
 
 
 def _alike(one: Waiting, other: Waiting) -> bool:

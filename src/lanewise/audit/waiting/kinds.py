@@ -41,7 +41,8 @@ class Kind(Enum):
     GROWING_AT_ONCE = Weighed(
         _STEP,
         3.0,
-        "inputs grow along a session, or along a streak of requests, each within 3 s of the answers before",
+        "inputs grow along a session, a streak of requests or runs side by side, each within 3 s of the "
+        "answers before",
     )
     HANDED_ON = Weighed(
         _STEP, 2.5, "another workflow of the same session goes on within 3 s of the answer"
@@ -72,13 +73,13 @@ class Kind(Enum):
     BY_THE_CLOCK = Weighed(
         _NOBODY, 2.5,
         "bursts begin within seconds to minutes of the same place in 5 or 15 minutes, an hour, 4 hours, a "
-        "day or a week",
+        "day or a week, and are over in five minutes or go on as a program works",
     )  # fmt: skip
     CROWDED = Weighed(
         _NOBODY,
         2.0,
-        "it is idle four fifths of the time, and half of the requests are worked off: five and more at once, "
-        "and others as these end",
+        "it is idle four fifths of the time, and half of the requests are worked off: always about as many "
+        "at once, five and more, others as these end",
     )
     BUNCHED = Weighed(
         _NOBODY,

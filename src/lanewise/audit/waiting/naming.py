@@ -20,9 +20,9 @@ _TELLING: Final = (
         r"migrat\w*|tagging|tagger|archiv\w*|dedup\w*|sweep\w*|async|pipeline|embeddings?|ingest\w*|crawl\w*|sync")),
     (Waiting.INTERACTIVE, re.compile(
         r"chats?|chatbot|bot|assist(ant|ance|ants)?|copilot|search\w*|draft\w*|autocomplet\w*|"
-        r"compos(e|er|ing)|playground|typeahead|concierge|dialog(ue)?s?|repl(y|ies)|suggest\w*|tutor|qa|helpdesk")),
+        r"compos(e|er|ing)|playground|button|live|realtime|typeahead|concierge|dialog(ue)?s?|repl(y|ies)|suggest\w*|tutor|qa|helpdesk")),
     (Waiting.BLOCKING, re.compile(
-        r"agents?|agentic|tools?|router|routing|guard\w*|planner|steps?|rerank\w*")),
+        r"agents?|agentic|tools?|inline|input|intents?|preflight|router|routing|guard\w*|planner|steps?|rerank\w*")),
 )  # fmt: skip
 _ALL: Final = {
     Waiting.INTERACTIVE: Kind.NAMED_FOR_A_PERSON,

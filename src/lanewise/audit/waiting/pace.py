@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from lanewise.audit.waiting.facts import Facts
+from lanewise.audit.waiting.facts import Beat, Facts
 from lanewise.audit.waiting.kinds import Kind, Sign
 from lanewise.audit.waiting.times import by_the_clock, round_the_clock
 
@@ -14,6 +14,7 @@ _QUICK: Final = 3.0  # seconds: no person reads and writes in that time
 _SLOW: Final = 8.0
 _GROWS: Final = 0.5  # how closely inputs follow their place; of records in any order it is about 0
 _EVEN: Final = 0.2
+_MOST_BEATS: Final = 0.8  # of the beats of a clock
 _AT_ONCE: Final = 0.25  # seconds: closer requests are sent at once rather than paced
 _FLAT: Final = 0.27  # of the requests in the quietest eight hours; a third, if all hours are alike
 
@@ -68,8 +69,20 @@ def _growing(facts: Facts) -> Iterator[Sign]:
             f"{facts.in_streaks:,} of {facts.requests:,} requests run one after the other "
             "within a second, and their inputs grow as they go on",
         )
+    elif _side_by_side(facts):
+        yield Sign(
+            Kind.GROWING_AT_ONCE,
+            f"in {facts.crowds:,} runs of up to {facts.crowd:,} at once one request follows on the other, "
+            "and their inputs grow as they go on",
+        )
     else:
         yield from _pauses(facts)
+
+
+def _side_by_side(facts: Facts) -> bool:
+    """Several chains of steps that begin together, in more runs than one that happens to be sorted."""
+    often = facts.crowds >= 3 and facts.worked_off >= 0.5 * facts.requests
+    return often and facts.crowd_growth >= _GROWS
 
 
 def _pauses(facts: Facts) -> Iterator[Sign]:
@@ -118,14 +131,20 @@ def handing_on(facts: Facts) -> Iterator[Sign]:
 
 
 def schedule(facts: Facts) -> Iterator[Sign]:
-    """Bursts that begin by the clock."""
+    """Bursts that begin by the clock, and go on as a program works: people meet by the clock as well."""
     beat = by_the_clock(facts)
-    if beat is not None:
+    if beat is not None and (beat.brief or beat.exact or _driven(facts)):
         yield Sign(
             Kind.BY_THE_CLOCK,
-            f"{beat.bursts:,} bursts of {beat.size:,.0f} requests (on average) begin {_every(beat.period)}, "
+            f"{beat.bursts:,} bursts of {_requests(beat.size)} (on average) begin {_when(beat)}, "
             f"within {max(beat.spread, 1):.0f} s of the same time: a scheduler starts them",
         )
+
+
+def _driven(facts: Facts) -> bool:
+    """Whether a program sets the pace: so many kept under way, one after the other, evenly or at once."""
+    kept = max(facts.held, facts.bunched) >= 0.5 * facts.requests
+    return kept or _in_streaks(facts) or any(evenness(facts))
 
 
 def crowds(facts: Facts) -> Iterator[Sign]:
@@ -178,9 +197,20 @@ def rounds(facts: Facts) -> Iterator[Sign]:
         yield Sign(Kind.RESTING, f"it rests as people do: {told}")
 
 
-def _every(period: float) -> str:
-    named = {86_400: "every day", 604_800: "every week", 3_600: "every hour"}
-    hours, minutes = int(period // 3_600), int(period // 60)
-    return named.get(int(period)) or (
-        f"every {hours} hours" if hours else f"every {minutes} minutes"
+def _requests(size: float) -> str:
+    return "1 request" if round(size) == 1 else f"{size:,.0f} requests"
+
+
+def _when(beat: Beat) -> str:
+    """Every day only where hardly one is missed; else that it is always at the same time of a day."""
+    hours, minutes = int(beat.period // 3_600), int(beat.period // 60)
+    each, some = {
+        86_400: ("every day", "on some days"),
+        604_800: ("every week", "in some weeks"),
+        3_600: ("every hour", "in some hours"),
+    }.get(int(beat.period)) or (
+        (f"every {hours} hours", f"in some stretches of {hours} hours")
+        if hours
+        else (f"every {minutes} minutes", f"in some stretches of {minutes} minutes")
     )
+    return each if beat.bursts >= _MOST_BEATS * (beat.across / beat.period + 1) else some

@@ -23,9 +23,14 @@ _QUIET_HOURS: Final = 8
 
 
 def by_the_clock(facts: Facts) -> Beat | None:
-    """The bursts that keep time best, if they keep it as only a scheduler does."""
+    """The bursts that keep time best, if they keep it as only a scheduler does.
+
+    What begins every hour begins at the same place in each quarter too, as closely but for rounding.
+    """
     kept = [beat for beat in facts.beats if _kept(beat, facts)]
-    return min(kept, key=lambda beat: (beat.spread / beat.period, -beat.period), default=None)
+    closest = min((beat.spread for beat in kept), default=0.0)
+    alike = (beat for beat in kept if beat.spread <= 1.1 * closest + 1)
+    return max(alike, key=lambda beat: (beat.period, -beat.spread), default=None)
 
 
 def round_the_clock(facts: Facts) -> float | None:

@@ -73,12 +73,12 @@ def way(ruling: Ruling, logged: Logged, costs: Costs) -> Way:
     stream = Stream(logged.provider, endpoint_of(logged), ruling.model or logged.model)
     if stream.provider not in tuple(Dialect):
         return Way(stream, barred=f"asked of {stream.provider}, to whom lanewise does not send")
-    for model in (logged.model, stream.model):
-        if not costs.known(stream._replace(model=model), logged.at):
-            return Way(stream, barred=f"of {model}, whose price is not known")
     sold = registry.lanes(stream.provider, stream.endpoint)
     there = [one for one in offers(stream.provider) if one.lane in sold or one.lane == HELD]
     found = {offer.lane for offer in there if not ruling.bars(offer)}
+    for model in (logged.model, stream.model) if found else ():
+        if not costs.known(stream._replace(model=model), logged.at):
+            return Way(stream, barred=f"of {model}, whose price is not known")
     priced = {lane for lane in found if lane == HELD or costs.known(stream, logged.at, lane)}
     if not priced:
         who = f"rule {ruling.rule!r}" if ruling.rule else "the policy's default"

@@ -70,6 +70,9 @@ class Plan:
     workflow_requests: Counter[str] = field(default_factory=Counter)
     realtime_nano: int = 0  # all of it in real time
     rules: Counter[str] = field(default_factory=Counter)  # requests; "" where none fits
+    rules_left_out: Counter[str] = field(
+        default_factory=Counter
+    )  # of `unfit`, those that rules fit
     keys: Counter[str] = field(default_factory=Counter)  # requests that name no workflow, by key
     observed: int = 0  # decided, but not acted on: the rollout's other side
     copies: Counter[int] = field(default_factory=Counter)  # asked once with another, by the hour

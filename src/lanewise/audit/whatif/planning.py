@@ -124,6 +124,7 @@ class _Planning:
         if found.barred or due is None:
             meant = f"without a deadline that rule {ruling.rule!r} could mean then"
             self._leave_out(logged, found.barred or meant)
+            self.plan.rules_left_out[ruling.rule] += 1
             return
         acts = ruling.percent == 100.0 or ruling.acts(self._id(logged))
         if not acts:  # its deadline is real time's then
