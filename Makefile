@@ -29,6 +29,9 @@ $(CLIENTS_STAMP): $(CLIENT_TESTS)/requirements.txt $(CLIENT_TESTS)/package-lock.
 	touch $(CLIENTS_STAMP)
 
 demo: setup
+	@echo '$(BIN)/lanewise audit --example  # its end'
+	@$(BIN)/lanewise audit --example | tail -n 12
+	@echo
 	$(BIN)/python examples/index_stdlib.py
 	@echo
 	$(BIN)/python examples/deadlines.py

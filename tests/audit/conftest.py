@@ -26,7 +26,10 @@ def write(path: Path, records: Iterable[Any]) -> Path:
             writer = csv.DictWriter(file, list(rows[0]))
             writer.writeheader()
             writer.writerows(
-                {k: v if isinstance(v, str | None) else json.dumps(v) for k, v in row.items()}
+                {
+                    k: json.dumps(v) if isinstance(v, dict | list | bool) else v
+                    for k, v in row.items()
+                }
                 for row in rows
             )
     else:

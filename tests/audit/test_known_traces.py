@@ -1,6 +1,6 @@
 """Traces whose answers are known, through the command, from ../shared/data where it is there.
 
-Small ones of their forms are in test_cache_lever.py.
+Small ones of their forms are in test_cache_lever.py and test_cutting.py.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from typing import Any, Final
 import pytest
 from click.testing import CliRunner
 
-from lanewise.audit.caching import Prompt, Replay, lines, whole
-from lanewise.audit.caching.texts import Cutter, text_of
 from lanewise.cli.main import cli
 
 from .conftest import shared
@@ -111,64 +109,3 @@ def test_lines_out_of_the_order_of_time_are_sorted_first(audited: Audited) -> No
     shares = found["caches"]["repeated_share"]
     assert 0.93 < shares["300"] <= shares["3600"] < 0.94
     assert found["caches"]["usable_share"] == pytest.approx(0.925, abs=0.003)
-
-
-# -- small texts ----------------------------------------------------------------------------------------
-def unpriced(provider: str, model: str, lane: str) -> None:
-    return None
-
-
-def replayed(prompts: list[Prompt]) -> tuple[float, float]:
-    """Percent that repeats within five minutes, and that can be read."""
-    replay = Replay(unpriced)
-    for prompt in prompts:
-        replay.add(prompt)
-    summed = whole(lines(replay.sums, unpriced))
-    return 100 * summed.repeated[300] / summed.input, 100 * summed.usable / summed.input
-
-
-def cut(cutter: Cutter, asked: object, workflow: str, at: float = 0.0) -> Prompt:
-    got = cutter.cut(text_of(asked))
-    return Prompt(at, got.blocks, got.tokens, got.size, got.block, workflow, "openai", MODEL)
-
-
-@pytest.mark.parametrize("quick", [False, True])
-def test_texts_that_begin_alike_share_blocks(quick) -> None:
-    cutter = Cutter(MODEL, quick=quick)
-    static = "Answer in one word, and only from the text. " * 150
-    asked = [cut(cutter, f"{static}{number} apples", "w", float(number)) for number in range(3)]
-    repeats, usable = replayed(asked)
-    assert 60 < repeats < 67  # two of three, the last words aside
-    assert usable > 50
-
-
-@pytest.mark.parametrize(
-    "asked",
-    [
-        {"tools": [{"name": "find"}], "system": "Be kind.", "messages": [{"content": "Hi"}]},
-        {"messages": [{"content": "Hi"}], "system": "Be kind.", "tools": [{"name": "find"}]},
-        {
-            "messages": [{"content": [{"type": "text", "text": "Hi"}]}],
-            "system": [
-                {"type": "text", "text": "Be kind.", "cache_control": {"type": "ephemeral"}}
-            ],
-            "tools": [{"name": "find"}],
-        },
-    ],
-)
-def test_a_body_is_read_in_the_order_of_the_cache(asked) -> None:
-    assert text_of(asked) == '[{"name":"find"}]\n\nBe kind.\n\nHi'
-
-
-def test_what_is_no_text_still_tells_prompts_apart() -> None:
-    image: Callable[[str], object] = lambda data: [  # noqa: E731
-        {"role": "user", "content": [{"type": "image", "source": {"data": data}}]}
-    ]
-    assert text_of(image("one")) != text_of(image("two"))
-    assert text_of(["plain", None, 7]) == "plain\n\n7"
-
-
-def test_any_text_can_be_cut() -> None:
-    for text in ("half a pair \ud800", "", "two\u2028lines\x85", "<|endoftext|>"):
-        for quick in (False, True):
-            assert Cutter(MODEL, quick=quick).cut(text).tokens >= len(text) // 8

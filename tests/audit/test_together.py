@@ -6,16 +6,16 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
-from lanewise.audit.caching import Prompt, Replay, lines, rates_of
+from lanewise.audit.caching import Prompt, Replay, lines
 from lanewise.audit.levers.asked import Asked
 from lanewise.audit.levers.lanes import wait
 from lanewise.audit.levers.together import Lanes, Together, together
 from lanewise.audit.levers.used import Prices, Used
 from lanewise.audit.money import Money
 from lanewise.audit.waiting import Judged, Waiting
-from lanewise.domain.lanes import BATCH
+from lanewise.domain.lanes import BATCH, LaneName
 from lanewise.domain.usage import Usage
-from lanewise.pricing import PriceBook
+from lanewise.pricing import PriceBook, Rates
 from lanewise.replay.blocks import of_ids
 
 DAY: Final = datetime(2026, 11, 20, tzinfo=UTC)
@@ -147,7 +147,10 @@ def test_caches_alone_save_what_their_table_says_whatever_lives_workflows_take()
     often = [claude(n * 40.0, *range(20), 1_000 + n) for n in range(30)]
     seldom = [claude(n * 1_200.0, *range(50, 70), 2_000 + n, group=2) for n in range(9)]
     rows = sorted(often + seldom, key=lambda one: one.prompt.at)
-    rates = rates_of(PRICES.book, DAY)
+
+    def rates(provider: str, model: str, lane: str) -> Rates | None:
+        return PRICES.book.resolve(provider, model, DAY, LaneName(lane)).rates
+
     replay = Replay(rates)
     for one in rows:
         replay.add(one.prompt)

@@ -179,7 +179,7 @@ def test_another_model_is_asked_and_paid_where_a_rule_says_so() -> None:
 def test_what_is_asked_of_another_model_without_knowing_what_it_cost_is_left_out() -> None:
     rules = '[[rule]]\nname = "small"\ndeadline = "24h"\nuse_model = "gpt-5-mini"'
     held = plan([logged(0.0, model="gpt-nobody-knows")], rules)
-    assert (held.requests, held.left_out) == (0, 1)
+    assert (held.requests, [one.requests for one in held.unfit.values()]) == (0, [1])
 
 
 def test_a_rule_that_chooses_another_provider_leaves_no_lane_whatever_model_it_names() -> None:
@@ -322,9 +322,9 @@ def test_whatever_the_rules_every_request_is_answered_and_paid_once(
     )
     held = plan(sorted(requests), rules, Known(stated=limits))
     seed = replayed(held, 1, model)
-    refused = sum(aside.requests for aside in held.refused.values())
+    aside = sum(one.requests for one in (*held.refused.values(), *held.unfit.values()))
     assert seed.lane_requests.total() + held.copies.total() == held.requests
-    assert held.requests + refused + held.left_out == len(requests)
+    assert held.requests + aside == len(requests)
     assert sum(hour.answered for hour in seed.hours.told()) == held.requests
     if limits == ONE_AN_HOUR:
         assert all(use.created <= 1 for use in seed.use.values())

@@ -28,8 +28,6 @@ KINDS: Final = (*WAITED_FOR, *BACKGROUND)
 NUMBERS: Final = {kind.name: f"wf-{n * 7_919 % 1_000}" for n, kind in enumerate(KINDS)}
 ORDINARY: Final = (
     "gateway",
-    "gateway without users",
-    "gateway without stream",
     "litellm",
     "helicone",
 )
@@ -76,9 +74,7 @@ def wrong(found: Found, kinds: Iterable[Kind], called: Callable[[Kind], str]) ->
     }
 
 
-@pytest.mark.parametrize(
-    "name", ["gateway", "gateway without users", "litellm", "langfuse", "helicone", "otlp"]
-)
+@pytest.mark.parametrize("name", ["gateway", "litellm", "langfuse", "helicone", "otlp"])
 def test_with_their_names_none_is_taken_for_the_other_kind_and_few_are_unknown(
     name: str, tmp_path: Path
 ) -> None:
@@ -119,8 +115,9 @@ def test_the_order_of_lines_changes_nothing(tmp_path: Path) -> None:
     form = FORMATS["gateway"]
     rows = log(SOME, 4, form, by_name)
     found = judged(tmp_path, rows, form)
-    assert judged(tmp_path, sorted(rows, key=lambda row: str(row["at"])), form) == found
-    assert judged(tmp_path, rows[::-1], form) == found
+    assert (
+        judged(tmp_path, sorted(rows, key=lambda row: str(row["at"])), form) == found
+    )  # else shuffled
 
 
 def test_what_users_and_sessions_are_called_changes_nothing(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,31 +26,42 @@ def audit(tmp_path: Path) -> Any:
     return run
 
 
-def test_the_sample_is_audited_with_one_command(audit: Any) -> None:
-    done = audit(SAMPLE)
-    assert done.exit_code == 0, done.output
+@pytest.fixture(scope="module")
+def sampled(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """What is printed of the sample; each once for all tests, since it does not change."""
+    home = str(tmp_path_factory.mktemp("home"))
+
+    @cache
+    def printed(*flags: str) -> str:
+        done = CliRunner().invoke(cli, ["audit", "--home", home, str(SAMPLE), *flags])
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    return printed
+
+
+def test_the_sample_is_audited_with_one_command(sampled: Any) -> None:
     for word in (
         "1,996 requests",
         "by the log $4.98; by the price book $4.98",
         "nightly_eval",
         "support_chat",
     ):
-        assert word in done.output
+        assert word in sampled()
 
 
-def test_json_has_all_that_programs_need_and_no_text_of_a_prompt(audit: Any) -> None:
-    done = audit(SAMPLE, "--json")
-    found = json.loads(done.output)
+def test_json_has_all_that_programs_need_and_no_text_of_a_prompt(sampled: Any) -> None:
+    printed = sampled("--json")
+    found = json.loads(printed)
     assert found["rows"] == sum(group["rows"] for group in found["groups"]) == 1996
     assert found["total"]["reckoned_usd"] == pytest.approx(found["total"]["logged_usd"], abs=1e-6)
     assert {group["workflow"] for group in found["groups"]} >= {"crm_enrich", "doc_indexing"}
     assert found["coverage"]["workflow"] == 1
-    assert "support assistant" not in done.output
+    assert "support assistant" not in printed
 
 
-def test_it_says_who_waits_and_what_would_cost_less(audit: Any) -> None:
-    done = audit(SAMPLE, "--json")
-    found = json.loads(done.output)
+def test_it_says_who_waits_and_what_would_cost_less(sampled: Any) -> None:
+    found = json.loads(sampled("--json"))
     waits = {one["workflow"]: one["who_waits"] for one in found["who_waits"]}
     assert waits == {
         "support_chat": "interactive",
@@ -63,7 +76,7 @@ def test_it_says_who_waits_and_what_would_cost_less(audit: Any) -> None:
     moved = sum(one["now_usd"] for one in found["levers"] if one["lever"] == "lane")
     half = {"low": moved / 2 * 0.9, "high": moved / 2}
     assert found["lever_total_usd"] == pytest.approx(half, rel=1e-3)
-    told = audit(SAMPLE).stdout
+    told = sampled()
     assert "7 bursts of 45 requests" in told
     assert "verify with a trial" in told
     assert "do not add up" in told
@@ -85,8 +98,8 @@ def test_the_table_of_levers_fits_the_terminal(
     assert any(line.startswith("dedupe │ lead_scoring") for line in rows)
 
 
-def test_levers_are_replayed_together_over_the_texts_of_the_log(audit: Any) -> None:
-    found = json.loads(audit(SAMPLE, "--json").output)
+def test_levers_are_replayed_together_over_the_texts_of_the_log(sampled: Any) -> None:
+    found = json.loads(sampled("--json"))
     together = found["together"]
     alone = together["saves_alone_usd"]
     assert together["requests_replayed"] == together["of_requests"] == 1996
@@ -214,8 +227,8 @@ def test_what_could_not_be_read_is_told_beside_the_report(audit: Any, tmp_path: 
     assert "1 line could not be read" in done.stderr
 
 
-def test_json_has_what_the_charts_of_the_report_show(audit: Any) -> None:
-    found = json.loads(audit(SAMPLE, "--json").output)
+def test_json_has_what_the_charts_of_the_report_show(sampled: Any) -> None:
+    found = json.loads(sampled("--json"))
     over, hours = found["spend_over_time"], found["hour_of_week"]
     assert (over["by"], len(over["slots"]), over["rows_without_time"]) == ("day", 7, {})
     spent = sum(one["reckoned_usd"] for slot in over["slots"] for one in slot["classes"].values())

@@ -69,10 +69,13 @@ def test_every_command_of_the_quickstart_runs_as_written(newcomer: Path) -> None
     assert len((newcomer / "nightly.jsonl").read_text(encoding="utf-8").splitlines()) == 5
 
 
-def test_the_readmes_command_and_program_run_as_written(newcomer: Path) -> None:
+def test_the_readmes_commands_and_program_run_as_written(newcomer: Path) -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    command = next(line for line in text.splitlines() if line.startswith("$ lanewise run"))
-    assert run(command.removeprefix("$ "), newcomer).returncode == 0
+    commands = re.findall(r"^\$ (lanewise .*)$", text, re.MULTILINE)
+    assert len(commands) >= 4
+    for command in commands:
+        done = run(command, newcomer)
+        assert done.returncode == 0, (command, done.stderr)
     [program] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     (newcomer / "program.py").write_text(program, encoding="utf-8")
     done = run(f"{sys.executable} program.py", newcomer)

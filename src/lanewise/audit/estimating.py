@@ -7,17 +7,14 @@ says itself is left as it is.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from lanewise.audit import reading
+from lanewise.audit.again import again, lost
 from lanewise.audit.caching.texts import Cutter
-from lanewise.audit.database import unhurried
-from lanewise.audit.formats import Recognised
 from lanewise.audit.importing import Imported
 from lanewise.audit.prompts.bodies import plain
-from lanewise.audit.sources import Source
 from lanewise.audit.statements import statements
 
 if TYPE_CHECKING:
@@ -55,9 +52,10 @@ def estimate(connection: DuckDBPyConnection, imported: Imported) -> tuple[Estima
     files = {row[0] for row in connection.execute(asked["files"]).fetchall()}
     texts: defaultdict[str, list[str]] = defaultdict(list)
     for source, what in imported.sources:
-        if source.path in files or "*" in source.path:
-            for model, text in _sampled(connection, source, what):
-                texts[model].append(text)
+        if source.path in files:
+            with suppress(*lost()):
+                for model, text in again(connection, source, what, asked["texts"], [COUNTED]):
+                    texts[model].append(text)
     found = tuple(_counted(model, count, texts[model]) for model, count in untold)
     for one in found:
         connection.execute(asked["fill"], {"model": one.model, "bytes": one.bytes_a_token})
@@ -72,18 +70,3 @@ def _counted(model: str, requests: int, texts: list[str]) -> Estimated:
         return Estimated(model, requests, _PLAIN, 0, "four bytes a token")
     size = sum(len(text.encode(errors="replace")) for text in texts)
     return Estimated(model, requests, size / tokens, len(texts), f"{cuts[0].method}")
-
-
-def _sampled(
-    connection: DuckDBPyConnection, source: Source, what: Recognised
-) -> Iterator[tuple[str, str]]:
-    """Some prompts of a source with their models, chosen by hash; none where it cannot be read again."""
-    import duckdb
-
-    rows = reading.statement(connection, [source], what.format, what.within)
-    read = statements("estimating")["texts"].replace("{rows}", rows)
-    try:
-        with unhurried(connection):
-            yield from connection.execute(read, [COUNTED]).fetchall()
-    except duckdb.Error:
-        return

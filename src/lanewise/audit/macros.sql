@@ -51,7 +51,8 @@ CREATE MACRO first_of(j, paths) AS said(list_any_value(json_extract_string(j, pa
 
 -- Fields of a text that should be JSON, by a shape; parsed once, where a cast to JSON and a look into it would parse
 -- it twice.
-CREATE MACRO fields_of(t, shape) AS CASE WHEN starts_with(ltrim(t), '{') THEN TRY(json_transform(t, shape)) END;
+CREATE MACRO fields_of(t, shape) AS CASE WHEN starts_with(ltrim(t), '{') THEN
+    coalesce(TRY(json_transform(t, shape)), json_transform(literal(t), shape)) END;
 
 -- What the answer says, without ids and times, in the forms that providers give it.
 CREATE MACRO answer_of(j) AS coalesce(

@@ -7,20 +7,17 @@ that is bounded by the longest line, or of a document by its longest record.
 
 from __future__ import annotations
 
-import codecs
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from itertools import islice
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
 
 from lanewise.audit.broken import CUT, Line
-from lanewise.audit.reading import LARGEST
+from lanewise.audit.documents import Reader
 from lanewise.audit.sources import Source
 from lanewise.audit.staging import Stage
-from lanewise.intake.sources import BLOCK as _BLOCK
 from lanewise.intake.sources import blocks
 from lanewise.intake.splitting import Oversized, split
 
@@ -118,67 +115,9 @@ def _parts(records: list[msgspec.Raw]) -> Iterator[list[msgspec.Raw]]:
         yield part
 
 
-@dataclass(slots=True)
-class _Reader:
-    """A document as text, of which only what has not been taken yet is held."""
-
-    rest: Iterator[str]
-    text: str = ""
-    at: int = 0
-    before: int = 0  # newlines in what is held no more
-
-    @property
-    def line(self) -> int:
-        """The number of the line that it has come to."""
-        return 1 + self.before + self.text.count("\n", 0, self.at)
-
-    def peek(self) -> str:
-        """The next character that is no white space; "" at the end."""
-        while True:
-            while self.at < len(self.text):
-                if self.text[self.at] not in " \t\r\n":
-                    return self.text[self.at]
-                self.at += 1
-            if not self.more():
-                return ""
-
-    def more(self) -> bool:
-        """Take in more, at least as much as is held; False at the end."""
-        held = self.text[self.at :]
-        fresh = "".join(islice(self.rest, 1 + len(held) // _BLOCK))
-        if fresh:
-            self.before += self.text.count("\n", 0, self.at)
-            self.text, self.at = held + fresh, 0
-        return bool(fresh)
-
-    def value(self) -> str:
-        """The next value, as it stands. Raises `ValueError` where there is none."""
-        self.peek()
-        while True:
-            try:
-                _, end = _DECODER.raw_decode(self.text, self.at)
-            except (ValueError, RecursionError):
-                if len(self.text) - self.at > LARGEST or not self.more():
-                    raise ValueError from None
-                continue
-            if end < len(self.text) or not self.more():  # a number may go on
-                found, self.at = self.text[self.at : end], end
-                return found
-
-
-_DECODER: Final = json.JSONDecoder()
-
-
-def _texts(path: str) -> Iterator[str]:
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    for block in blocks(path):
-        yield decoder.decode(block)
-    yield decoder.decode(b"", final=True)
-
-
 def _document(path: str, within: frozenset[str], cuts: list[Line]) -> Iterator[bytes]:
     """The records that lie in lists of one JSON object. Raises `_NoPageError` where there are none."""
-    reader, count = _Reader(_texts(path)), 0
+    reader, count = Reader(path), 0
     try:
         for line in _members(reader, within):
             count += 1
@@ -193,7 +132,7 @@ def _document(path: str, within: frozenset[str], cuts: list[Line]) -> Iterator[b
         raise _NoPageError
 
 
-def _members(reader: _Reader, within: frozenset[str]) -> Iterator[bytes]:
+def _members(reader: Reader, within: frozenset[str]) -> Iterator[bytes]:
     beside: dict[str, Any] = {}
     _expect(reader, "{")
     while reader.peek() == '"':
@@ -204,26 +143,21 @@ def _members(reader: _Reader, within: frozenset[str]) -> Iterator[bytes]:
         else:
             beside[name] = json.loads(reader.value())
         if reader.peek() == ",":
-            reader.at += 1
+            reader.skip()
 
 
-def _expect(reader: _Reader, sign: str) -> None:
+def _expect(reader: Reader, sign: str) -> None:
     if reader.peek() != sign:
         raise ValueError(sign)
-    reader.at += 1
+    reader.skip()
 
 
-def _listed(reader: _Reader, name: str, beside: dict[str, Any]) -> Iterator[bytes]:
-    reader.at += 1
+def _listed(reader: Reader, name: str, beside: dict[str, Any]) -> Iterator[bytes]:
+    reader.skip()
     head = json.dumps(beside)[:-1] + (", " if beside else "") + json.dumps(name) + ": ["
     while (sign := reader.peek()) != "]":
         if sign == ",":
-            reader.at += 1
+            reader.skip()
         else:
-            yield f"{head}{_flat(reader.value())}]}}\n".encode()
-    reader.at += 1
-
-
-def _flat(value: str) -> str:
-    """On one line; a newline in JSON is white space, as within a text it is written with a backslash."""
-    return value.replace("\n", " ").replace("\r", " ")
+            yield f"{head}{reader.value()}]}}\n".encode()
+    reader.skip()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from lanewise.audit.costing import RELATIVE
-from lanewise.audit.levers import Group
 from lanewise.audit.statements import statements, text
 from lanewise.audit.waiting import Waiting
 
@@ -85,12 +84,14 @@ class Model:
     logged: int | None
 
 
-def over_time(connection: DuckDBPyConnection, groups: Iterable[Group]) -> OverTime:
-    """Add up by time. Needs `grouped`, `kept` and `rates`; leaves `spent`, for `of_groups` and `models`."""
+def over_time(connection: DuckDBPyConnection, waiting: Mapping[int, Waiting]) -> OverTime:
+    """Add up by time and by who waits for each group, by its id.
+
+    Needs `grouped`, `kept` and `rates`; leaves `spent`, for `of_groups` and `models`.
+    """
     asked = statements("over_time")
     connection.execute(asked["spent"])
-    classes = [(group.id, group.judged.waiting.value) for group in groups]
-    connection.execute(asked["classes"], [[one[n] for one in classes] for n in (0, 1)])
+    connection.execute(asked["classes"], [list(waiting), [one.value for one in waiting.values()]])
     known = {"elsewhere": text(ELSEWHERE), "unknown": text(Waiting.UNKNOWN.value)}
     connection.execute(asked["classed"].format(**known))
     first, last, buckets = connection.execute(asked["span"]).fetchall()[0]

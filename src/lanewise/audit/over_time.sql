@@ -1,19 +1,14 @@
--- When money was spent and requests came, by group; needs `grouped`, `kept` and `rates`.
+-- When money was spent and requests came, by group; needs `grouped`, `kept` and `rates` with its macros.
 
 -- name: spent
--- By hour, group, model, lane and price tier, within which prices are linear. `pico`: pico-USD by the price book, NULL
--- where no price is known. `hour`: since the epoch, NULL where the log has no time that can be one.
+-- By hour, group, model, lane and price tier, within which prices are linear. `hour`: since the epoch, NULL where the
+-- log has no time that can be one.
 CREATE OR REPLACE TABLE spent AS
-WITH starts AS (
-    SELECT provider, model, list(DISTINCT above ORDER BY above) AS aboves FROM rates GROUP BY ALL
-    HAVING max(above) > 0
-),
-tiered AS (
+WITH tiered AS (
     SELECT grouped.* EXCLUDE (id), kept.id,
         CASE WHEN "at" >= 0 AND "at" < 4e9 THEN CAST(floor("at" / 3600) AS BIGINT) END AS hour,
-        CASE WHEN aboves IS NULL OR aggregate OR input IS NULL THEN 0
-            ELSE list_max(list_filter(aboves, lambda a: a = 0 OR a < input)) END AS above
-    FROM grouped LEFT JOIN kept USING (id) LEFT JOIN starts USING (provider, model)
+        tier(aboves, CASE WHEN NOT aggregate THEN input END) AS above
+    FROM grouped LEFT JOIN kept USING (id) LEFT JOIN tiers USING (provider, model)
 ),
 added AS (
     SELECT hour, id, provider, model, lane, above, count(*) AS rows, sum(n) AS requests,
@@ -23,15 +18,7 @@ added AS (
         coalesce(sum(output), 0) AS output, sum(cost_nano) AS logged, min("at") AS first
     FROM tiered GROUP BY ALL
 )
-SELECT added.*,
-    CASE WHEN added.lane = 'cache' THEN 0 WHEN rates.status IS NOT NULL AND rows > untold THEN
-        (added.input - added.cached - added.cache_write) * rates.plain + added.cached * rates.read
-            + (added.cache_write - added.cache_write_1h) * rates.write + added.cache_write_1h * rates.write_1h
-            + added.output * rates.output
-    END AS pico
-FROM added LEFT JOIN rates ON added.provider = rates.provider AND added.model = rates.model
-    AND added.lane = rates.lane AND added.above = rates.above
-    AND coalesce(added.first, 0) >= rates.since AND coalesce(added.first, 0) < rates.until
+FROM priced('added')
 
 -- name: classes
 CREATE OR REPLACE TABLE classes AS SELECT unnest(?::UBIGINT[]) AS id, unnest(?::VARCHAR[]) AS class

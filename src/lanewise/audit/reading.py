@@ -209,12 +209,17 @@ def _cast(column: Column, there: tuple[str, str] | None) -> str:
     if there is None:
         return f"NULL::{column.type} AS {name}"
     found, kind = identifier(there[0]), there[1]
-    nested = column.type.endswith("]") or column.type.startswith(("STRUCT", "MAP"))
-    if column.type == "JSON" or nested:
+    if column.type == "JSON" or _nested(column.type):
         json = f"to_json({found})"
         if kind == "VARCHAR":
             json = f"coalesce(CASE WHEN {found}[1] IN ('{{', '[') THEN parsed({found}) END, {json})"
         return f"TRY_CAST({json} AS {column.type}) AS {name}"
+    if _nested(kind):
+        return f"TRY_CAST(to_json({found}) AS {column.type}) AS {name}"
     if column.type == "BIGINT" and kind == "VARCHAR":
         return f"count_of({found}) AS {name}"
     return f"TRY_CAST(nullif({found}::VARCHAR, '') AS {column.type}) AS {name}"
+
+
+def _nested(kind: str) -> bool:
+    return kind.endswith("]") or kind.startswith(("STRUCT", "MAP"))

@@ -53,17 +53,13 @@ FROM repeated JOIN whole USING (id) GROUP BY id ORDER BY id
 
 -- name: used
 -- What they used, as `used` of the levers.
-WITH starts AS (
-    SELECT provider, model, list(DISTINCT above ORDER BY above) AS aboves FROM rates GROUP BY ALL
-    HAVING max(above) > 0
-)
 SELECT id, kind = 'alike', lane, provider, model,
-    CASE WHEN aboves IS NULL THEN 0 ELSE list_max(list_filter(aboves, lambda a: a = 0 OR a < input)) END AS above,
+    tier(aboves, input) AS above,
     sum(n)::BIGINT,
     sum(greatest(input - coalesce(cached, 0) - coalesce(cache_write, 0), 0))::BIGINT,
     coalesce(sum(cached), 0)::BIGINT,
     coalesce(sum(cache_write - coalesce(cache_write_1h, 0)), 0)::BIGINT, coalesce(sum(cache_write_1h), 0)::BIGINT,
     coalesce(sum(output), 0)::BIGINT
-FROM repeated LEFT JOIN starts USING (provider, model)
+FROM repeated LEFT JOIN tiers USING (provider, model)
 WHERE input IS NOT NULL AND provider IS NOT NULL AND model IS NOT NULL
 GROUP BY ALL ORDER BY ALL

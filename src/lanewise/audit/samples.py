@@ -6,17 +6,15 @@ They stay in memory, and only as long as they are looked at.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from lanewise.audit import reading
-from lanewise.audit.database import spacious, unhurried
-from lanewise.audit.formats import Recognised
+from lanewise.audit.again import again, lost
 from lanewise.audit.importing import Imported
 from lanewise.audit.prompts import Text
 from lanewise.audit.prompts.bodies import asks_nothing, plain
-from lanewise.audit.sources import Source
 from lanewise.audit.statements import statements
 
 if TYPE_CHECKING:
@@ -99,43 +97,14 @@ def _order(file: str) -> bytes:
 
 def _texts(connection: DuckDBPyConnection, imported: Imported) -> dict[int, str]:
     """What is sought, by the hash of it."""
-    import duckdb
-
-    files = {file for (file,) in connection.execute(statements("samples")["files"]).fetchall()}
+    asked = statements("samples")
+    files = {file for (file,) in connection.execute(asked["files"]).fetchall()}
     texts: dict[int, str] = {}
-    for source, what in imported.sources if files else ():
-        if source.path not in files and "*" not in source.path:
-            continue
-        try:
-            texts |= _read(connection, source, what)
-        except (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException):
-            raise  # a statement of ours
-        except duckdb.Error:
-            with spacious(connection):
-                texts |= _roomy(connection, source, what)
+    for source, what in imported.sources:
+        if source.path in files:
+            with suppress(*lost()):
+                texts.update(again(connection, source, what, asked["texts"]))
     return texts
-
-
-def _roomy(connection: DuckDBPyConnection, source: Source, what: Recognised) -> dict[int, str]:
-    """Once more with the memory that very long records need; what is still not readable has no texts."""
-    import duckdb
-
-    try:
-        return _read(connection, source, what, roomy=True)
-    except duckdb.Error:
-        return {}
-
-
-def _read(
-    connection: DuckDBPyConnection, source: Source, what: Recognised, *, roomy: bool = False
-) -> dict[int, str]:
-    rows = reading.statement(connection, [source], what.format, what.within, roomy=roomy)
-    with unhurried(connection):
-        found = connection.execute(
-            statements("samples")["texts"].replace("{rows}", rows)
-        ).fetchall()
-    connection.execute("DROP TABLE IF EXISTS reject_errors; DROP TABLE IF EXISTS reject_scans")
-    return dict(found)
 
 
 def _drawn(

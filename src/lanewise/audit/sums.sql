@@ -9,7 +9,26 @@ FROM requests WHERE model IS NOT NULL AND provider IS NOT NULL GROUP BY ALL ORDE
 CREATE OR REPLACE TABLE rates (
     provider VARCHAR, model VARCHAR, lane VARCHAR, since DOUBLE, until DOUBLE, above BIGINT, status VARCHAR,
     plain HUGEINT, read HUGEINT, write HUGEINT, write_1h HUGEINT, output HUGEINT
-)
+);
+
+-- The price tiers of models that have several, and that of a request; of a bucket (no input is given) the base.
+CREATE OR REPLACE VIEW tiers AS
+SELECT provider, model, list(DISTINCT above ORDER BY above) AS aboves FROM rates GROUP BY ALL HAVING max(above) > 0;
+
+CREATE OR REPLACE MACRO tier(aboves, input) AS
+    coalesce(list_max(list_filter(aboves, lambda a: a = 0 OR a < input)), 0);
+
+-- Sums within which prices are linear with what they cost, in pico-USD; NULL where no price is known.
+CREATE OR REPLACE MACRO priced(sums_of) AS TABLE
+SELECT used.*, rates.status,
+    CASE WHEN used.lane = 'cache' THEN 0 WHEN rates.status IS NOT NULL AND used.rows > used.untold THEN
+        (used.input - used.cached - used.cache_write) * rates.plain + used.cached * rates.read
+            + (used.cache_write - used.cache_write_1h) * rates.write + used.cache_write_1h * rates.write_1h
+            + used.output * rates.output
+    END AS pico
+FROM query_table(sums_of) AS used LEFT JOIN rates ON used.provider = rates.provider AND used.model = rates.model
+    AND used.lane = rates.lane AND used.above = rates.above
+    AND coalesce(used.first, 0) >= rates.since AND coalesce(used.first, 0) < rates.until
 
 -- name: add_rates
 INSERT INTO rates
@@ -20,15 +39,10 @@ SELECT unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(?), unnest(
 -- name: sums
 -- By day and price tier first, since prices are linear within these: one rounding for each.
 CREATE OR REPLACE TABLE sums AS
-WITH starts AS (
-    SELECT provider, model, list(DISTINCT above ORDER BY above) AS aboves FROM rates GROUP BY ALL
-    HAVING max(above) > 0
-),
-tiered AS (
+WITH tiered AS (
     SELECT requests.*, coalesce(lane, 'realtime') AS used,
-        CASE WHEN aboves IS NULL OR aggregate OR input IS NULL THEN 0
-            ELSE list_max(list_filter(aboves, lambda a: a = 0 OR a < input)) END AS above
-    FROM requests LEFT JOIN starts USING (provider, model)
+        tier(aboves, CASE WHEN NOT aggregate THEN input END) AS above
+    FROM requests LEFT JOIN tiers USING (provider, model)
 )
 SELECT CAST(floor("at" / 86400) AS BIGINT) AS day, workflow, provider, model, used AS lane, above,
     count(*) AS rows, sum(n) AS n, count(*) FILTER (n IS NULL) AS uncounted,
@@ -42,23 +56,13 @@ FROM tiered GROUP BY ALL
 -- name: reckoned
 -- By workflow, model and lane: the same with money by our own prices.
 CREATE OR REPLACE TABLE groups AS
-WITH priced AS (
-    SELECT sums.*, rates.status,
-        CASE WHEN sums.lane = 'cache' THEN 0 WHEN rates.status IS NOT NULL AND rows > untold THEN
-            ((sums.input - sums.cached - sums.cache_write) * rates.plain + sums.cached * rates.read
-                + (sums.cache_write - sums.cache_write_1h) * rates.write + sums.cache_write_1h * rates.write_1h
-                + sums.output * rates.output + 500) // 1000
-        END AS reckoned
-    FROM sums LEFT JOIN rates ON sums.provider = rates.provider AND sums.model = rates.model
-        AND sums.lane = rates.lane AND sums.above = rates.above
-        AND coalesce(sums.first, 0) >= rates.since AND coalesce(sums.first, 0) < rates.until
-)
+WITH reckoned AS (SELECT *, (pico + 500) // 1000 AS reckoned FROM priced('sums'))
 SELECT workflow, provider, model, lane, sum(rows) AS rows, sum(n) AS n, sum(uncounted) AS uncounted,
     sum(untold) AS untold, sum(input) AS input, sum(cached) AS cached, sum(cache_write) AS cache_write,
     sum(output) AS output, sum(logged) AS logged, sum(logged_rows) AS logged_rows, sum(reckoned) AS reckoned,
     coalesce(sum(rows - untold) FILTER (reckoned IS NULL), 0) AS unpriced, sum(failed) AS failed,
     min(first) AS first, max(last) AS last, list(DISTINCT status) FILTER (status IS NOT NULL) AS statuses
-FROM priced GROUP BY ALL
+FROM reckoned GROUP BY ALL
 
 -- name: groups
 SELECT workflow, provider, model, lane, rows::BIGINT, n::BIGINT, uncounted::BIGINT, untold::BIGINT, input::BIGINT,

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from lanewise.audit import reading
+from lanewise.audit.again import again, lost
 from lanewise.audit.caching.texts import Cut, Cutter
 from lanewise.audit.caching.traces import block_size, blocks_of, ids_of
-from lanewise.audit.database import spacious, unhurried
-from lanewise.audit.formats import Recognised
 from lanewise.audit.importing import Imported
 from lanewise.audit.prompts.bodies import plain
-from lanewise.audit.sources import Source
 from lanewise.audit.statements import statements
 from lanewise.replay.caches import BLOCK_BYTES
 from lanewise.tokens import Method
@@ -26,7 +22,6 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 NOTHING: Final = Cut(b"", 0, 1, 0, Method.BYTES)
-_AT_ONCE: Final = 200  # prompts
 _TOLD: Final = 1_000  # prompts by which the size of a block is worked out
 
 
@@ -90,51 +85,17 @@ def cut(connection: DuckDBPyConnection, imported: Imported) -> Prompts:
     files = {row[0] for row in connection.execute(asked["files"]).fetchall()}
     missing: list[str] = []
     for source, what in imported.sources:
-        if source.path in files:
-            rows = _again(connection, source, what, missing)
-            for key, text, ids in rows:
+        if source.path not in files:
+            continue
+        try:
+            for key, text, ids in again(connection, source, what, asked["again"]):
                 if ids is not None:
                     found.keep_ids(key, ids)
                     continue
                 for model in models[key]:
                     found.keep_text(key, text, cutters[model], model)
+        except lost():
+            missing.append(source.name)
     found.missing = tuple(missing)
     found.measure(connection.execute(asked["sizes"], [_TOLD]).fetchall())
     return found
-
-
-def _again(
-    connection: DuckDBPyConnection, source: Source, what: Recognised, missing: list[str]
-) -> Iterator[Any]:
-    """The wanted prompts of a source. Very long records need more memory; what fails then is missing."""
-    import duckdb
-
-    try:
-        yield from _rows(connection, source, what)
-    except (duckdb.OutOfMemoryException, duckdb.InvalidInputException):
-        try:
-            with spacious(connection):
-                yield from _rows(connection, source, what, roomy=True)
-        except _lost():
-            missing.append(source.name)
-    except _lost():
-        missing.append(source.name)
-
-
-def _lost() -> tuple[type[Exception], ...]:
-    """What DuckDB raises for files that are gone or changed, and for want of memory."""
-    import duckdb
-
-    return (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.InvalidInputException)
-
-
-def _rows(
-    connection: DuckDBPyConnection, source: Source, what: Recognised, *, roomy: bool = False
-) -> Iterator[Any]:
-    rows = reading.statement(connection, [source], what.format, what.within, roomy=roomy)
-    again = statements("texts")["again"].replace("{rows}", rows)
-    with unhurried(connection):
-        found = connection.execute(again)
-        while batch := found.fetchmany(_AT_ONCE):
-            yield from batch
-    connection.execute("DROP TABLE IF EXISTS reject_errors; DROP TABLE IF EXISTS reject_scans")

@@ -8,6 +8,7 @@ from typing import Final
 
 import click
 
+from lanewise.app.audit_json import as_json as audit_json
 from lanewise.app.auditing import Audit, auditing, wishes
 from lanewise.app.rollout import classes, refuse_overwriting
 from lanewise.app.rollout import write_policy as written
@@ -103,7 +104,7 @@ def audit(
         if html is not None:
             _write_page(html, found, now)
         elif as_json:
-            echo_json(found.as_json())
+            echo_json(audit_json(found))
         else:
             _tell(found)
         if write_policy is not None:

@@ -145,17 +145,10 @@ def dashboard(one: Call, name: str | None, id_: str) -> Record:
     }
 
 
-def _table(*without: str) -> Format:
-    left = [name for name in COLUMNS if name not in without]
-    wished = Wishes(mapped(",".join(f"{name}={name}" for name in left)))
-    return Format(gateway, "csv", wished)
-
-
 FORMATS: Final[dict[str, Format]] = {
-    "gateway": _table(),
-    "gateway without users": _table("user", "session"),
-    "gateway without stream": _table("stream"),
-    "gateway with times alone": _table("user", "session", "stream", "key", "agent", "seconds"),
+    "gateway": Format(
+        gateway, "csv", Wishes(mapped(",".join(f"{name}={name}" for name in COLUMNS)))
+    ),
     "litellm": Format(litellm),
     "langfuse": Format(langfuse),
     "helicone": Format(helicone),

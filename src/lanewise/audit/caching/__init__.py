@@ -13,7 +13,7 @@ from lanewise.audit.caching.ordering import regrouped
 from lanewise.audit.caching.prompts import Prompt, in_order, settled
 from lanewise.audit.caching.replaying import Replay
 from lanewise.audit.caching.sampling import Interval, interval, ratio, replayed
-from lanewise.audit.caching.sums import RatesOf, rates_of, repeated, tokens, total
+from lanewise.audit.caching.sums import RatesOf, repeated, tokens, total
 
 __all__ = [
     "Interval",
@@ -26,7 +26,6 @@ __all__ = [
     "in_order",
     "interval",
     "lines",
-    "rates_of",
     "ratio",
     "regrouped",
     "repeated",

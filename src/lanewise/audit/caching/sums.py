@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import NamedTuple, TypeAlias
 
-from lanewise.domain.lanes import LaneName
-from lanewise.pricing import PriceBook, Rates
+from lanewise.pricing import Rates
 
 RatesOf: TypeAlias = Callable[[str, str, str], Rates | None]  # of provider, model and lane
 
@@ -65,15 +63,6 @@ class Sums:
 
 
 Table: TypeAlias = Mapping[Key, Sums]
-
-
-def rates_of(book: PriceBook, at: datetime) -> RatesOf:
-    """The prices of a day: every request of a log at the same, so that its parts can be compared."""
-
-    def rates(provider: str, model: str, lane: str) -> Rates | None:
-        return book.resolve(provider, model, at, LaneName(lane)).rates
-
-    return rates
 
 
 def tokens(table: Table) -> int:

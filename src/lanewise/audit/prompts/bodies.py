@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import msgspec
 
-from lanewise.audit.caching.texts import text_of
-
 _BODIES: Final = ("messages", "input", "prompt", "contents")
+_SCHEMAS: Final = ("tools", "functions", "response_format")
+_HEAD: Final = (*_SCHEMAS, "system", "instructions")
+_TOLD: Final = ("role", "content", "parts", "text", "type", "cache_control")
 _ASKING: Final = ("user", "human")
 _TEXTS: Final = ("text", "input_text", "message")
 _FIELDS: Final = ("role", "type", "content", "parts", "text")
@@ -25,6 +26,50 @@ def plain(prompt: str) -> str:
     """
     found = _parsed(prompt)
     return prompt if found is None else text_of(found)
+
+
+def text_of(asked: object) -> str:
+    r"""A prompt as one text, in the order in which providers cache: tools, system prompt, messages.
+
+    `asked` is a text, a list of messages, or a whole body. What is no text stands as its JSON.
+
+    >>> text_of({"messages": [{"role": "user", "content": "Hi"}], "system": "Be kind."})
+    'Be kind.\n\nuser\n\nHi'
+    """
+    return "\n\n".join(_pieces(asked))
+
+
+def _pieces(asked: object) -> Iterator[str]:
+    if isinstance(asked, str):
+        yield asked
+    elif isinstance(asked, list):
+        for item in asked:
+            yield from _said(item)
+    elif isinstance(asked, Mapping):
+        for name in (*_HEAD, *_BODIES):
+            if asked.get(name):
+                yield from _pieces(asked[name]) if name not in _SCHEMAS else (_json(asked[name]),)
+    elif asked is not None:
+        yield _json(asked)
+
+
+def _said(item: object) -> Iterator[str]:
+    """A message, or a part of one."""
+    if not isinstance(item, Mapping):
+        yield from _pieces(item)
+        return
+    if isinstance(role := item.get("role"), str):
+        yield role
+    told = item.get("content", item.get("parts", item.get("text")))
+    if told is not None:
+        yield from _pieces(told)
+    rest = {key: value for key, value in item.items() if key not in _TOLD}
+    if rest:
+        yield _json(rest)
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def asks_nothing(prompt: str) -> bool:

@@ -96,8 +96,3 @@ class Plan:
     def aside_nano(self) -> int:
         """What the log holds besides: refused or left out."""
         return sum(one.nano for one in (*self.refused.values(), *self.unfit.values()))
-
-    @property
-    def left_out(self) -> int:
-        """Requests that are not replayed, for a reason that is in `unfit`."""
-        return sum(one.requests for one in self.unfit.values())

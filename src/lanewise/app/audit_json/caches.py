@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from lanewise.app.receipt import usd
+from lanewise.app.audit_json.figures import range_json
 from lanewise.audit.caching import Interval, Line, Plan
 from lanewise.audit.estimating import Estimated
 from lanewise.audit.levers import Cached, Caches, Replayed, Sample
 from lanewise.audit.levers.caches import finding
-from lanewise.audit.money import Money
 
 
 def caches_json(replayed: Replayed) -> dict[str, Any] | None:
@@ -70,10 +69,10 @@ def _line(one: Cached) -> dict[str, Any]:
         "usable_share_interval": None if one.usable is None else _interval(one.usable),
         "cached_share": None if line.cached is None else _share(line.cached, line.input),
         "best_life": line.best.life if line.best else None,
-        "saves_more_usd": _range(one.money),
+        "saves_more_usd": range_json(one.money),
         "plans": [_plan(plan) for plan in line.plans],
         "sorted_usable_share": _sorted(one.sorted),
-        "sorted_saves_more_usd": _range(one.adds),
+        "sorted_saves_more_usd": range_json(one.adds),
         "rests_on": list(line.rests_on),
     }
 
@@ -83,7 +82,7 @@ def _plan(plan: Plan) -> dict[str, Any]:
         "life": plan.life,
         "read_tokens": plan.read,
         "written_tokens": {"low": plan.written_shared, "high": plan.written_whole},
-        "saves_usd": None if plan.saves is None else _range(plan.saves),
+        "saves_usd": None if plan.saves is None else range_json(plan.saves),
     }
 
 
@@ -105,7 +104,3 @@ def _share(tokens: int, input_: int) -> float:
 
 def _interval(one: Interval) -> dict[str, float]:
     return {"low": round(one.low, 4), "high": round(one.high, 4), "level": one.level}
-
-
-def _range(money: Money) -> dict[str, Any]:
-    return {"low": usd(money.low), "high": usd(money.high)}
