@@ -202,6 +202,20 @@ def test_what_a_log_does_not_say_is_said_and_not_charted(
     assert without not in text.split("</style>")[1]
 
 
+def test_caches_of_a_log_without_times_are_told_as_if_all_were_sent_at_once(page: Page) -> None:
+    static = "Answer from the handbook, in one word. " * 200
+    rows = [row(n, prompt=f"{static} {n}", input_tokens=1_800) for n in range(30)]
+    text = page(rows, ("model", "input_tokens", "output_tokens", "prompt"))
+    assert "as if all were sent at once: at the most" in text
+    assert "log it first" in text
+
+
+def test_requests_that_no_row_counts_are_told_beside_those_that_are(page: Page) -> None:
+    text = page([row(n, requests=40 if n % 2 else None) for n in range(30)], (*MAP, "requests"))
+    assert "15 rows do not say how many" in text
+    assert ">600+<" in text
+
+
 def test_buckets_make_a_page_of_what_they_can_support(page: Page) -> None:
     rows = [row(96 * n, requests=40) for n in range(30)]
     text = page(rows, (*MAP, "requests"))

@@ -275,3 +275,19 @@ def test_the_intervals_of_a_sample_hold_what_is_true_of_the_whole_log(
     assert part.joint is not None
     assert part.joint.low <= whole.together.joint.high <= part.joint.high
     assert part.now == whole.together.now
+
+
+def test_what_one_stretch_alone_saw_saves_nothing_at_the_least(tmp_path: Path) -> None:
+    """Runs of forty, each of a workflow of its own, in a log of which a quarter is counted."""
+    log = busy("gpt-4.1", 60)
+    for n, one in enumerate(log):
+        one |= {"workflow": f"run {n // 40}"}
+    part = over(str(write(tmp_path / "log.jsonl", log)), len(log) // 2)
+    assert part.caches is not None
+    once = [one for one in part.caches.lines if one.usable is None and one.line.usable]
+    assert once
+    assert all(one.money.low == 0 < one.money.high for one in once)
+    names = {one.line.workflow for one in once}
+    levers = [one for one in part.levers if one.group in names]
+    assert levers
+    assert all("one stretch alone" in " ".join(one.rests_on) for one in levers)

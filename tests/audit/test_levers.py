@@ -71,6 +71,9 @@ def test_a_batch_that_finds_nothing_in_the_cache_may_save_nothing() -> None:
     assert found.money.low == 0
     assert found.money.high == (50_000 * 3_000 + 950_000 * 300) // 2
     assert any("a batch reads nothing from a cache" in words for words in found.rests_on)
+    assert any("may cost more" in words for words in found.rests_on)
+    plain = lever(used("anthropic", "claude-sonnet-4-5", Usage(input=50_000)))
+    assert not any("may cost more" in words for words in plain.rests_on)
 
 
 def test_data_terms_take_lanes_away() -> None:

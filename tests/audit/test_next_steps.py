@@ -41,6 +41,24 @@ def test_what_is_not_known_is_asked_and_what_is_not_sure_is_tried() -> None:
     assert found[1].startswith("Try on a few hundred requests")
 
 
+def test_caches_of_which_the_log_does_not_say_what_was_read_are_to_be_logged() -> None:
+    found = steps(lever("cache", 0, 9, "none"))
+    assert found[0].startswith("Log when requests of w are sent, and how many tokens they read")
+    assert [lever(kind, 0, 9, "none").needs for kind in ("cache", "dedupe")] == [
+        "log it first",
+        "ask first",
+    ]
+
+
+def test_what_waits_is_not_also_to_be_cached_but_goes_where_it_saves_more() -> None:
+    waits, cached = lever("lane", 9, 9, "high", "a"), lever("cache", 5, 5, "high", "b")
+    found = steps(
+        waits, lever("cache", 8, 8, "high", "a"), cached, lever("lane", 4, 4, "high", "b")
+    )
+    assert found[0].startswith("Begin with what nobody waits for: a ($9.00)")
+    assert found[1].startswith("Cache the prompts of b ($5.00)")
+
+
 def test_what_saves_nothing_by_itself_is_no_step() -> None:
     assert steps(lever("prompt", 0, 0, "medium")) == ()
 

@@ -114,6 +114,10 @@ def test_vectors_of_the_same_text_are_the_same(tmp_path: Path) -> None:
     rows = (asked(n, model="text-embedding-3-small", output=0, answer=None) for n in range(2))
     _, (lever,) = looked(tmp_path, *rows)
     assert lever.money.low == lever.money.high > 0
+    path = str(tmp_path / "log.jsonl")
+    with auditing((path,), MAP, PriceBook.load(), NOW) as audit:
+        assert audit.replayed is not None
+        assert audit.replayed.together.dedupe == lever.money
 
 
 def test_what_is_asked_a_day_later_may_be_meant_so(tmp_path: Path) -> None:

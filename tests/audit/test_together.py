@@ -6,13 +6,16 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
-from lanewise.audit.caching import Prompt
-from lanewise.audit.levers.together import Asked, Lanes, Together, together
+from lanewise.audit.caching import Prompt, Replay, lines
+from lanewise.audit.levers.asked import Asked
+from lanewise.audit.levers.lanes import wait
+from lanewise.audit.levers.together import Lanes, Together, together
 from lanewise.audit.levers.used import Prices, Used
 from lanewise.audit.money import Money
-from lanewise.domain.lanes import BATCH
+from lanewise.audit.waiting import Judged, Waiting
+from lanewise.domain.lanes import BATCH, LaneName
 from lanewise.domain.usage import Usage
-from lanewise.pricing import PriceBook
+from lanewise.pricing import PriceBook, Rates
 from lanewise.replay.blocks import of_ids
 
 DAY: Final = datetime(2026, 11, 20, tzinfo=UTC)
@@ -20,6 +23,7 @@ PRICES: Final = Prices(PriceBook.load(), DAY)
 INPUT: Final = 2_048  # tokens, in blocks of 64, of which all but the last are the same for all
 READ: Final = 1_920  # 31 blocks in steps of 128 from 1,024 on
 OUTPUT: Final = 100
+CLAUDE: Final = "claude-sonnet-4-5"
 
 
 def asked(
@@ -32,7 +36,7 @@ def asked(
 
 
 def told(rows: list[Asked], lanes: Lanes, prices: Prices) -> Together:
-    return together(lambda: rows, lanes, prices)
+    return together(lambda: rows, lanes, range(9), prices)
 
 
 ONE: Final = INPUT * 2_000 + OUTPUT * 8_000  # gpt-4.1, nano-USD
@@ -126,3 +130,49 @@ def test_each_stretch_begins_with_nothing_and_what_warms_it_is_not_counted() -> 
     assert found.of(10 * ONE) == Money(*[10 * READ * 1_500] * 2)
     cold = [one._replace(stretch=number) for number, one in enumerate(rows)]
     assert told(cold, {}, PRICES).cache == Money()
+
+
+def claude(at: float, *ids: int, group: int = 1, cached: int = 0) -> Asked:
+    """Blocks of 64 tokens, asked of a model whose cache is written at a premium."""
+    tokens = 64 * len(ids)
+    usage = Usage(tokens - cached, cached, output=OUTPUT)
+    prompt = Prompt(
+        at, of_ids(ids), tokens, tokens, 64, f"w{group}", "anthropic", CLAUDE, cached=cached
+    )
+    return Asked(group, Used("anthropic", CLAUDE, 0, 1, usage), prompt)
+
+
+def test_caches_alone_save_what_their_table_says_whatever_lives_workflows_take() -> None:
+    """One comes every 40 seconds, the other every 20 minutes: an entry of an hour pays for that alone."""
+    often = [claude(n * 40.0, *range(20), 1_000 + n) for n in range(30)]
+    seldom = [claude(n * 1_200.0, *range(50, 70), 2_000 + n, group=2) for n in range(9)]
+    rows = sorted(often + seldom, key=lambda one: one.prompt.at)
+
+    def rates(provider: str, model: str, lane: str) -> Rates | None:
+        return PRICES.book.resolve(provider, model, DAY, LaneName(lane)).rates
+
+    replay = Replay(rates)
+    for one in rows:
+        replay.add(one.prompt)
+    found = lines(replay.sums, rates)
+    assert {line.best.life for line in found if line.best} == {"5m", "1h"}
+    assert told(rows, {}, PRICES).cache == sum((line.gain for line in found), Money())
+
+
+def test_lanes_alone_save_what_their_lever_says_where_half_was_read_from_a_cache() -> None:
+    rows = [claude(float(n), *range(30), cached=n % 2 * 1_920) for n in range(40)]
+    usages = [one.used.usage for one in rows]
+    whole = Used("anthropic", CLAUDE, 0, 40, sum(usages, Usage()))
+    lever = wait("w", [whole], Judged(Waiting.BACKGROUND, 0.9, ()), PRICES)
+    assert lever is not None
+    assert told(rows, {(1, "anthropic", CLAUDE): BATCH}, PRICES).lanes == lever.money
+
+
+def test_repeats_of_which_it_is_to_be_asked_first_are_not_counted() -> None:
+    rows = [asked(0, 7, group=group, answer=group + at) for group in (1, 2) for at in (0, 1)]
+    assert together(lambda: rows, {}, {1}, PRICES).dedupe == Money(0, ONE)
+
+
+def test_an_answer_that_comes_later_is_the_one_to_compare_with() -> None:
+    rows = [asked(n, 7)._replace(answer=answer) for n, answer in enumerate((None, 5, 5))]
+    assert told(rows, {}, PRICES).dedupe == Money(ONE, 2 * ONE)

@@ -106,7 +106,12 @@ def test_levers_are_replayed_together_over_the_texts_of_the_log(sampled: Any) ->
     assert together["texts_read"]
     assert alone["lane"] == pytest.approx(found["lever_total_usd"], abs=1e-6)
     assert alone["cache"]["high"] > 0
-    assert 0 < alone["dedupe"]["low"] < alone["dedupe"]["high"]
+    levers = [one for one in found["levers"] if one["lever"] == "dedupe"]
+    (sure,) = (one["saves_usd"] for one in levers if one["confidence"] != "none")
+    assert alone["dedupe"] == pytest.approx(sure, abs=1e-6)
+    lines = [one["saves_more_usd"] for one in found["caches"]["lines"]]
+    for end in ("low", "high"):
+        assert alone["cache"][end] == pytest.approx(sum(one[end] for one in lines), abs=1e-6)
     highs = [one["high"] for one in alone.values()]
     assert max(highs) < together["saves_together_usd"]["high"] < sum(highs)
 

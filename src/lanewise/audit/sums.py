@@ -31,6 +31,9 @@ _MISSED: Final = (
     ("prompt", "what was asked, in words: no repeats, no templates"),
     ("cost_nano", "what was paid; money is reckoned by our own price book"),
 )
+_PRIORITY: Final = (
+    "what the priority tier costs: levers reckon its requests at the lower price of real time"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,9 @@ class Sums:
     @property
     def missing(self) -> tuple[str, ...]:
         """What cannot be said from this log, in words."""
-        return tuple(words for name, words in _MISSED if not self.coverage[name])
+        told = tuple(words for name, words in _MISSED if not self.coverage[name])
+        dearer = any(group.lane == "priority" and group.unpriced for group in self.groups)
+        return (*told, _PRIORITY) if dearer else told
 
 
 def sums(connection: DuckDBPyConnection, book: PriceBook, now: float) -> Sums:

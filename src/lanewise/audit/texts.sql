@@ -1,12 +1,14 @@
 -- The requests that levers are replayed over, and their prompts.
 
 -- name: replayable
--- Single requests in real time with a time and tokens; `place` is their place in the log.
+-- Single requests in real time with a time and tokens; `place` is their place in the log. Vectors of one text are
+-- alike, whatever of them is logged.
 CREATE OR REPLACE VIEW replayable AS
 SELECT id, {at} AS "at", coalesce(provider, '') AS provider, coalesce(model, '') AS model, lane, input, cached,
     coalesce(cache_write, 0) AS cache_write, coalesce(cache_write_1h, 0) AS cache_write_1h,
     coalesce(output, 0) AS output, {begins} AS begins, coalesce(prefix, prompt) AS key,
-    prompt, answer, coalesce(ok, true) AS ok, coalesce(prompt_bytes, 0) AS prompt_bytes, file, estimated
+    prompt, CASE WHEN output = 0 AND regexp_matches(model, 'embed|voyage') THEN 0::UBIGINT ELSE answer END AS answer,
+    coalesce(ok, true) AS ok, coalesce(prompt_bytes, 0) AS prompt_bytes, file, estimated
 FROM grouped WHERE single AND {at} IS NOT NULL AND input IS NOT NULL AND id IN (SELECT id FROM kept)
 
 -- name: live

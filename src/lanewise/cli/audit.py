@@ -181,7 +181,9 @@ def _money(total: Group) -> str:
     if total.reckoned_nano is not None:
         parts.append(f"by the price book {dollars(total.reckoned_nano)}")
     if total.unpriced:
-        parts.append(f"{_counted(total.unpriced, 'row')} of models without a known price")
+        parts.append(
+            f"{_counted(total.unpriced, 'row')} without a known price for their model and lane"
+        )
     return "; ".join(parts) or "no money: neither costs nor tokens are in the log"
 
 

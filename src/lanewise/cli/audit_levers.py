@@ -42,7 +42,7 @@ def _tell_who_waits(found: Found) -> None:
     table.add_column("who waits", no_wrap=True)
     table.add_column("evidence, the strongest first", overflow="fold")
     for group in found.groups[:_SHOWN]:
-        table.add_row(group.name, about(group.now) if group.now else "", _class(group), _why(group))
+        table.add_row(group.name, about(group.now) if group.now else "", group.waits, _why(group))
     click.echo("\nwho waits for the answers?")
     _print(table)
     _tell_more(len(found.groups), "workflows")
@@ -86,15 +86,20 @@ def _tell_total(found: Found, replayed: Replayed | None) -> None:
         click.echo(
             f"lanes {found.total.about}: those of a high or medium confidence, no request in two of them"
         )
-    if replayed is None:
+    if replayed is None or not found.levers:
         return
     one = replayed.together
+    if not one.joint.high:
+        click.echo(
+            "together nothing: no lane, repeat or prompt cache saves without a question first"
+        )
+        return
     alone = f"lanes {one.lanes.about}, repeats {one.dedupe.about}"
     if replayed.sample.texts and not replayed.sample.timeless:
         alone += f", prompt caches {one.cache.about}"
     click.echo(
-        f"together {one.joint.about}, without trials: replayed over {rested(replayed.sample)}, "
-        f"which cost {about(one.now)}; alone, {alone}"
+        f"together {one.joint.about}: replayed over {rested(replayed.sample)}, which cost {about(one.now)}; "
+        f"alone, {alone}. Changes of prompts, trials and repeats to ask about first are in none of these"
     )
     if replayed.joint is not None:
         click.echo(
@@ -115,21 +120,13 @@ def tell_samples(shown: Sequence[Shown]) -> None:
         click.echo()
 
 
-def _class(group: Group) -> str:
-    if not group.facts.requests and group.facts.elsewhere:
-        return "not in real time"
-    if group.judged.waiting is Waiting.UNKNOWN:
-        return "unknown"
-    return f"{group.judged.waiting} ({group.judged.level})"
-
-
 def _counts(group: Group) -> tuple[int, int]:
     return group.facts.requests, group.facts.live
 
 
 def _why(group: Group) -> str:
     """The evidence, and what it lacks."""
-    if not group.facts.requests and group.facts.elsewhere:
+    if group.elsewhere:
         return "went in a cheaper lane already: nothing to move"
     judged = group.judged
     parts = [group.looks] if group.looks and not group.facts.name else []
@@ -142,10 +139,9 @@ def _why(group: Group) -> str:
 
 
 def _cells(lever: Lever) -> tuple[str, ...]:
-    says = "ask first" if lever.sure == "none" else lever.sure
     shows = f": {lever.evidence[0]}" if lever.evidence and lever.kind != "lane" else ""
     saves = lever.money.about if lever.money.high else "nothing by itself"
-    return lever.kind, lever.group, lever.does + shows, about(lever.now), saves, says
+    return lever.kind, lever.group, lever.does + shows, about(lever.now), saves, lever.needs
 
 
 def _print(table: object) -> None:

@@ -11,10 +11,11 @@ from lanewise.audit.levers import Found, Group, Lever, Replayed, next_steps
 
 def found_json(found: Found) -> dict[str, Any]:
     """Who waits, the levers and what to do next, for programs."""
+    counted = {group.name: group.facts.counted is not None for group in found.groups}
     return {
         "who_waits": [_workflow_json(group) for group in found.groups],
         "workflows_found": found.count,
-        "levers": [_lever_json(lever) for lever in found.levers],
+        "levers": [_lever_json(lever, counted.get(lever.group, True)) for lever in found.levers],
         "lever_total_usd": range_json(found.total),
         "data_terms": found.terms,
         "next_steps": list(next_steps(found)),
@@ -40,12 +41,13 @@ def _workflow_json(group: Group) -> dict[str, Any]:
     }
 
 
-def _lever_json(lever: Lever) -> dict[str, Any]:
+def _lever_json(lever: Lever, counted: bool) -> dict[str, Any]:
+    """`counted`: whether the log says how many requests there are."""
     return {
         "lever": lever.kind,
         "workflow": lever.group,
         "does": lever.does,
-        "requests": lever.requests,
+        "requests": lever.requests if counted else None,
         "now_usd": usd(lever.now),
         "saves_usd": range_json(lever.money),
         "saves_usd_by_data_terms": {

@@ -93,9 +93,10 @@ def _asked(audit: Audit) -> Figure:
     remark = f"{total.input:,} tokens in{cached}; {total.output:,} out"
     if not audit.sums.coverage["input"] and not audit.sums.coverage["output"]:
         remark = "the log has no tokens"
-    return Figure(
-        "requests", "not told" if total.requests is None else f"{total.requests:,}", remark
-    )
+    if total.requests is None:
+        return Figure("requests", "not told", remark)
+    more = f"{counted(total.uncounted, 'row')} do not say how many; " if total.uncounted else ""
+    return Figure("requests", f"{total.requests:,}{'+' if more else ''}", more + remark)
 
 
 def _span(total: Sum) -> Figure:

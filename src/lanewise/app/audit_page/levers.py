@@ -79,8 +79,9 @@ def together(replayed: Replayed) -> Iterator[Block]:
     if not found.now:
         return
     if not found.joint.high:
-        over = replayed_over(replayed.sample)
-        yield Note(f"Replayed together over {over}, lanes, repeats and prompt caches save nothing.")
+        yield Note(
+            "Replayed together, lanes, repeats and prompt caches save nothing that needs no question first."
+        )
         return
     yield from _step_by_step(replayed)
     yield Note(_replayed_words(replayed))
@@ -106,10 +107,11 @@ def _replayed_words(replayed: Replayed) -> str:
         f"Replayed were {replayed_over(replayed.sample)}, which cost {dollars(found.now)}. Each step is what "
         "it adds to those before it; in another order they share the same sum otherwise. Alone they would "
         f"save: {alone}; that does not add up, since levers take from each other. What can wait but saves "
-        "more by reading from a cache stays where it is. Trials and changes of prompts are not replayed."
+        "more by reading from a cache stays where it is. Trials, changes of prompts, and repeats to ask "
+        "about first are not replayed."
     )
     if any(step.low > step.high for step in found.steps.values()):
-        told += " A step may save less at the most: what is not asked again reads from no cache."
+        told += " A step may save less at the most than at the least: those before it took more."
     without = " Of prompt caches nothing is said: no prompt was read for it."
     return told if replayed.sample.texts else told + without
 

@@ -239,4 +239,7 @@ def _left_out(audit: Audit, over: OverTime) -> Iterator[str]:
         yield f"{counted(untimed, 'row')} without a time{worth}: in the sums, and in no chart over time."
     unpriced = audit.sums.total.unpriced
     if unpriced:
-        yield f"{counted(unpriced, 'row')} of models without a known price: in no sum of the price book."
+        yield (
+            f"{counted(unpriced, 'row')} without a known price for their model and lane: in no sum of the "
+            "price book."
+        )

@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from lanewise.audit.costing import RELATIVE
-from lanewise.audit.levers import Group, Lever, Sample
-from lanewise.audit.waiting import Waiting
+from lanewise.audit.levers import Lever, Sample
 from lanewise.pricing.dollars import dollars, plain
 from lanewise.reports import Table
 
@@ -139,25 +138,9 @@ def _since(start: int, by: str) -> str:
     return "" if length is None or start >= RELATIVE else f"{by} {start // length + 1}"
 
 
-def class_of(group: Group) -> str:
-    """Who waits, with how sure that is."""
-    if elsewhere(group):
-        return "not in real time"
-    if group.judged.waiting is Waiting.UNKNOWN:
-        return "unknown"
-    return f"{group.judged.waiting} ({group.judged.level})"
-
-
-def elsewhere(group: Group) -> bool:
-    """Whether all of it is in cheaper lanes already. Buckets may be in both."""
-    facts = group.facts
-    live = facts.requests or group.now or facts.counted not in (None, facts.elsewhere)
-    return bool(facts.elsewhere) and not live
-
-
 def sure(lever: Lever) -> str:
     """The confidence in a lever, or what it needs."""
-    return {"trial": "verify with a trial", "none": "ask first"}.get(lever.sure, lever.sure)
+    return "verify with a trial" if lever.sure == "trial" else lever.needs
 
 
 def replayed_over(sample: Sample) -> str:
@@ -168,7 +151,9 @@ def replayed_over(sample: Sample) -> str:
             f"{sample.requests:,} of {sample.of:,} requests in real time, in {sample.stretches} stretches "
             "drawn over the whole log"
         )
-    if sample.paced is not None:
+    if sample.timeless:
+        which += ", as if all were sent at once: at the most"
+    elif sample.paced is not None:
         which += f", as if {sample.paced:g} a second were sent"
     return which
 

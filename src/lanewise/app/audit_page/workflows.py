@@ -9,9 +9,7 @@ from typing import Final
 from lanewise.app.audit_page.levers import levers_of
 from lanewise.app.audit_page.times import NAMES, Measure, columns, measure, slot_table
 from lanewise.app.audit_page.words import (
-    class_of,
     counted,
-    elsewhere,
     filled,
     money,
     more,
@@ -99,7 +97,7 @@ def _table(groups: Sequence[Group]) -> Table:
             name(group.name),
             counted(group.facts.counted),
             about(group.now) if group.now else "",
-            class_of(group),
+            group.waits,
             sentence(_first(group)),
         )
         for group in groups[:_LISTED]
@@ -109,7 +107,7 @@ def _table(groups: Sequence[Group]) -> Table:
 
 
 def _first(group: Group) -> str:
-    if elsewhere(group):
+    if group.elsewhere:
         return "went in a cheaper lane already"
     if group.judged.waiting is Waiting.UNKNOWN:
         return f"log {group.judged.to_log[0]}" if group.judged.to_log else ""
@@ -127,7 +125,7 @@ def _fold(one: _Workflow, *, open_: bool) -> Fold:
         tables = Row(tuple(_tables(one)))
         blocks += [Row(charts), Fold("The charts as tables", "", (tables,), prints=False)]
     cost = f"{about(group.now)} in real time, " if group.now else ""
-    return Fold(name(group.name), cost + class_of(group), tuple(blocks), open_)
+    return Fold(name(group.name), cost + group.waits, tuple(blocks), open_)
 
 
 def _charts(one: _Workflow) -> Iterator[Columns]:

@@ -159,7 +159,8 @@ def _plan(life: Life, rows: dict[Key, Sums], rates: RatesOf) -> Plan:
         sum(use.read for _, use in uses),
         sum(use.written_shared for _, use in uses),
         sum(use.written_whole for _, use in uses),
-        None if low is None or high is None else Money(low, high),
+        # a sample may begin with what others have written: then writing all is the cheaper end
+        None if low is None or high is None else Money(min(low, high), max(low, high)),
     )
 
 

@@ -33,7 +33,11 @@ def levers(found: Caches, estimated: Mapping[Sold, str]) -> list[Lever]:
             money=Money(0, one.money.high) if found.sample.timeless else one.money,
             sure=_sure(one.line, found.sample, estimated),
             evidence=tuple(evidence(one)),
-            rests_on=(*one.line.rests_on, *_sampled(found.sample), *_told(one.line, estimated)),
+            rests_on=(
+                *one.line.rests_on,
+                *_sampled(one, found.sample),
+                *_told(one.line, estimated),
+            ),
         )
         for one in found.lines
         if one.money.high > 0 and (not one.line.best or one.line.share(one.line.usable) >= _LEAST)
@@ -101,11 +105,13 @@ def rested(sample: Sample) -> str:
     return which
 
 
-def _sampled(sample: Sample) -> Iterator[str]:
+def _sampled(one: Cached, sample: Sample) -> Iterator[str]:
     if sample.stretches is None and sample.paced is None:
         return
     yield f"replayed: {rested(sample)}"
-    if sample.stretches is not None:
+    if sample.stretches is not None and one.usable is None:
+        yield "it was seen in one stretch alone: at the most it is everywhere as there"
+    elif sample.stretches is not None:
         yield "nine of ten draws of these stretches lie within; what comes back later than that is not seen"
 
 

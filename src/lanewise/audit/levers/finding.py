@@ -13,7 +13,7 @@ from lanewise.audit.levers.lanes import wait
 from lanewise.audit.levers.lever import Lever
 from lanewise.audit.levers.used import Prices, Used
 from lanewise.audit.money import Money
-from lanewise.audit.waiting import Facts, Judged, judge
+from lanewise.audit.waiting import Facts, Judged, Waiting, judge
 from lanewise.domain.lanes import Terms
 from lanewise.pricing import PriceBook
 
@@ -31,6 +31,22 @@ class Group:
     judged: Judged
     now: int  # nano-USD; 0 where no price is known
     used: tuple[Used, ...] = ()  # what it used in real time
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether all of it is in cheaper lanes already. Buckets may be in both."""
+        facts = self.facts
+        live = facts.requests or self.now or facts.counted not in (None, facts.elsewhere)
+        return bool(facts.elsewhere) and not live
+
+    @property
+    def waits(self) -> str:
+        """Who waits, with how sure that is."""
+        if self.elsewhere:
+            return "not in real time"
+        if self.judged.waiting is Waiting.UNKNOWN:
+            return "unknown"
+        return f"{self.judged.waiting} ({self.judged.level})"
 
     @property
     def looks(self) -> str:

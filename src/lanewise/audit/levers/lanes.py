@@ -84,12 +84,23 @@ def _ways(used: Used, prices: Prices, terms: Terms) -> Iterator[Moved]:
 
 def _saves(used: Used, now: int, offer: Offer, prices: Prices) -> Money | None:
     """At the least, some go back, and of a batch nothing is read from a cache."""
-    cost = prices.cost(used, offer.lane)
-    plain = prices.cost(used, offer.lane, cached=False)
+    cost, dearest = prices.cost(used, offer.lane), worst(used, offer.lane, prices)
+    if cost is None or dearest is None:
+        return None
+    return Money(worth(max(now - dearest, 0)), now - cost)
+
+
+def worst(used: Used, lane: LaneName, prices: Prices) -> int | None:
+    """What it costs in a lane at the most, in nano-USD: a batch may read nothing from a cache."""
+    cost, plain = prices.cost(used, lane), prices.cost(used, lane, cached=False)
     if cost is None or plain is None:
         return None
-    worst = max(cost, plain) if offer.lane == BATCH else cost
-    return Money(max(now - worst, 0) * (100 - BACK) // 100, now - cost)
+    return max(cost, plain) if lane == BATCH else cost
+
+
+def worth(saves: int) -> int:
+    """What is left of a saving where some go back to real time."""
+    return saves * (100 - BACK) // 100
 
 
 def _dearest(moved: Moved) -> int:
@@ -114,6 +125,8 @@ def _grounds(moved: Sequence[Moved], used: Sequence[Used]) -> Iterator[str]:
     yield f"at the least {BACK} % go back to real time (assumed)"
     if any(one.lane == BATCH and one.used.usage.cache_read for one in moved):
         yield "and a batch reads nothing from a cache; at the most it reads what was read before"
+    if any(one.lane == BATCH and not one.saves.low for one in moved):
+        yield "a batch that reads nothing from a cache saves nothing then, and may cost more"
     left = sum(one.requests for one in used) - sum(one.used.requests for one in moved)
     if left:
         yield f"{left:,} requests have no cheaper lane of a known price"

@@ -19,7 +19,7 @@ SURE: Final = (
 class Lever:
     """Over the span of the log.
 
-    `sure` is `high` or `medium`, `trial` where only a trial tells, or `none`: ask first.
+    `sure` is `high` or `medium`, `trial` where only a trial tells, or `none`: `needs` says what comes first.
     """
 
     kind: str  # lane, cache, dedupe, route, prompt
@@ -33,6 +33,13 @@ class Lever:
     rests_on: tuple[str, ...]
     by_terms: Mapping[Terms, Money] = field(default_factory=dict)  # where data terms decide
     lanes: Mapping[tuple[str, str], LaneName] = field(default_factory=dict)  # by provider and model
+
+    @property
+    def needs(self) -> str:
+        """What has to come before it where it is not sure, in two or three words; else how sure it is."""
+        if self.sure == "none":
+            return "log it first" if self.kind == "cache" else "ask first"
+        return self.sure
 
     @property
     def counts(self) -> bool:

@@ -29,8 +29,8 @@ from lanewise.audit.caching.replaying import WINDOWS
 from lanewise.audit.caching.sampling import Placed
 from lanewise.audit.caching.sums import Table
 from lanewise.audit.costing import listed_as
+from lanewise.audit.levers.asked import Asked
 from lanewise.audit.levers.sample import Sample
-from lanewise.audit.levers.together import Asked
 from lanewise.audit.levers.used import Prices
 from lanewise.audit.money import Money
 from lanewise.domain.lanes import LaneName
@@ -62,8 +62,9 @@ class Cached:
 
     `spent` is of the whole log. `money` is what the best life saves more than what was cached; of a sample
     nine of ten draws lie within.
-    `usable` is the interval of the usable share, None where all was replayed. `sorted` is the same line with
-    what may wait sorted by prefix, None where nothing may; `adds` what that saves more of the whole log.
+    `usable` is the interval of the usable share, None where all was replayed or one stretch alone has it.
+    `sorted` is the same line with what may wait sorted by prefix, None where nothing may; `adds` what that
+    saves more of the whole log.
     """
 
     line: Line
@@ -208,12 +209,12 @@ def _cached(
 
 
 def _scaled(told: Sequence[Line], life: str | None, input_: int) -> Money:
-    """The gain of the whole log, by what stretches of it gained for each token."""
+    """The gain of the whole log, by what stretches of it gained for each token; of one alone, at the most."""
     gains = [(one.gained(life), one.input) for one in told]
     least = ratio([(gain.low, count) for gain, count in gains])
     most = ratio([(gain.high, count) for gain, count in gains])
     if least is None or most is None:
-        return Money()
+        return Money(0, max([0, *(gain.high * input_ // count for gain, count in gains if count)]))
     return Money(max(round(least.low * input_), 0), max(round(most.high * input_), 0))
 
 

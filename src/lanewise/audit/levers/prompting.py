@@ -30,7 +30,7 @@ _LEAST: Final = 5  # prompts, of which something can be said
 _Z: Final = 1.645  # of a 90 % interval
 _MILLION: Final = 1_000_000
 _RESTS: Final = {
-    Worth.READ: "at the most a cache gives all of that back; at the least nothing, as requests come late",
+    Worth.READ: "at the most a cache gives all of it back; at the least none, if late or in a batch",
     Worth.GONE: "at the least it is read from the cache today, and costs what a read costs",
     Worth.TRIAL: "at the most all of that is not needed; at the least nothing",
 }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lanewise.audit.levers import used as using
 from lanewise.audit.levers.caches import levers
 from lanewise.audit.levers.finding import Found
-from lanewise.audit.levers.lever import Lever
+from lanewise.audit.levers.lever import SURE, Lever
 from lanewise.audit.levers.prefixes import Caches, Sold, Spent, caches
 from lanewise.audit.levers.sample import Sample
 from lanewise.audit.levers.together import Lanes, Together, together
@@ -60,7 +60,7 @@ def replayed(
         lambda name: waits.get(name) in (Waiting.BACKGROUND, Waiting.UNKNOWN),
     )  # fmt: skip
     again = sample.bare if sample.timeless else sample.__iter__
-    all_ = together(again, _lanes(found), prices)
+    all_ = together(again, _lanes(found), _once(found), prices)
     now = sum(one.cost for one in spent.values())
     return Replayed(
         sample,
@@ -104,3 +104,10 @@ def _lanes(found: Found) -> Lanes:
         if lever.counts
         for sold, lane in lever.lanes.items()
     }
+
+
+def _once(found: Found) -> frozenset[int]:
+    """Groups whose repeats count: not those of which is to be asked whether the first answer does."""
+    ids = {group.name: group.id for group in found.groups}
+    levers = (one for one in found.levers if one.kind == "dedupe" and one.sure in SURE)
+    return frozenset(ids[one.group] for one in levers)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lanewise.audit import texts
 from lanewise.audit.caching import Prompt
 from lanewise.audit.importing import Imported
-from lanewise.audit.levers.together import Asked
+from lanewise.audit.levers.asked import Asked
 from lanewise.audit.levers.used import Used
 from lanewise.audit.statements import statements
 from lanewise.audit.texts import Prompts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
@@ -53,10 +54,10 @@ def _terms(found: Found) -> Iterator[str]:
 
 
 def _steps(found: Found) -> Iterator[_Step]:
+    sure = [one for one in found.levers if one.sure in SURE and one.money.high]
+    lesser = _lesser(sure)
     for kind in _SURE:
-        same = [
-            one for one in found.levers if one.kind == kind and one.sure in SURE and one.money.high
-        ]
+        same = [one for one in sure if one.kind == kind and (one.group, kind) not in lesser]
         if same:
             yield _sure(kind, same)
     trials = [one for one in found.levers if one.sure == "trial" and one.money.high]
@@ -66,7 +67,32 @@ def _steps(found: Found) -> Iterator[_Step]:
     if asked:
         words = f"Ask whether the first answer does where {asked[0].group} repeats itself"
         yield _Step(asked[0].money, asked[0].sure, f"{words} (up to {about(asked[0].money.high)}).")
+    yield from _unlogged(found)
     yield from _unknown(found)
+
+
+def _unlogged(found: Found) -> Iterator[_Step]:
+    """What is read from caches, where the log does not say."""
+    caches = [one for one in found.levers if one.kind == "cache" and one.sure == "none"][:_NAMED]
+    if caches:
+        money = sum((one.money for one in caches), Money())
+        names = ", ".join(dict.fromkeys(one.group for one in caches))
+        yield _Step(
+            money,
+            "none",
+            f"Log when requests of {names} are sent, and how many tokens they read from a cache: if none "
+            f"yet, caches save up to {about(money.high)}.",
+        )
+
+
+def _lesser(levers: Sequence[Lever]) -> set[tuple[str, str]]:
+    """Group and kind of what saves less of a group, waiting or reading from caches: a batch reads none."""
+    worth: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for one in levers:
+        if one.kind in ("lane", "cache"):
+            worth[one.group][one.kind] += one.money.low + one.money.high
+    both = ((group, kinds) for group, kinds in worth.items() if len(kinds) > 1)
+    return {(group, min(kinds, key=lambda kind: kinds[kind])) for group, kinds in both}
 
 
 def _sure(kind: str, levers: Sequence[Lever]) -> _Step:
