@@ -36,7 +36,7 @@ FILLER: Final = " ".join(WORDS * 10)
 AUDIT: Final = """
 import sys
 from lanewise.audit.database import database
-from lanewise.audit.importing import Wishes, load
+from lanewise.audit.logs.importing import Wishes, load
 from lanewise.audit.sums import sums
 from lanewise.pricing import PriceBook
 with database() as connection:
@@ -54,7 +54,7 @@ duckdb.connect()
 WHOLE: Final = """
 import sys
 from lanewise.app.auditing import auditing
-from lanewise.audit.importing import Wishes
+from lanewise.audit.logs.importing import Wishes
 from lanewise.pricing import PriceBook
 with auditing((sys.argv[1],), Wishes(), PriceBook.load(), 1.8e9) as found:
     assert found.sums.total.requests == int(sys.argv[2])

@@ -21,8 +21,8 @@ from typing import TypeVar
 
 from lanewise.app import policies
 from lanewise.audit.database import database
-from lanewise.audit.importing import Wishes, load
-from lanewise.audit.mapping import mapped
+from lanewise.audit.logs.importing import Wishes, load
+from lanewise.audit.logs.mapping import mapped
 from lanewise.audit.whatif import planned, replayed, summed, traffic
 from lanewise.policy.document import read
 from lanewise.pricing import PriceBook

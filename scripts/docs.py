@@ -19,7 +19,7 @@ import click
 from lanewise import Client, SyncClient, Ticket
 from lanewise.app import Receipt
 from lanewise.audit.formats import all_formats
-from lanewise.audit.mapping import TARGETS
+from lanewise.audit.logs.mapping import TARGETS
 from lanewise.cli.main import COMMANDS, cli
 from lanewise.lanes import submit
 from lanewise.policy.keys import MATCHING, NAME, SAYING, ZONE, Key, schema

@@ -15,7 +15,7 @@ import pytest
 from lanewise.app.audit_page import audit_page
 from lanewise.app.audit_page.levers import together
 from lanewise.app.auditing import auditing, wishes
-from lanewise.audit.importing import Wishes
+from lanewise.audit.logs.importing import Wishes
 from lanewise.pricing import PriceBook
 from lanewise.reports import Waterfall, render
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lanewise.audit.database import database
-from lanewise.audit.importing import Imported, Wishes, load
+from lanewise.audit.logs.importing import Imported, Wishes, load
 
 Rows = list[dict[str, Any]]
 Reader = Callable[..., Rows]

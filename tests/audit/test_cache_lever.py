@@ -13,10 +13,10 @@ import pytest
 from lanewise.app.auditing import Audit, auditing
 from lanewise.audit.database import database
 from lanewise.audit.estimating import estimate
-from lanewise.audit.importing import Wishes, load
 from lanewise.audit.levers import Cached, Lever, Prices, Replayed, find, replayed, sample
 from lanewise.audit.levers.caches import finding, order
-from lanewise.audit.mapping import mapped
+from lanewise.audit.logs.importing import Wishes, load
+from lanewise.audit.logs.mapping import mapped
 from lanewise.audit.money import Money
 from lanewise.audit.sums import sums
 from lanewise.audit.waiting import Waiting

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from lanewise.audit.database import database
-from lanewise.audit.importing import Wishes, load
 from lanewise.audit.levers.finding import Group, named
-from lanewise.audit.mapping import mapped
+from lanewise.audit.logs.importing import Wishes, load
+from lanewise.audit.logs.mapping import mapped
 from lanewise.audit.waiting import Facts, Waiting, gather, judge
 
 from .conftest import write

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import pytest
 
-from lanewise.audit.importing import Wishes
-from lanewise.audit.mapping import mapped
-from lanewise.audit.sources import Source, parted
+from lanewise.audit.logs.importing import Wishes
+from lanewise.audit.logs.mapping import mapped
+from lanewise.audit.logs.sources import Source, parted
 from lanewise.errors import BadInput
 
 from .conftest import rows_of, write

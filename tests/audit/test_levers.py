@@ -9,12 +9,12 @@ from typing import Any, Final
 import pytest
 
 from lanewise.app.auditing import auditing
-from lanewise.audit.importing import Wishes
 from lanewise.audit.levers import Found, Lever, next_steps
 from lanewise.audit.levers.lanes import wait
 from lanewise.audit.levers.routes import Answers, candidates, cheap_work, route
 from lanewise.audit.levers.used import Prices, Used
-from lanewise.audit.mapping import mapped
+from lanewise.audit.logs.importing import Wishes
+from lanewise.audit.logs.mapping import mapped
 from lanewise.audit.money import Money
 from lanewise.audit.waiting import Judged, Waiting
 from lanewise.domain.lanes import BATCH, Terms

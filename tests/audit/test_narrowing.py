@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from lanewise.audit.broken import CUT, Line
 from lanewise.audit.database import database
-from lanewise.audit.importing import Wishes, load
-from lanewise.audit.narrowing import narrowed
-from lanewise.audit.sources import Source
-from lanewise.audit.staging import Stage
+from lanewise.audit.logs.broken import CUT, Line
+from lanewise.audit.logs.importing import Wishes, load
+from lanewise.audit.logs.narrowing import narrowed
+from lanewise.audit.logs.sources import Source
+from lanewise.audit.logs.staging import Stage
 
 _WITHIN = frozenset(("data",))
 

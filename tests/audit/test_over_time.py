@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from lanewise.app.auditing import Audit, auditing
 from lanewise.audit import over_time as times
-from lanewise.audit.importing import Wishes
-from lanewise.audit.mapping import mapped
+from lanewise.audit.logs.importing import Wishes
+from lanewise.audit.logs.mapping import mapped
 from lanewise.audit.over_time import ELSEWHERE, WEEK, OverTime
 from lanewise.pricing import PriceBook
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 
 from lanewise.app.auditing import auditing
-from lanewise.audit.importing import Wishes
+from lanewise.audit.logs.importing import Wishes
 from lanewise.pricing import PriceBook
 
 from .conftest import write

@@ -13,11 +13,11 @@ import pytest
 
 from lanewise.app.auditing import auditing
 from lanewise.audit import samples
-from lanewise.audit.importing import Wishes
 from lanewise.audit.levers import Lever, Prices
 from lanewise.audit.levers.prompting import valued
 from lanewise.audit.levers.used import Used
-from lanewise.audit.mapping import mapped
+from lanewise.audit.logs.importing import Wishes
+from lanewise.audit.logs.mapping import mapped
 from lanewise.audit.money import Money
 from lanewise.audit.prompts import Finding, Worth
 from lanewise.domain.usage import Usage

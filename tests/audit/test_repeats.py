@@ -11,10 +11,10 @@ from typing import Any, Final
 import pytest
 
 from lanewise.app.auditing import auditing
-from lanewise.audit.importing import Wishes
 from lanewise.audit.levers import Lever, repeats
 from lanewise.audit.levers.repeats import Repeated, Times
-from lanewise.audit.mapping import mapped
+from lanewise.audit.logs.importing import Wishes
+from lanewise.audit.logs.mapping import mapped
 from lanewise.audit.money import Money
 from lanewise.pricing import PriceBook
 

@@ -198,7 +198,7 @@ def test_an_address_is_read_and_named_without_what_is_secret_in_it(
     host: str, tmp_path: Path
 ) -> None:
     from lanewise.audit.database import database
-    from lanewise.audit.importing import Wishes, load
+    from lanewise.audit.logs.importing import Wishes, load
 
     (tmp_path / "log.jsonl.gz").write_bytes(gzip.compress(LINE))
     with database() as connection:
@@ -214,7 +214,7 @@ def test_a_bucket_is_read_through_the_file_system_for_it() -> None:
     """The same steps as for s3://, with the file system in memory that comes with fsspec."""
     fsspec = pytest.importorskip("fsspec")
     from lanewise.audit.database import database
-    from lanewise.audit.importing import Wishes, load
+    from lanewise.audit.logs.importing import Wishes, load
 
     bucket = fsspec.filesystem("memory")
     bucket.pipe({"/logs/a.jsonl": LINE, "/logs/b/c.jsonl": LINE, "/logs/notes.md": b"no log"})
@@ -235,8 +235,8 @@ def test_a_bucket_is_read_through_the_file_system_for_it() -> None:
 
 
 def test_an_address_of_an_unknown_kind_says_what_it_needs() -> None:
-    from lanewise.audit.addresses import fetch
-    from lanewise.audit.staging import Stage
+    from lanewise.audit.logs.addresses import fetch
+    from lanewise.audit.logs.staging import Stage
 
     with pytest.raises(BadInput, match="odd:// needs a file system of fsspec for odd; or get the"):
         list(fetch("odd://place/log.jsonl", Stage(Path("unused"))))

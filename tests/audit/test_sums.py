@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lanewise.app.auditing import auditing
-from lanewise.audit.importing import Wishes
+from lanewise.audit.logs.importing import Wishes
 from lanewise.audit.sums import Sums
 from lanewise.domain.lanes import BATCH, REALTIME
 from lanewise.domain.usage import Usage

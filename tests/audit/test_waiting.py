@@ -9,7 +9,7 @@ import pytest
 
 from lanewise.app.auditing import auditing
 from lanewise.audit.database import database
-from lanewise.audit.importing import Wishes, load
+from lanewise.audit.logs.importing import Wishes, load
 from lanewise.audit.waiting import Judged, Kind, Waiting, facts, gather, groups_found, judge
 from lanewise.pricing import PriceBook
 

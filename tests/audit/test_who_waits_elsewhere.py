@@ -15,7 +15,7 @@ from typing import Final
 import pytest
 
 from lanewise.audit.database import database
-from lanewise.audit.importing import load
+from lanewise.audit.logs.importing import load
 from lanewise.audit.waiting import Facts, Judged, Waiting, gather, judge
 
 from .conftest import write

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from lanewise.audit.importing import Wishes
-from lanewise.audit.mapping import mapped
+from lanewise.audit.logs.importing import Wishes
+from lanewise.audit.logs.mapping import mapped
 
 Row = dict[str, Any]
 Workload = Callable[[random.Random], Iterator[Row]]

@@ -205,6 +205,13 @@ def test_a_policy_is_written_that_only_observes_what_may_surely_wait(
     assert 'terms = "eu"' in path.read_text(encoding="utf-8")
 
 
+def test_a_report_and_json_are_made_in_one_go(audit: Any, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    done = audit(SAMPLE, "--html", path, "--json")
+    assert json.loads(done.stdout)["rows"] == 1996
+    assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
 def test_the_report_is_one_file_and_the_terminal_is_left_alone(audit: Any, tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     done = audit(SAMPLE, "--html", path)

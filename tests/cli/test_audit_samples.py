@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from lanewise.app.auditing import auditing
 from lanewise.audit.database import database
-from lanewise.audit.importing import Wishes
+from lanewise.audit.logs.importing import Wishes
 from lanewise.cli.main import cli
 from lanewise.pricing import PriceBook
 

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from lanewise.app.progress import Progress
 from lanewise.app.simulating import Days
 from lanewise.app.simulating import simulate as simulated
-from lanewise.audit.importing import Wishes
+from lanewise.audit.logs.importing import Wishes
 from lanewise.cli.main import cli
 from lanewise.settings import load
 

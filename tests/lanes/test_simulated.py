@@ -14,8 +14,8 @@ import pytest
 from lanewise.app import RunRequest, policies
 from lanewise.app.routing import Way
 from lanewise.app.simulating import Days, Simulations, simulate
-from lanewise.audit.importing import Wishes
-from lanewise.audit.mapping import mapped
+from lanewise.audit.logs.importing import Wishes
+from lanewise.audit.logs.mapping import mapped
 from lanewise.audit.whatif import NOTHING_KNOWN, Limit, Logged, Plan, planned
 from lanewise.audit.whatif.first import FirstLanes
 from lanewise.audit.whatif.lanes import Costs, way

@@ -12,7 +12,6 @@ from lanewise.app.progress import Watch, unwatched
 from lanewise.audit.database import database, make_room
 from lanewise.audit.estimating import Estimated, estimate
 from lanewise.audit.formats import all_formats, named
-from lanewise.audit.importing import Imported, Wishes, load
 from lanewise.audit.levers import (
     Found,
     Prices,
@@ -24,7 +23,8 @@ from lanewise.audit.levers import (
     sample,
     shown,
 )
-from lanewise.audit.mapping import mapped
+from lanewise.audit.logs.importing import Imported, Wishes, load
+from lanewise.audit.logs.mapping import mapped
 from lanewise.audit.over_time import OverTime, over_time
 from lanewise.audit.samples import Looked
 from lanewise.audit.sums import Sums, sums

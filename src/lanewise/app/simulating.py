@@ -12,7 +12,7 @@ from lanewise.app.policies import load as load_policy
 from lanewise.app.policies import places, zone_named
 from lanewise.app.progress import Progress, Watch, unwatched
 from lanewise.audit.database import database
-from lanewise.audit.importing import Imported, Wishes, load
+from lanewise.audit.logs.importing import Imported, Wishes, load
 from lanewise.audit.whatif import (
     LEARNED,
     Numbers,

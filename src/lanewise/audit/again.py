@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from lanewise.audit import reading
 from lanewise.audit.database import of_database, spacious, unhurried
 from lanewise.audit.formats import Recognised
-from lanewise.audit.sources import Source
+from lanewise.audit.logs import reading
+from lanewise.audit.logs.sources import Source
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from lanewise.audit.again import again, lost
 from lanewise.audit.caching.texts import Cutter
-from lanewise.audit.importing import Imported
+from lanewise.audit.logs.importing import Imported
 from lanewise.audit.prompts.bodies import plain
 from lanewise.audit.statements import statements
 
@@ -39,7 +39,7 @@ class Estimated:
         return (
             f"{self.requests:,} requests of {self.model or 'an unknown model'} have no tokens in the log; "
             f"estimated from their texts at {self.bytes_a_token:.2f} bytes a token "
-            f"({self.counted:,} prompts counted, {self.method})"
+            f"(prompts counted: {self.counted:,}, {self.method})"
         )
 
 

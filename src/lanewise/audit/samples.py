@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from lanewise.audit.again import again, lost
-from lanewise.audit.importing import Imported
+from lanewise.audit.logs.importing import Imported
 from lanewise.audit.prompts import Text
 from lanewise.audit.prompts.bodies import asks_nothing, plain
 from lanewise.audit.statements import statements

@@ -12,7 +12,7 @@ import msgspec
 from lanewise.audit.again import again, lost
 from lanewise.audit.caching.texts import Cut, Cutter
 from lanewise.audit.caching.traces import block_size, blocks_of, ids_of
-from lanewise.audit.importing import Imported
+from lanewise.audit.logs.importing import Imported
 from lanewise.audit.prompts.bodies import plain
 from lanewise.audit.statements import statements
 from lanewise.replay.caches import BLOCK_BYTES

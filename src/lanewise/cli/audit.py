@@ -13,7 +13,7 @@ from lanewise.app.auditing import Audit, auditing, wishes
 from lanewise.app.rollout import classes, refuse_overwriting
 from lanewise.app.rollout import write_policy as written
 from lanewise.audit.costing import RELATIVE
-from lanewise.audit.importing import Imported
+from lanewise.audit.logs.importing import Imported
 from lanewise.audit.sums import Group, Sums
 from lanewise.cli.audit_caches import tell_caches
 from lanewise.cli.audit_levers import tell_levers, tell_samples
@@ -103,9 +103,9 @@ def audit(
     ) as found:
         if html is not None:
             _write_page(html, found, now)
-        elif as_json:
+        if as_json:
             echo_json(audit_json(found))
-        else:
+        elif html is None:
             _tell(found)
         if write_policy is not None:
             policy = written(

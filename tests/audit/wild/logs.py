@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final, NamedTuple
 
-from lanewise.audit.importing import Wishes
-from lanewise.audit.mapping import mapped
+from lanewise.audit.logs.importing import Wishes
+from lanewise.audit.logs.mapping import mapped
 
 from .calls import Call, Kind
 

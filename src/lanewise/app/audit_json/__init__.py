@@ -10,7 +10,7 @@ from lanewise.app.audit_json.levers import found_json, together_json
 from lanewise.app.audit_json.times import over_time_json
 from lanewise.app.auditing import Audit
 from lanewise.app.receipt import usd
-from lanewise.audit.importing import Read
+from lanewise.audit.logs.importing import Read
 from lanewise.audit.sums import Group
 
 

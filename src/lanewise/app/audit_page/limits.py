@@ -7,8 +7,8 @@ from typing import Final
 
 from lanewise.app.audit_page.words import counted, more, name, printable, sentence, share
 from lanewise.app.auditing import Audit
-from lanewise.audit.importing import Imported
 from lanewise.audit.levers import next_steps
+from lanewise.audit.logs.importing import Imported
 from lanewise.reports import Block, Note, Points, Row, Section, Table
 
 _FILES: Final = 40

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lanewise.audit import samples
-from lanewise.audit.importing import Imported
 from lanewise.audit.levers.finding import Found
 from lanewise.audit.levers.lengths import length_levers
 from lanewise.audit.levers.prompting import prompt_levers, units
 from lanewise.audit.levers.repeats import dedupe
 from lanewise.audit.levers.used import Prices
+from lanewise.audit.logs.importing import Imported
 from lanewise.audit.prompts import Text
 from lanewise.audit.prompts.quoting import quoted
 from lanewise.audit.samples import Samples

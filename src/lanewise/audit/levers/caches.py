@@ -91,7 +91,11 @@ def order(one: Cached, waits: Waiting) -> str | None:
 
 def rested(sample: Sample) -> str:
     """What was replayed, in words."""
-    which = f"all {sample.of:,} requests in real time"
+    which = (
+        f"all {sample.of:,} requests in real time"
+        if sample.of > 1
+        else "the one request in real time"
+    )
     if sample.stretches is not None:
         which = (
             f"{sample.requests:,} of {sample.of:,} requests in real time, in {sample.stretches} stretches "

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lanewise.audit import texts
 from lanewise.audit.caching import Prompt
-from lanewise.audit.importing import Imported
 from lanewise.audit.levers.asked import Asked
 from lanewise.audit.levers.used import Used
+from lanewise.audit.logs.importing import Imported
 from lanewise.audit.statements import statements
 from lanewise.audit.texts import Prompts
 from lanewise.domain.usage import Usage

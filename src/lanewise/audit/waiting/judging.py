@@ -129,7 +129,7 @@ def _to_log(facts: Facts) -> Iterator[str]:
     if facts.aggregates and not facts.requests:
         yield "single requests rather than buckets"
     if facts.requests and facts.requests < _FEW:
-        yield f"more than {facts.requests:,} requests"
+        yield f"{_FEW} requests or more (there are {facts.requests:,} here)"
     if not facts.name:
         yield "the workflow, as a tag or in the metadata"
     for told, words in (

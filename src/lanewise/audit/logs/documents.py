@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Final
 
-from lanewise.audit.reading import LARGEST
+from lanewise.audit.logs.reading import LARGEST
 from lanewise.intake.sources import BLOCK, blocks
 
 _DECODER: Final = json.JSONDecoder()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-from lanewise.audit.layouts import Layout, Look, packing
+from lanewise.audit.logs.layouts import Layout, Look, packing
 from lanewise.errors import BadInput
 from lanewise.intake.sources import blocks
 

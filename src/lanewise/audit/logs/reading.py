@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from lanewise.audit.formats import Column, Format
-from lanewise.audit.layouts import Layout
-from lanewise.audit.sources import Source
+from lanewise.audit.logs.layouts import Layout
+from lanewise.audit.logs.sources import Source
 from lanewise.audit.statements import identifier, text
 from lanewise.intake.sources import blocks
 from lanewise.intake.splitting import Oversized, split

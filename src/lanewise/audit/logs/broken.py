@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from lanewise.audit.formats import Recognised
-from lanewise.audit.sources import Source
+from lanewise.audit.logs.sources import Source
 from lanewise.intake.lines import LINE_LIMIT
 from lanewise.intake.sources import blocks
 from lanewise.intake.splitting import Oversized, split

@@ -6,17 +6,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from lanewise.audit import broken, reading
-from lanewise.audit.checking import check
 from lanewise.audit.database import folder_of, of_database, spacious, unhurried
 from lanewise.audit.formats import Format, Recognised, all_formats
-from lanewise.audit.layouts import Layout, is_wide
-from lanewise.audit.mending import mend
-from lanewise.audit.narrowing import narrowed
-from lanewise.audit.sources import Source, Unread, find, parted
-from lanewise.audit.staging import Stage
+from lanewise.audit.logs import broken, reading
+from lanewise.audit.logs.checking import check
+from lanewise.audit.logs.layouts import Layout, is_wide
+from lanewise.audit.logs.mending import mend
+from lanewise.audit.logs.narrowing import narrowed
+from lanewise.audit.logs.sources import Source, Unread, find, parted
+from lanewise.audit.logs.staging import Stage
+from lanewise.audit.logs.telling import TABLES, Failed, errors, plain, told
 from lanewise.audit.statements import statements, text
-from lanewise.audit.telling import TABLES, Failed, errors, plain, told
 from lanewise.errors import BadInput
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from lanewise.audit import broken, mapping, reading
 from lanewise.audit.database import spacious
 from lanewise.audit.formats import Format, Recognised, near, nearest, recased, recognise, unfound
-from lanewise.audit.sources import Source, Unread
+from lanewise.audit.logs import broken, mapping, reading
+from lanewise.audit.logs.sources import Source, Unread
 from lanewise.errors import BadInput
 from lanewise.intake.sources import blocks
 

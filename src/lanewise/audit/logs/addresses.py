@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from lanewise.audit.layouts import READABLE, suffix
-from lanewise.audit.staging import Stage
+from lanewise.audit.logs.layouts import READABLE, suffix
+from lanewise.audit.logs.staging import Stage
 from lanewise.errors import BadInput
 
 _BLOCK: Final = 1 << 20

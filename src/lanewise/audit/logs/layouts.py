@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from lanewise.audit.tables import Table, table
+from lanewise.audit.logs.tables import Table, table
 from lanewise.errors import BadInput
 from lanewise.intake.sources import blocks
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from lanewise.audit.broken import CUT, Line
-from lanewise.audit.documents import Reader
-from lanewise.audit.sources import Source
-from lanewise.audit.staging import Stage
+from lanewise.audit.logs.broken import CUT, Line
+from lanewise.audit.logs.documents import Reader
+from lanewise.audit.logs.sources import Source
+from lanewise.audit.logs.staging import Stage
 from lanewise.errors import BadInput
 
 _BETWEEN: Final = ",[]"  # records of a list, or of lists

@@ -14,10 +14,10 @@ from typing import Any, Final
 
 import msgspec
 
-from lanewise.audit.broken import CUT, Line
-from lanewise.audit.documents import Reader
-from lanewise.audit.sources import Source
-from lanewise.audit.staging import Stage
+from lanewise.audit.logs.broken import CUT, Line
+from lanewise.audit.logs.documents import Reader
+from lanewise.audit.logs.sources import Source
+from lanewise.audit.logs.staging import Stage
 from lanewise.intake.sources import blocks
 from lanewise.intake.splitting import Oversized, split
 

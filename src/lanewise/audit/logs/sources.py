@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lanewise.audit.addresses import fetch, is_address
-from lanewise.audit.layouts import READABLE, Layout, look, suffix
-from lanewise.audit.staging import Stage
-from lanewise.audit.tables import Table
+from lanewise.audit.logs.addresses import fetch, is_address
+from lanewise.audit.logs.layouts import READABLE, Layout, look, suffix
+from lanewise.audit.logs.staging import Stage
+from lanewise.audit.logs.tables import Table
 from lanewise.errors import BadInput
 from lanewise.intake.sources import blocks
 
