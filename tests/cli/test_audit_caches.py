@@ -66,6 +66,20 @@ def test_a_log_without_times_is_told_to_be_one(told: Told) -> None:
     )
 
 
+def test_what_sorting_by_prefix_would_add_is_told_of_the_whole_log_too(told: Told) -> None:
+    """Ten documents asked for in turn, a minute apart: each is cold again when its turn comes."""
+    turns = [row | {"at": 1_790_000_000 + n * 60} for n, row in enumerate(rows())]
+    turns = [row | {"prompt": f"{n % 10} {row['prompt']}"} for n, row in enumerate(turns)]
+    found = json.loads(told(turns, "--map", f"at=at,{MAP}", "--json"))["caches"]
+    assert (found["usable_share"], found["sorted_usable_share"]) == (
+        0,
+        pytest.approx(0.49, abs=0.05),
+    )
+    share = f"{found['sorted_usable_share']:.1%}"
+    said = told(turns, "--map", f"at=at,{MAP}")
+    assert f"0.0% can be read under the providers' rules, {share} if sorted by prefix" in said
+
+
 def test_times_since_a_trace_began_are_no_dates(told: Told) -> None:
     trace = [
         {"timestamp": n * 1_000, "input_length": 2_048, "hash_ids": [1, 2, 3, n + 9]}

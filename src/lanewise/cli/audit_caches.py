@@ -61,9 +61,10 @@ def _whole(caches: Caches) -> str:
     achieved = "the log does not say what was read"
     if read is not None:
         achieved = f"{read / input_:.1%} was read, by the log"
+    other = "" if caches.sorted is None else f", {caches.sorted / input_:.1%} if sorted by prefix"
     return (
         f"of the input {' and '.join(parts)} repeats as a prefix; {whole.usable / input_:.1%} can be read "
-        f"under the providers' rules; {achieved}"
+        f"under the providers' rules{other}; {achieved}"
     )
 
 

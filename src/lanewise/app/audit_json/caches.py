@@ -25,6 +25,9 @@ def caches_json(replayed: Replayed) -> dict[str, Any] | None:
         },
         "usable_share": _share(found.whole.usable, found.whole.input),
         "cached_share": None if found.cached is None else _share(found.cached, found.whole.input),
+        "sorted_usable_share": (
+            None if found.sorted is None else _share(found.sorted, found.whole.input)
+        ),
         "not_sorted": found.not_sorted,
         "lines": [_line(one) for one in found.lines],
         "findings": _findings(found),

@@ -100,6 +100,14 @@ class Caches:
         told = [one.line.cached for one in self.lines]
         return None if None in told else sum(count or 0 for count in told)
 
+    @property
+    def sorted(self) -> int | None:
+        """Tokens that could be read if what may wait were sorted by prefix; None where that reads no more."""
+        best = sum(
+            max(one.line.usable, one.sorted.usable if one.sorted else 0) for one in self.lines
+        )
+        return best if best > self.whole.usable else None
+
 
 def caches(
     sample: Sample,
