@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import pytest
 
-from lanewise.audit.logs.importing import Wishes
+from lanewise.audit.database import database
+from lanewise.audit.logs.importing import Wishes, load
 from lanewise.audit.logs.mapping import mapped
 from lanewise.audit.logs.sources import Source, parted
 from lanewise.errors import BadInput
@@ -324,3 +325,13 @@ def test_files_are_read_so_many_at_once_and_of_so_many_bytes(
     found = list(parted(sources, most, room))
     assert [[Path(one.path).stat().st_size for one in part] for part in found] == parts
     assert [one for part in found for one in part] == sources
+
+
+def test_a_field_may_have_the_name_of_a_mark_in_our_statements(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text('{"{model}": "gpt-4o", "{format}": 9, "{rows}": 3}\n', encoding="utf-8")
+    form = mapped("model={model},input_tokens={format},output_tokens={rows}")
+    with database() as connection:
+        load(connection, (str(log),), Wishes(form, "{rows}"))
+        found = connection.execute("SELECT model, input, output, format FROM requests").fetchall()
+    assert found == [("gpt-4o", 9, 3, "map")]

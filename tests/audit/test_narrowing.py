@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import gzip
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ from lanewise.audit.logs.broken import CUT, Line
 from lanewise.audit.logs.importing import Wishes, load
 from lanewise.audit.logs.narrowing import narrowed
 from lanewise.audit.logs.sources import Source
-from lanewise.audit.logs.staging import Stage
+from lanewise.audit.logs.staging import NoRoomError, Stage
 
 _WITHIN = frozenset(("data",))
 
@@ -112,3 +115,53 @@ def test_a_log_in_a_page_that_breaks_off_is_read_up_to_there_and_the_rest_is_tol
     with database() as connection:
         (told,) = load(connection, (str(path),), Wishes()).read
     assert (told.file, told.rows, told.unread, told.samples) == (str(path), 49, 1, (Line(1, CUT),))
+
+
+def _noise(dice: random.Random) -> str:
+    return f"{dice.getrandbits(80_000):x}"  # so that a packed file is about as long as a plain one
+
+
+def _cut_off(shape: str) -> bytes:
+    """A packed log whose end is missing."""
+    dice = random.Random(1)
+    rows = [_row(n) | {"user": _noise(dice)} for n in range(200)]
+    spans = _export(0, 200, "web")
+    for span in spans["resourceSpans"][0]["scopeSpans"][0]["spans"]:
+        span["name"] = _noise(dice)
+    text = {
+        "lines": "".join(f"{json.dumps(row)}\n" for row in rows),
+        "page": json.dumps({"data": rows}),
+        "list": json.dumps(rows),
+        "wide lines": f"{json.dumps(spans)}\n" * 2,
+    }[shape]
+    packed = gzip.compress(text.encode())
+    return packed[: len(packed) * 3 // 4]
+
+
+@pytest.mark.parametrize("shape", ["lines", "page", "list", "wide lines"])
+def test_a_packed_file_that_is_cut_off_is_named_and_ends_no_audit(
+    tmp_path: Path, shape: str
+) -> None:
+    cut, whole = tmp_path / "cut.jsonl.gz", tmp_path / "whole.jsonl"
+    cut.write_bytes(_cut_off(shape))
+    whole.write_text(json.dumps(_row(7)) + "\n")
+    with database() as connection:
+        imported = load(connection, (str(cut), str(whole)), Wishes())
+    assert [(one.file, one.rows) for one in imported.read] == [(str(whole), 1)]
+    (unread,) = imported.unread
+    assert unread.file == str(cut)
+    assert "the compressed data is cut off" in unread.why
+
+
+def test_a_full_folder_is_told_as_that_and_not_as_a_bad_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "page.json"
+    path.write_text(json.dumps({"data": [_row(n) for n in range(50)]}, indent=1))
+
+    def full(*_: object) -> object:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(NoRoomError, match="TMPDIR names another folder"):
+        narrowed(Source(str(path), "document", "page.json"), Stage(tmp_path / "staged"), _WITHIN)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _AT_ONCE: Final = 500  # files that one statement reads,
 _WHOLE: Final = 64 << 20  # and of how many bytes, where records are taken apart as texts
+_MARK: Final = re.compile(r"\{(rows|format|model)\}")
 _WITHIN: Final = frozenset(name for one in all_formats() for name in one.within)
 
 
@@ -119,7 +121,9 @@ class _Import:
         try:
             some = reading.sample(self.connection, source, most=1)
         except errors():
-            some = []
+            return True
+        except BadInput:  # it is cut off so early that it gives none in any way
+            return False
         return not some
 
     def _narrow(self, source: Source) -> Source | None:
@@ -196,9 +200,9 @@ def _fill(
 ) -> None:
     rows = reading.statement(connection, sources, what.format, what.within, roomy=roomy)
     model = "NULL" if wishes.model is None else text(wishes.model)
-    fill = statements("requests")["fill"]
-    for mark, value in (("{rows}", rows), ("{format}", text(what.format.name)), ("{model}", model)):
-        fill = fill.replace(mark, value)
+    values = {"rows": rows, "format": text(what.format.name), "model": model}
+    # all marks at once: a field of a log may have the name of one
+    fill = _MARK.sub(lambda mark: values[mark[1]], statements("requests")["fill"])
     with unhurried(connection):
         connection.execute(fill)
 

@@ -8,7 +8,7 @@ from typing import Final
 from lanewise.audit.logs.broken import CUT, Line
 from lanewise.audit.logs.documents import Reader
 from lanewise.audit.logs.sources import Source
-from lanewise.audit.logs.staging import Stage
+from lanewise.audit.logs.staging import NoRoomError, Stage
 from lanewise.errors import BadInput
 
 _BETWEEN: Final = ",[]"  # records of a list, or of lists
@@ -24,6 +24,8 @@ def mend(source: Source, stage: Stage) -> tuple[Source, list[Line]] | None:
     cuts: list[Line] = []
     try:
         copy = stage.copied(_whole(source.path, cuts), "mended.jsonl")
+    except NoRoomError:
+        raise
     except BadInput:
         return None
     return Source(str(copy), "lines", source.name), cuts

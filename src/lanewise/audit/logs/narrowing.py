@@ -17,7 +17,8 @@ import msgspec
 from lanewise.audit.logs.broken import CUT, Line
 from lanewise.audit.logs.documents import Reader
 from lanewise.audit.logs.sources import Source
-from lanewise.audit.logs.staging import Stage
+from lanewise.audit.logs.staging import NoRoomError, Stage
+from lanewise.errors import BadInput
 from lanewise.intake.sources import blocks
 from lanewise.intake.splitting import Oversized, split
 
@@ -49,15 +50,17 @@ def narrowed(
 ) -> tuple[Source, list[Line]] | None:
     """The same records in a copy of few megabytes a line, and where they break off; None: it is no page.
 
-    within: the names of lists of records. Lines that are no JSON stay as they are. Raises `BadInput` where
-    the file cannot be read to its end.
+    within: the names of lists of records. Lines that are no JSON stay as they are. None also where
+    it cannot be unpacked to its end.
     """
     cuts: list[Line] = []
     wide = source.layout == "lines"
     parts = _lines(source.path, within) if wide else _document(source.path, within, cuts)
     try:
         copy = stage.copied(parts, "narrow.jsonl")
-    except _NoPageError:
+    except NoRoomError:
+        raise
+    except (_NoPageError, BadInput):
         return None
     return replace(source, path=str(copy), layout="lines"), cuts
 

@@ -24,6 +24,10 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 _GLOB = set("*?[{")  # DuckDB takes paths for globs, and there is no escape
 
 
+class NoRoomError(BadInput):
+    """The folder of the audit is full: no file can be copied, however good it is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stage:
     """A folder for copies and links, which is deleted with the audit's database."""
@@ -32,7 +36,7 @@ class Stage:
     _numbers: Iterator[int] = field(default_factory=count)
 
     def copied(self, parts: Iterable[bytes], name: str) -> Path:
-        """A file of these bytes. Raises `BadInput` where there is no room for it."""
+        """A file of these bytes. Raises `NoRoomError` where it does not fit."""
         path = self._new(name)
         try:
             with path.open("wb") as file:
@@ -40,7 +44,7 @@ class Stage:
         except OSError as error:
             if error.errno not in _FULL:
                 raise
-            raise BadInput(
+            raise NoRoomError(
                 f"cannot copy {name} to {self.folder}: {error.strerror}; TMPDIR names another folder"
             ) from None
         return path

@@ -36,6 +36,8 @@ def told(
             found = recognise(_records(connection, source, wished, reading.MORE))
     except errors() as error:
         return Failed(source.name, plain(error, source))
+    except BadInput as broken_off:  # it cannot be unpacked even so far
+        return Failed(source.name, str(broken_off))
     if found is not None:
         return found
     if not records:
