@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 import pytest
@@ -69,9 +68,9 @@ def test_a_body_is_read_in_the_order_of_the_cache(asked: object) -> None:
 
 
 def test_what_is_no_text_still_tells_prompts_apart() -> None:
-    image: Callable[[str], object] = lambda data: [  # noqa: E731
-        {"role": "user", "content": [{"type": "image", "source": {"data": data}}]}
-    ]
+    def image(data: str) -> object:
+        return [{"role": "user", "content": [{"type": "image", "source": {"data": data}}]}]
+
     assert text_of(image("one")) != text_of(image("two"))
     assert text_of(["plain", None, 7]) == "plain\n\n7"
 

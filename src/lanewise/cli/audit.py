@@ -28,6 +28,7 @@ from lanewise.cli.options import (
     settings_from,
 )
 from lanewise.cli.pages import html_option, write_page
+from lanewise.cli.printing import print_table
 from lanewise.clock import SystemClock
 from lanewise.domain.lanes import Terms
 from lanewise.pricing import PriceBook
@@ -112,7 +113,11 @@ def audit(
                 write_policy, classes(found.found), now, said or Terms.ANY, force=force
             )
             rules = _counted(len(policy.rules), "rule")
-            click.echo(f"wrote {write_policy}: {rules}; try it: lanewise simulate", err=True)
+            tried = f"{write_policy} {'--example' if example else 'LOGS'}"
+            click.echo(
+                f"wrote {write_policy}: {rules}; try it: lanewise simulate --rolled-out {tried}",
+                err=True,
+            )
 
 
 def _write_page(path: Path, found: Audit, now: float) -> None:
@@ -188,7 +193,6 @@ def _money(total: Group) -> str:
 
 
 def _table(sums: Sums) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(show_edge=False, pad_edge=False)
@@ -198,10 +202,7 @@ def _table(sums: Sums) -> None:
         table.add_column(name, justify="right", no_wrap=True)
     for group in sums.groups[:_GROUPS]:
         table.add_row(*_cells(group))
-    console = Console(markup=False, emoji=False)
-    if not console.is_terminal:
-        console = Console(width=140, markup=False, emoji=False)
-    console.print(table)
+    print_table(table)
     if sums.count > _GROUPS:
         click.echo(
             f"and {sums.count - _GROUPS:,} more groups; --json has {len(sums.groups):,} of them"

@@ -11,6 +11,7 @@ from lanewise.audit.caching.traces import SIZES
 from lanewise.audit.levers import Cached, Caches, Found, Replayed
 from lanewise.audit.levers.caches import WITHIN, finding, order, rested
 from lanewise.audit.waiting import Waiting
+from lanewise.cli.printing import print_table
 
 _SHOWN: Final = 12
 _SAID: Final = 6  # sentences of a kind
@@ -69,7 +70,6 @@ def _whole(caches: Caches) -> str:
 
 
 def _table(caches: Caches) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(show_edge=False, pad_edge=False)
@@ -79,10 +79,7 @@ def _table(caches: Caches) -> None:
         table.add_column(name, justify="right", no_wrap=True)
     for one in caches.lines[:_SHOWN]:
         table.add_row(*_cells(one))
-    console = Console(markup=False, emoji=False)
-    if not console.is_terminal:
-        console = Console(width=140, markup=False, emoji=False)
-    console.print(table)
+    print_table(table)
     if len(caches.lines) > _SHOWN:
         click.echo(f"and {len(caches.lines) - _SHOWN:,} more; --json has all")
 

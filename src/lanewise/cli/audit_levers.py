@@ -11,6 +11,7 @@ from lanewise.audit.levers import Found, Group, Lever, Replayed, Shown, next_ste
 from lanewise.audit.levers.caches import rested
 from lanewise.audit.samples import Looked
 from lanewise.audit.waiting import Waiting
+from lanewise.cli.printing import print_table
 from lanewise.pricing.dollars import about
 
 _SHOWN: Final = 20
@@ -44,7 +45,7 @@ def _tell_who_waits(found: Found) -> None:
     for group in found.groups[:_SHOWN]:
         table.add_row(group.name, about(group.now) if group.now else "", group.waits, _why(group))
     click.echo("\nwho waits for the answers?")
-    _print(table)
+    print_table(table, _WIDTH)
     _tell_more(len(found.groups), "workflows")
     if found.count > len(found.groups):
         click.echo(f"{found.count - len(found.groups):,} more have too few rows to be looked at")
@@ -69,7 +70,7 @@ def _tell_levers(found: Found) -> None:
     for lever in found.levers[:_SHOWN]:
         table.add_row(*_cells(lever))
     click.echo("\nwhat would cost less, over the span of this log")
-    _print(table)
+    print_table(table, _WIDTH)
     _tell_more(len(found.levers), "levers")
     click.echo(
         "each by itself: levers take from one another, and do not add up. --json has what each rests on"
@@ -142,15 +143,6 @@ def _cells(lever: Lever) -> tuple[str, ...]:
     shows = f": {lever.evidence[0]}" if lever.evidence and lever.kind != "lane" else ""
     saves = lever.money.about if lever.money.high else "nothing by itself"
     return lever.kind, lever.group, lever.does + shows, about(lever.now), saves, lever.needs
-
-
-def _print(table: object) -> None:
-    from rich.console import Console
-
-    console = Console(markup=False, emoji=False)
-    if not console.is_terminal:
-        console = Console(width=_WIDTH, markup=False, emoji=False)
-    console.print(table)
 
 
 def _tell_more(count: int, noun: str) -> None:

@@ -14,6 +14,7 @@ from lanewise.app.receipt import percent
 from lanewise.app.simulating import Simulation, Simulations
 from lanewise.app.simulation_json import range_said
 from lanewise.audit.whatif import Aside, Hour, Plan, Quota, Range, Summary, difference
+from lanewise.cli.printing import print_table
 from lanewise.domain.lanes import LaneName
 from lanewise.policy.rules import Policy
 from lanewise.pricing.dollars import dollars
@@ -231,7 +232,6 @@ def _tell_difference(found: Simulations) -> None:
 
 
 def _table(names: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -241,10 +241,7 @@ def _table(names: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(*map(Text, row))
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=140)
-    console.print(table)
+    print_table(table)
 
 
 def _counted(requests: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from lanewise.audit.whatif.hours import Hour
@@ -112,7 +113,7 @@ def summed(plan: Plan, seeds: Sequence[Seed]) -> Summary:
         plan.deadlines,
         over(lambda seed: seed.late.total()),
         {
-            reason: over(lambda seed, reason=reason: seed.late[reason])  # type: ignore[misc]
+            reason: over(partial(_late, reason=reason))
             for reason in _names(seed.late for seed in seeds)
         },
         over(lambda seed: seed.rescued),
@@ -121,7 +122,7 @@ def summed(plan: Plan, seeds: Sequence[Seed]) -> Summary:
         over(lambda seed: max(seed.cached_nano, 0)),
         tuple(_quota(work.stream, work.limits, seeds) for work in plan.work),
         {
-            name: over(lambda seed, name=name: _busiest(seed, name))  # type: ignore[misc]
+            name: over(partial(_busiest, provider=name))
             for name in sorted({work.stream.provider for work in plan.work})
         },
         tuple(typical.hours.told()),
@@ -156,6 +157,10 @@ def _quota(stream: Stream, limits: tuple[Limit, ...], seeds: Sequence[Seed]) -> 
     uses = [seed.use[stream] for seed in seeds]
     created, tokens, requests, held, calls = map(spread, zip(*uses, strict=True))
     return Quota(stream, limits, created, tokens, requests, held, calls)
+
+
+def _late(seed: Seed, reason: str) -> int:
+    return seed.late[reason]
 
 
 def _busiest(seed: Seed, provider: str) -> int:
