@@ -8,8 +8,10 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import anthropic
 import httpx2
@@ -555,6 +557,7 @@ def test_a_call_cut_off_by_the_client_and_repeated_by_the_official_sdk_is_paid_o
 @pytest.mark.parametrize(
     ("headers", "body", "said"),
     [
+        ({"x-lanewise-deadline": ""}, CHAT, "x-lanewise-deadline is empty; it takes 8h"),
         ({"x-lanewise-deadline": "soonish"}, CHAT, "x-lanewise-deadline is 'soonish'"),
         ({"x-lanewise-deadline": "8h"}, CHAT | {"stream": True}, "not streamed"),
         ({"x-lanewise-workflow": "w" * 300}, CHAT, "x-lanewise-workflow takes"),
@@ -569,6 +572,33 @@ def test_a_wish_that_cannot_be_is_refused_in_words_and_nothing_is_accepted(
     assert refused.status_code == 400
     assert said in refused.json()["error"]["message"]
     assert house.requests() == 0
+
+
+def test_a_deadline_that_is_too_soon_is_refused_with_the_instant_that_is_then_taken(
+    house: House,
+) -> None:
+    account = house.engine.accounts.payer("openai", chosen=None).row.id
+    house.engine.store.learn(account, "gpt-4o-mini", "requests_per_minute", 60, 0.0)
+    refused = house.post(json=CHAT, headers={"x-lanewise-deadline": "1m"})
+    assert refused.status_code == 400
+    assert refused.json()["error"]["code"] == "deadline_too_soon"
+    earliest = refused.headers["x-lanewise-earliest-deadline"]
+    assert earliest in refused.json()["error"]["message"]
+    again = {"x-lanewise-deadline": earliest, "prefer": "respond-async"}
+    assert house.post(json=CHAT, headers=again).status_code == 202
+
+
+def test_a_time_of_day_is_on_the_policys_clocks(house: House) -> None:
+    """Where it is still to come there, that it has passed in UTC is no reason to refuse it."""
+    zone = ZoneInfo("Pacific/Honolulu")
+    soon = datetime.fromtimestamp(house.engine.clock.now(), zone) + timedelta(hours=1)
+    policy = Path(house.environ["LANEWISE_HOME"]) / "policy.toml"
+    policy.write_text('zone = "Pacific/Honolulu"\n[default]\n', encoding="utf-8")
+    headers = {"x-lanewise-deadline": f"{soon:today %H:%M}", "prefer": "respond-async"}
+    taken = house.post(json=CHAT, headers=headers)
+    assert taken.status_code == 202
+    kept = datetime.fromisoformat(taken.json()["deadline"])
+    assert kept == soon.replace(second=0, microsecond=0)
 
 
 def test_a_deadline_that_cannot_be_meant_does_not_get_in_the_way_of_others(
