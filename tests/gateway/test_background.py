@@ -424,7 +424,7 @@ def test_whoever_comes_while_the_gateway_leaves_is_told_to_call_again_and_loses_
 # -- poll --------------------------------------------------------------------------------------------
 def test_a_call_that_prefers_it_is_acknowledged_and_polled(house: House) -> None:
     taken = house.post(headers={"prefer": "respond-async, wait=5"})
-    assert taken.status_code == 202
+    assert taken.status_code == 202, taken.text
     shown = taken.json()
     assert shown["status"] == "waiting"
     assert shown["deadline"].startswith("2026-")
@@ -593,10 +593,10 @@ def test_a_time_of_day_is_on_the_policys_clocks(house: House) -> None:
     zone = ZoneInfo("Pacific/Honolulu")
     soon = datetime.fromtimestamp(house.engine.clock.now(), zone) + timedelta(hours=1)
     policy = Path(house.environ["LANEWISE_HOME"]) / "policy.toml"
-    policy.write_text('zone = "Pacific/Honolulu"\n[default]\n', encoding="utf-8")
+    policy.write_text('[default]\nzone = "Pacific/Honolulu"\n', encoding="utf-8")
     headers = {"x-lanewise-deadline": f"{soon:today %H:%M}", "prefer": "respond-async"}
     taken = house.post(json=CHAT, headers=headers)
-    assert taken.status_code == 202
+    assert taken.status_code == 202, taken.text
     kept = datetime.fromisoformat(taken.json()["deadline"])
     assert kept == soon.replace(second=0, microsecond=0)
 
@@ -615,7 +615,7 @@ def test_a_deadline_that_cannot_be_meant_does_not_get_in_the_way_of_others(
 def test_a_body_that_imitates_a_line_of_a_batch_is_a_body_all_the_same(house: House) -> None:
     line = {"custom_id": "x", "method": "POST", "url": "/v1/embeddings", "body": {"input": "x"}}
     taken = house.post(json=CHAT | line, headers={"prefer": "respond-async"})
-    assert taken.status_code == 202
+    assert taken.status_code == 202, taken.text
     (run,) = house.engine.store.runs()
     place = house.engine.store.place(run.id, 0)
     assert place is not None

@@ -149,7 +149,7 @@ def test_a_deadline_that_cannot_be_meant_is_refused_when_a_batch_is_made(shop: S
     with pytest.raises(openai.BadRequestError, match="`completion_window` is 'soon'; it takes 8h"):
         order(client, line("x"), completion_window="soon")
     said = {"x-lanewise-deadline": "2020-01-01T00:00Z"}
-    with pytest.raises(openai.BadRequestError, match="x-lanewise-deadline is .*still to come"):
+    with pytest.raises(openai.BadRequestError, match=r"x-lanewise-deadline is .*still to come"):
         order(client, line("x"), extra_headers=said)
     assert list(client.batches.list()) == []
 

@@ -41,7 +41,7 @@ from lanewise.gateway.who import Who
 from lanewise.gateway.wire import Headers
 from lanewise.gateway.wishes import EARLIEST, Answering, Head, Wish, is_background, workflow_of
 from lanewise.intake import ENDPOINTS, Unfit
-from lanewise.policy.rules import NO_POLICY, Traits
+from lanewise.policy.rules import NO_POLICY, Policy, Traits
 
 _NAME_LENGTH: Final = 256  # of an idempotency key
 _TRACEPARENT_LENGTH: Final = 55  # of W3C's version 00
@@ -77,15 +77,18 @@ class Background:
     def _ruled(self, who: Who, path: str, headers: Mapping[bytes, bytes], head: Head) -> str:
         """The deadline of the policy rule that fits; the policy's defaults are for runs."""
         now = self._engine.clock.now()
-        if not 0.0 <= now - self._looked < LOOK_SECONDS:
-            self._policy, self._looked = self._engine.policy.current(now), now
-        policy = self._policy
+        policy = self._current(now)
         if not policy.rules:
             return ""
         model = self._engine.accounts.meant(head.model)
         traits = Traits(workflow_of(who, headers), model, path, (), who.key)
         ruling = policy.ruling(traits, now)
         return ruling.deadline if ruling.rule and ruling.deadline != "none" else ""
+
+    def _current(self, now: float) -> Policy:
+        if not 0.0 <= now - self._looked < LOOK_SECONDS:
+            self._policy, self._looked = self._engine.policy.current(now), now
+        return self._policy
 
     async def handle(
         self,
@@ -102,7 +105,7 @@ class Background:
         try:
             # what cannot be meant does not get in the way of calls that are written down together
             now = self._engine.clock.now()
-            zone = zone_of(self._policy, self._engine.environ)
+            zone = zone_of(self._current(now), self._engine.environ)
             deadline(wish.deadline, now, zone, where="--deadline", zones=zone_named)
             call = _call(who, path, headers, wish, body)
             ticket = await self._acceptor.accept(call)
