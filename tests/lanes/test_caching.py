@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
+from lanewise.app import RunRequest
 from lanewise.app.savings import savings
+from lanewise.domain.caching import Breakpoint, Prefix
 from lanewise.domain.lanes import REALTIME
 from lanewise.domain.usage import Usage
+from lanewise.intake import ReadOptions, read
 from lanewise.lanes.marked import marked_body, read_caching
 from lanewise.policy.caching import OFF_SECONDS
 
@@ -80,6 +83,15 @@ def test_where_the_one_ahead_is_refused_the_others_go_as_they_are(world: Any) ->
     assert (run.answered, run.refused) == (59, 1)
     assert [written(usage) for usage in usages(world)] == [0], world.story()
     assert "batch.unmarked" in world.kinds()
+    world.check_books()
+
+
+def test_where_the_one_ahead_is_not_even_taken_the_others_do_not_wait_for_it(world: Any) -> None:
+    world.fault("http_error", operation="batches.create", times=1, status=400)
+    began = world.clock.at
+    run = world.finish(world.submit(messages(60), deadline="24h"))
+    assert (run.answered, run.refused) == (59, 1)
+    assert world.clock.at < began + HOUR, world.story()
     world.check_books()
 
 
@@ -174,6 +186,44 @@ def test_more_requests_of_the_prefix_within_the_hour_read_without_anybody_going_
     world.check_books()
 
 
+def test_requests_that_come_singly_read_what_is_there_yet(world: Any) -> None:
+    world.finish(world.submit(messages(60), deadline="24h"))
+    for number in range(3):
+        run = world.finish(world.submit(messages(1, name=f"l{number}"), deadline="24h"))
+        assert run.answered == 1
+    for usage in usages(world)[-3:]:
+        assert usage.cache_read > PREFIX, world.story()
+        assert written(usage) == 0
+    world.check_books()
+
+
+def test_what_is_only_observed_is_sent_as_it_is(world: Any) -> None:
+    policy(world, '[default]\nrollout = "observe"\n')
+    run = world.finish(world.submit(messages(60), deadline="24h"))
+    assert (run.answered, sizes(world)) == (60, [60])
+    assert sum(usage.cache_read + written(usage) for usage in usages(world)) == 0
+    world.check_books()
+
+
+def test_a_workflow_that_wants_no_marks_keeps_none_from_those_it_shares_a_batch_with(
+    world: Any,
+) -> None:
+    policy(world, '[[rule]]\nname = "plain"\nworkflow = "plain"\ncache = "off"\n')
+    for workflow in ("plain", "other"):
+        lines = read([messages(30, name=workflow)], ReadOptions())
+        received = world.engine.accept(lines, RunRequest(workflow, "test", deadline="24h"))
+    world.finish(received.run)
+    world.passes(3, seconds=600.0)
+    rows = [entry.row for entry in world.engine.store.ledger()]
+    used = {
+        name: sum(r.usage.cache_read for r in rows if r.workflow == name)
+        for name in ("plain", "other")
+    }
+    assert used["plain"] == 0
+    assert used["other"] > 29 * PREFIX, world.story()
+    world.check_books()
+
+
 def test_what_a_marked_batch_did_not_answer_is_asked_again_and_reads_what_is_there_yet(
     make_world: Any,
 ) -> None:
@@ -263,6 +313,22 @@ def test_a_model_that_wants_a_key_is_given_the_same_for_all_that_share_a_prefix(
     ]
     assert len({body["prompt_cache_key"] for body in keys[::2]}) == 1
     assert len({body["prompt_cache_key"] for body in keys}) == 2
+
+
+def test_in_real_time_a_group_is_spread_over_as_many_keys_as_its_rate_takes(world: Any) -> None:
+    account = world.engine.accounts.payer("openai", chosen=None).row.id
+    world.engine.store.learn(account, "gpt-5.6-sol", "requests_per_minute", 40, 0.0)
+    asked = [
+        item | {"body": item["body"] | {"model": "gpt-5.6-sol"}} for item in round_robin(1, 40)
+    ]
+    policy(world, '[default]\nlanes = ["realtime"]\n')
+    world.finish(world.submit(asked, deadline="24h"))
+    [batch] = world.engine.store.batches()
+    caching = read_caching(world.engine.store.contents(batch.batch.id).caching)
+    prefix = Prefix(9, 1_024, Breakpoint.KEY)
+    keys = [caching.marks(prefix, position).key for position in range(4)]
+    assert keys == [f"lw-{9:016x}{part}" for part in ("", "-1", "-2", "")]
+    world.check_books()
 
 
 def test_segments_whose_groups_lie_side_by_side_are_packed_whole(world: Any) -> None:

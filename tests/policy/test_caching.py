@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from lanewise.domain.caching import Breakpoint, Marks, Prefix, Ttl
+from lanewise.domain.caching import Breakpoint, Prefix, Ttl
 from lanewise.domain.usage import Usage
 from lanewise.policy import caching
 from lanewise.policy.caching import Ahead, Follow, Group, Tally, plan_group, verdict
@@ -16,7 +16,7 @@ from lanewise.pricing.arithmetic import Rates, Vector, price
 
 CLAUDE = Vector(500, 50, 625, 1_000, 625, 2_500)  # of a Claude model in batch, in thousands
 AHEAD = Ahead(landing=900.0, alive={"5m": 0.3, "1h": 1.0})
-GROUP = Group(Prefix(7, 4_096, Breakpoint.SYSTEM), 100, True, Rates(CLAUDE), slack=3_600.0)
+GROUP = Group(Prefix(7, 4_096, Breakpoint.SYSTEM), 100, Rates(CLAUDE), slack=3_600.0)
 
 shares = st.floats(0, 1)
 prices = st.builds(
@@ -36,16 +36,16 @@ groups = st.builds(
     Group,
     prefixes,
     st.integers(1, 50_000),
-    st.booleans(),
     st.builds(Rates, prices),
     st.floats(0, 90_000),
-    st.floats(0, 1_000),
+    st.floats(0, 50_000),
 )
 aheads = st.builds(
-    lambda landing, short, long: Ahead(landing, {"5m": short, "1h": max(short, long)}),
+    lambda landing, short, long, lands, late: Ahead(
+        landing, {"5m": short, "1h": max(short, long)}, lands, late
+    ),
     st.floats(0, 90_000),
-    shares,
-    shares,
+    *(shares for _ in range(4)),
 )
 usages = st.builds(Usage, *(st.integers(0, 10**7) for _ in range(5)), output=st.integers(0, 10**6))
 tallies = st.builds(Tally, st.integers(0, 1_000), st.integers(0, 50), usages)
@@ -73,7 +73,7 @@ def test_marking_saves_by_the_price_of_each_request_in_turn(
         assert plan.saving == 0
         return
     assert plan.ttl is not None
-    prior = ahead.alive[plan.ttl] * (0.95 if plan.prime else 0.5)
+    prior = ahead.alive[plan.ttl] * 0.95
     seen = max(learned.followers, 0) if learned else 0
     hits = (20 * prior + (learned.hits * seen if learned else 0.0)) / (20 + seen)
     base, tokens = group.rates.base, group.prefix.tokens
@@ -81,7 +81,10 @@ def test_marking_saves_by_the_price_of_each_request_in_turn(
     cost = float(write)  # the first writes, who follows reads or writes
     for _ in range(group.requests - 1):
         cost += hits * base.cache_read + (1 - hits) * write
-    saving = (group.requests * base.input - cost) * tokens / 1_000
+    saving = (group.requests * base.input - cost) * ahead.lands
+    saving -= (1 - ahead.lands) * (write - base.input)  # it wrote, and nobody reads
+    saving *= tokens / 1_000
+    saving -= ahead.late * group.requests * group.dearer
     assert saving > 0
     assert plan.saving == pytest.approx(saving, rel=1e-6, abs=2)
 
@@ -99,7 +102,7 @@ def test_more_slack_never_saves_less(
 def test_a_cold_batch_is_marked_only_behind_a_primer_that_has_time_to_land(
     group: Group, ahead: Ahead, learned: Tally | None
 ) -> None:
-    plan = plan_group(replace(group, batched=True), ahead, learned=learned)
+    plan = plan_group(group, ahead, learned=learned)
     assert plan.mark == plan.prime
     if plan.prime:
         assert group.slack >= ahead.landing
@@ -112,8 +115,7 @@ def test_bodies_that_set_their_own_caching_and_workflows_that_are_off_are_left_a
 ) -> None:
     own = replace(group, prefix=replace(group.prefix, own=True))
     for plan in (plan_group(own, ahead, warm=warm), plan_group(group, ahead, warm=warm, off=True)):
-        assert plan.marks() is None
-        assert not plan.prime
+        assert (plan.mark, plan.prime, plan.key) == (False, False, False)
 
 
 @pytest.mark.parametrize(("ttl", "least"), [("5m", 0.217), ("1h", 0.526)])
@@ -159,13 +161,45 @@ def test_what_was_learned_outweighs_what_was_assumed() -> None:
 
 
 def test_calls_one_by_one_are_marked_from_the_second_on() -> None:
-    real = replace(GROUP, batched=False, rates=Rates(CLAUDE.scaled(2, 1)))
+    real = replace(GROUP, rates=Rates(CLAUDE.scaled(2, 1)))
     near = Ahead(landing=5.0, alive={"5m": 1.0, "1h": 1.0})
     assert not plan_group(replace(real, requests=1), near).mark
     two = plan_group(replace(real, requests=2), near)
     assert (two.mark, two.ttl, two.prime) == (True, "5m", True)
-    hurried = plan_group(replace(real, requests=50, slack=0.0), near)
-    assert (hurried.mark, hurried.prime) == (True, False)
+
+
+@pytest.mark.parametrize("requests", [2, 3, 10, 1_000])
+@pytest.mark.parametrize("prefix", [1_024, 4_096, 50_000])
+@pytest.mark.parametrize("dearer", [0.0, 2_000.0, 40_000.0])
+@pytest.mark.parametrize("late", [0.0, 0.01, 0.2])
+@pytest.mark.parametrize("lands", [0.5, 0.9])
+def test_who_goes_ahead_pays_for_the_wait_and_for_what_it_writes_in_vain(
+    requests: int, prefix: int, dearer: float, late: float, lands: float
+) -> None:
+    group = Group(Prefix(7, prefix, Breakpoint.SYSTEM), requests, Rates(CLAUDE), 3_600.0, dearer)
+    found = plan_group(group, Ahead(900.0, {"5m": 0.3, "1h": 0.9}, lands, late))
+
+    def cost(life: str) -> float:
+        """Nano-USD of all prefixes: of one that writes, and of others that read, write or go as they are."""
+        write, hits = {"5m": (625, 0.95 * 0.3), "1h": (1_000, 0.95 * 0.9)}[life]
+        each = lands * (hits * 50 + (1 - hits) * write) + (1 - lands) * 500
+        return (write + (requests - 1) * each) * prefix / 1_000 + late * requests * dearer
+
+    saving = {life: requests * 500 * prefix / 1_000 - cost(life) for life in ("5m", "1h")}
+    if found.prime:
+        assert found.ttl is not None
+        assert found.saving == pytest.approx(saving[found.ttl], abs=2)
+        assert found.saving > 0
+    else:
+        assert saving["1h"] <= 0.25 * 500 * prefix / 1_000 + 2
+        assert requests < 10 or late * dearer > 0
+
+
+def test_where_the_prefix_is_little_of_the_request_waiting_for_it_does_not_pay() -> None:
+    late = replace(AHEAD, late=0.025)
+    short = replace(GROUP, prefix=replace(GROUP.prefix, tokens=1_024))
+    assert plan_group(replace(short, dearer=2_000.0), late).prime
+    assert not plan_group(replace(short, dearer=20_000.0), late).prime
 
 
 def test_a_long_prompt_is_reckoned_at_its_own_tier() -> None:
@@ -177,23 +211,25 @@ def test_a_long_prompt_is_reckoned_at_its_own_tier() -> None:
     )
 
 
-@given(st.floats(0, 10_000), st.integers(1, 500))
-def test_a_key_stays_below_fifteen_requests_a_minute(rate: float, requests: int) -> None:
-    keyed = replace(
-        GROUP, prefix=Prefix(9, 1_024, Breakpoint.KEY), requests=requests + 1, batched=False
-    )
-    plan = plan_group(replace(keyed, per_minute=rate), AHEAD)
-    assert rate / plan.shards <= 15
-    keys = {plan.marks(number) for number in range(requests)}
-    assert len(keys) == min(plan.shards, requests)
-    assert plan_group(replace(keyed, batched=True, per_minute=rate), AHEAD).marks() == Marks(
-        Breakpoint.KEY, key="lw-0000000000000009"
-    )
+@given(st.floats(0, 10_000), st.integers(1, 50_000))
+def test_a_key_stays_below_fifteen_requests_a_minute_and_no_more_keys_are_used_than_that_takes(
+    rate: float, requests: int
+) -> None:
+    keys = caching.keys_for(requests, rate)
+    asked = min(requests, rate)  # in any minute
+    assert asked / keys <= 15
+    assert keys == 1 or asked / (keys - 1) > 15
+
+
+def test_what_shares_a_prefix_is_keyed_where_the_model_wants_it() -> None:
+    keyed = replace(GROUP, prefix=Prefix(9, 1_024, Breakpoint.KEY))
+    assert plan_group(keyed, AHEAD).key
+    assert not plan_group(replace(keyed, requests=1), AHEAD).key
 
 
 def test_models_that_cache_unasked_are_left_as_they_are() -> None:
     plan = plan_group(replace(GROUP, prefix=Prefix(9, 1_024, Breakpoint.UNASKED)), AHEAD)
-    assert plan.marks() is None
+    assert (plan.mark, plan.key) == (False, False)
 
 
 @given(st.floats(0, 10_000), st.none() | st.floats(0, 10_000), st.floats(0, 2_000))

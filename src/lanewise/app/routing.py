@@ -225,9 +225,8 @@ def _decision(
     else:
         part = "only observed" if ruling.percent == 0.0 else f"outside the {ruling.percent:g} %"
         lane, why = REALTIME, f"real time: {part}; would be {choice.why}"
-    return Decision(
-        lane, choice.lane, order, ruling.rule, ruling.policy, why, held, ruling.cache == "auto"
-    )
+    caching = acts and ruling.cache == "auto"  # what is only observed is sent as it is
+    return Decision(lane, choice.lane, order, ruling.rule, ruling.policy, why, held, caching)
 
 
 def asking(body: bytes, model: str) -> bytes:

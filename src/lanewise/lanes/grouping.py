@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Final
@@ -40,6 +40,7 @@ class Arranged:
 
     bundles: list[Bundle] = field(default_factory=list)
     keyed: list[Stretch[Part]] = field(default_factory=list)
+    keys: int = 0  # groups in it
     plain: list[Stretch[Part]] = field(default_factory=list)
     left: list[WaitingGroup] = field(default_factory=list)  # as it came in
 
@@ -60,13 +61,14 @@ def arrange(priming: Priming, groups: Sequence[WaitingGroup]) -> Arranged:
     taken: list[Member] = []
     plain: list[list[Member]] = []
     refusals: Counter[tuple[RunId, str]] = Counter()
-    for together in _sharing(members):
+    for together in _sharing(members, priming.warm()):
         caching, planned = _planned(priming, together)
         plan = planned.plan
         if plan.mark and len(found.bundles) < _MOST_BUNDLES:
             found.bundles.append(_bundle(together, caching, planned))
-        elif plan.key is not None:
+        elif plan.key:
             found.keyed += _stretches(together)
+            found.keys += 1
         else:
             plain.append(together)
             if plan.at.marked:
@@ -89,13 +91,15 @@ def _members(shift: Shift, group: WaitingGroup) -> Iterator[Member]:
         yield Member(group, ordinal, size)
 
 
-def _sharing(members: Sequence[Member]) -> list[list[Member]]:
-    """The groups of two and more, the largest first."""
+def _sharing(members: Sequence[Member], warm: Container[int]) -> list[list[Member]]:
+    """The groups of two and more, or of one that finds an entry of its prefix, the largest first."""
     by_prefix: dict[int, list[Member]] = defaultdict(list)
     for member in members:
         if member.size.prefix:
             by_prefix[member.size.prefix].append(member)
-    shared = [together for together in by_prefix.values() if len(together) > 1]
+    shared = [
+        together for prefix, together in by_prefix.items() if len(together) > 1 or prefix in warm
+    ]
     return sorted(shared, key=len, reverse=True)[:_MOST_GROUPS]
 
 
@@ -112,7 +116,8 @@ def _planned(priming: Priming, together: list[Member]) -> tuple[Caching, Planned
     model = key.model or model_of(line)
     prefix = prefix_of(key.provider, key.endpoint, model, body_of(line))
     assert prefix is not None, "it was found in this body when it came in"
-    planned = priming.plan(first.group, prefix, model, requests)
+    size = sum(member.size.bytes for member in together) // requests
+    planned = priming.plan(first.group, prefix, model, requests, size)
     plan = planned.plan
     return Caching(plan.at, plan.ttl, f"{prefix.hash:016x}", model), planned
 

@@ -32,16 +32,20 @@ class Caching(msgspec.Struct, frozen=True, omit_defaults=True):
     prefix: str = ""  # the hash of what they share, in hexadecimal
     model: str = ""  # as it is asked for; an answer may name it with a date
     ahead: bool = False  # the one that writes what others read
+    keys: int = 1  # over which a group is spread
 
     def text(self) -> str:
         """The JSON."""
         return _encode(self).decode()
 
-    def marks(self, prefix: Prefix | None) -> Marks | None:
-        """What goes into one body."""
+    def marks(self, prefix: Prefix | None, position: int = 0) -> Marks | None:
+        """What goes into the body at this position of its batch."""
         if self.at is not Breakpoint.KEY:
             return Marks(self.at, ttl=self.ttl)
-        return None if prefix is None else Marks(self.at, key=f"lw-{prefix.hash:016x}")
+        if prefix is None:
+            return None
+        number = position % self.keys
+        return Marks(self.at, key=f"lw-{prefix.hash:016x}" + (f"-{number}" if number else ""))
 
 
 _encode = msgspec.json.Encoder().encode
@@ -83,13 +87,15 @@ def unmark(shift: Shift, contents: Contents) -> None:
     shift.store.unmark(shift.lease, contents.batch, shift.now(), why)
 
 
-def marked_body(contents: Contents, caching: Caching, body: bytes, model: str) -> bytes:
-    """One body with its marks."""
+def marked_body(
+    contents: Contents, caching: Caching, body: bytes, model: str, position: int = 0
+) -> bytes:
+    """The body at this position of a batch, with its marks."""
     prefix = None
     if caching.at is Breakpoint.KEY:
         key = contents.key
         prefix = prefix_of(key.provider, key.endpoint, key.model or model, body)
-    marks = caching.marks(prefix)
+    marks = caching.marks(prefix, position)
     return body if marks is None else mark(body, marks)
 
 

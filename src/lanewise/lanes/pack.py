@@ -20,13 +20,14 @@ from lanewise.domain.lanes import BATCH, HELD, LaneName
 from lanewise.domain.ordinals import Ordinals
 from lanewise.domain.packing import Limits, PackingKey
 from lanewise.failpoints import reach
-from lanewise.lanes.grouping import Bundle, arrange
+from lanewise.lanes.grouping import Arranged, Bundle, arrange
 from lanewise.lanes.marked import MOST_ADDED, Caching
 from lanewise.lanes.menus import Class, Menus, opening
 from lanewise.lanes.priming import Priming
 from lanewise.lanes.shift import Shift
 from lanewise.lanes.standing import loads_of, waiting_load, waiting_name
 from lanewise.policy import packing
+from lanewise.policy.caching import keys_for
 from lanewise.policy.draining import drain
 from lanewise.policy.packing import OpenBatch, Ripe, Stretch, batch_size, deadline_class
 from lanewise.policy.rescuing import latest_starts
@@ -133,22 +134,17 @@ def _batches(
     if not _is_ripe(shift, groups, going, limits, used):
         return
     side_by_side: list[Stretch[Part]] = []
-    if _may_share(going) and any(group.prefixes for group in groups):
+    if going.decision.lane != HELD and any(group.prefixes for group in groups):
         priming = Priming(shift, going.decision.lane, going.leave_by)
         arranged = arrange(priming, groups)
         for bundle in arranged.bundles:
             yield from _bundled(shift, going, bundle, limits)
-        yield from _keyed(shift, going, arranged.keyed, limits)
+        yield from _keyed(shift, going, arranged, limits)
         groups = arranged.left
         side_by_side = [p for stretch in arranged.plain for p in _pieces(shift, stretch, limits)]
     stretches = [stretch for group in groups for stretch in _stretches(shift, group, limits)]
     for chosen in packing.plan(side_by_side + stretches, limits):
         yield _new_batch(shift, going, chosen)
-
-
-def _may_share(going: Going) -> bool:
-    """Whether those that share a prefix are put together; held requests all leave at one moment."""
-    return going.decision.caching and going.decision.lane != HELD
 
 
 def _going(
@@ -212,11 +208,13 @@ def _bundled(shift: Shift, going: Going, bundle: Bundle, limits: Limits) -> Iter
         yield batch
 
 
-def _keyed(
-    shift: Shift, going: Going, stretches: list[Stretch[Part]], limits: Limits
-) -> Iterator[NewBatch]:
-    for chosen in _marked_plan(shift, stretches, limits):
-        yield _new_batch(shift, going, chosen, caching=Caching(Breakpoint.KEY))
+def _keyed(shift: Shift, going: Going, arranged: Arranged, limits: Limits) -> Iterator[NewBatch]:
+    keys, requests = 1, sum(stretch.requests for stretch in arranged.keyed)
+    if going.decision.lane != BATCH and requests:
+        able = drain(shift.store.learned(shift.account), going.key.model)
+        keys = keys_for(requests / arranged.keys, able.requests_per_second * 60.0)
+    for chosen in _marked_plan(shift, arranged.keyed, limits):
+        yield _new_batch(shift, going, chosen, caching=Caching(Breakpoint.KEY, keys=keys))
 
 
 def _marked_plan(

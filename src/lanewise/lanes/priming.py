@@ -9,23 +9,28 @@ of its own, and answered in seconds. Where an entry of the prefix is there yet, 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
 from lanewise.domain.caching import TTL_SECONDS, Prefix, Ttl
 from lanewise.domain.ids import BatchId
-from lanewise.domain.lanes import LaneName
+from lanewise.domain.lanes import REALTIME, LaneName
+from lanewise.domain.usage import Usage
 from lanewise.lanes.marked import lead, read_caching
 from lanewise.lanes.menus import Class
-from lanewise.lanes.shift import Shift
+from lanewise.lanes.shift import Shift, tokens_of
 from lanewise.policy.caching import Ahead, Group, Grouped, Tally, plan_group, verdict
+from lanewise.policy.options import TYPICAL
+from lanewise.policy.outlook import Curve, Outlook
 from lanewise.pricing import Rates
 from lanewise.pricing.arithmetic import Vector
 from lanewise.store.nouns import WaitingGroup
 
 _DAY: Final = 86_400.0
-_SURE: Final = 0.9  # the quantile by which the one that goes ahead is taken to have landed
+_LANDED: Final = (0.5, 0.7, 0.9)  # chances to have landed, for each of which a wait is weighed
+_STEPS: Final = 10  # into which the times of landing are cut
 _OFF_UNTIL: Final = "caching_off_until"
 _FREE: Final = Rates(Vector(0, 0, 0, 0, 0, 0))  # where no price decides anything
 _NOBODY: Final = Ahead(landing=math.inf, alive={})  # nor who goes ahead
@@ -63,47 +68,86 @@ class Priming:
     _known: dict[tuple[str, str], tuple[Tally, bool]] = field(default_factory=dict)
     _entries: dict[int, Warm] | None = None
 
-    def plan(self, waiting: WaitingGroup, prefix: Prefix, model: str, requests: int) -> Planned:
-        """The cheapest way for so many requests of this prefix."""
+    def plan(
+        self, waiting: WaitingGroup, prefix: Prefix, model: str, requests: int, size: int
+    ) -> Planned:
+        """The cheapest way for so many requests of this prefix, each of `size` bytes on average."""
         now = self.shift.now()
         if prefix.own or not prefix.at.marked:
-            group = Group(prefix, requests, batched=True, rates=_FREE, slack=0.0)
+            group = Group(prefix, requests, rates=_FREE, slack=0.0)
             return Planned(plan_group(group, _NOBODY), None, now)
         rates = self._rates(waiting.key.provider, model)
         if rates is None:
             return Planned(Grouped(prefix.at, why="not marked: the model has no price"), None, now)
         slack = _DAY if self.leave_by is None else max(self.leave_by - now, 0.0) / 2
-        group = Group(prefix, requests, batched=True, rates=rates, slack=slack)
+        dearer = self._dearer(waiting.key.provider, model, size)
+        group = Group(prefix, requests, rates=rates, slack=slack, dearer=dearer)
         learned, off = self._learned(waiting.workflow, model, rates)
-        warm = self._warm().get(prefix.hash)
+        alone, others = self._outlooks(waiting, model, requests)
+        warm = self.warm().get(prefix.hash)
         if warm is not None:
-            ahead = self._ahead(waiting, model, requests, warm.until - now)
+            ahead = Ahead(0.0, self._alive(others, warm.until - now))
             plan = plan_group(group, ahead, learned=learned, warm=warm.ttl, off=off)
             if plan.mark:
                 return Planned(plan, warm.batch, now)
-        ahead = self._ahead(waiting, model, requests, math.inf)
-        plan = plan_group(group, ahead, learned=learned, off=off)
-        return Planned(plan, None, now + min(ahead.landing, slack))
+        plans = [
+            (plan_group(group, ahead, learned=learned, off=off), ahead.landing)
+            for ahead in self._waits(alone, others)
+        ]
+        plan, wait = max(plans, key=lambda found: found[0].saving)
+        return Planned(plan, None, now + min(wait, slack))
 
     def _rates(self, provider: str, model: str) -> Rates | None:
         when = datetime.fromtimestamp(self.shift.now(), UTC)
         return self.shift.book.resolve(provider, model, when, self.lane).rates
 
-    def _ahead(self, waiting: WaitingGroup, model: str, requests: int, left: float) -> Ahead:
-        """What can be said of the others; `left` is how long an entry that is there yet stays."""
+    def _dearer(self, provider: str, model: str, size: int) -> float:
+        """Nano-USD that a request costs more in real time than in this lane."""
+        when = datetime.fromtimestamp(self.shift.now(), UTC)
+        usage = Usage(input=tokens_of(size), output=TYPICAL.output)
+        pricers = [self.shift.book.pricer(provider, model, when, x) for x in (self.lane, REALTIME)]
+        here, there = (0 if pricer is None else pricer.cost(usage) for pricer in pricers)
+        return max(there - here, 0)
+
+    def _outlooks(
+        self, waiting: WaitingGroup, model: str, requests: int
+    ) -> tuple[Outlook, Outlook]:
+        """When the one that goes ahead will be done, and when the others, each from when it is sent."""
         key, menus = waiting.key, self.shift.menus()
         of = Class(key.account, key.provider, key.endpoint, key.model or model, (self.lane,))
-        alone = menus.option(of, self.lane, 1).outlook
-        others = menus.option(of, self.lane, requests).outlook
-        alive: dict[Ttl, float] = {
+        alone, others = (menus.option(of, self.lane, n).outlook for n in (1, requests))
+        return alone, others
+
+    def _alive(self, others: Outlook, left: float) -> dict[Ttl, float]:
+        """The chance that the others run while an entry is there that stays no longer than `left`."""
+        return {
             ttl: others.done_within(max(min(seconds, left) - lead(self.lane), 0.0))
             for ttl, seconds in TTL_SECONDS.items()
         }
-        quantile = getattr(alone, "quantile", None)
-        landing = None if quantile is None else quantile(_SURE)
-        return Ahead(landing=math.inf if landing is None else landing, alive=alive)
 
-    def _warm(self) -> dict[int, Warm]:
+    def _waits(self, alone: Outlook, others: Outlook) -> list[Ahead]:
+        """Short waits and long ones: these are surer to pay off, and leave the others less time."""
+        alive = self._alive(others, math.inf)
+        if not isinstance(alone, Curve):
+            return [Ahead(math.inf, alive)]
+        steps = [alone.quantile((n + 0.5) / _STEPS) for n in range(_STEPS)]
+        times = [math.inf if step is None else step for step in steps]
+        waits = [(chance, alone.quantile(chance)) for chance in _LANDED]
+        return [
+            Ahead(wait, alive, lands=chance, late=self._late(others, times, wait))
+            for chance, wait in waits
+            if wait is not None
+        ] or [Ahead(math.inf, alive)]
+
+    def _late(self, others: Outlook, times: Sequence[float], wait: float) -> float:
+        """The share of the others that is not done in time because they wait for so long at most."""
+        if self.leave_by is None:
+            return 0.0
+        left = self.leave_by - self.shift.now()
+        waited = sum(others.done_within(left - min(time, wait)) for time in times) / len(times)
+        return max(others.done_within(left) - waited, 0.0)
+
+    def warm(self) -> dict[int, Warm]:
         """The entries of this lane that are there yet, by prefix; they are kept for each lane apart.
 
         A call in real time was measured to warm only 16 % of a batch that followed.

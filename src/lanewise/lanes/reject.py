@@ -179,6 +179,7 @@ def _record(
         waiting=waiting,
         detail=detail,
     )
+    shift.store.let_go(shift.lease, batch.id, shift.now())
 
 
 def _outcome(

@@ -126,7 +126,8 @@ class _Step:
         return caching
 
     def _marked(self, ask: Ask, caching: Caching) -> Ask:
-        return replace(ask, body=marked_body(self._contents, caching, ask.body, self._model))
+        marked = marked_body(self._contents, caching, ask.body, self._model, ask.position)
+        return replace(ask, body=marked)
 
     async def _start(self, ask: Ask) -> bool:
         """Wait for the request's turn and call; whether to go on to the next."""

@@ -2,8 +2,8 @@
 
 A batch does not warm its own cache: measured live by two users, cold batches whose requests were all marked
 read nothing and paid for every write, while all requests read what a batch of one had written before.
-So in a batch marks go with priming or not at all: the group's first request goes ahead as a batch of its
-own, and the others follow when it has landed. Prices are per token, times in seconds.
+So marks go with priming or not at all: the group's first request goes ahead as a batch of its own, and the
+others follow when it has landed. Prices are per token, times in seconds.
 """
 
 from __future__ import annotations
@@ -13,13 +13,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
-from lanewise.domain.caching import TTL_SECONDS, Breakpoint, Marks, Prefix, Ttl
+from lanewise.domain.caching import TTL_SECONDS, Breakpoint, Prefix, Ttl
 from lanewise.domain.usage import Usage
 from lanewise.pricing.arithmetic import PICO_PER_NANO, Rates, Vector, divide
 
 # Shares of the requests that find the entry while it lives, before anything is learned.
 HITS_AHEAD: Final = 0.95  # one went ahead and has landed [measured: 100 %; held a little lower]
-HITS_TOGETHER: Final = 0.5  # calls sent at once, the first of which write [assumed]
 PRIOR_REQUESTS: Final = 20  # how many observed requests weigh as much as these
 MARGIN: Final = 0.25  # a saving is worth the wait from this share of what is risked on
 KEY_PER_MINUTE: Final = 15.0  # requests that may have one key [OpenAI's prompt caching guide]
@@ -67,18 +66,19 @@ class Group:
 
     prefix: Prefix
     requests: int
-    batched: bool  # they go in a batch, where none sees what another writes
     rates: Rates  # of their model in that lane
     slack: float  # how long they can wait before they must leave
-    per_minute: float = 0.0  # how many are asked, where they go one by one
+    dearer: float = 0.0  # nano-USD that each costs more where it misses the lane
 
 
 @dataclass(frozen=True, slots=True)
 class Ahead:
     """What can be said of letting one request go ahead."""
 
-    landing: float  # by then it has landed, at the quantile that one wants to rely on
+    landing: float  # how long the others wait for it, at most
     alive: dict[Ttl, float]  # chance that the others run while an entry of that life is there
+    lands: float = 1.0  # chance that it has landed by then
+    late: float = 0.0  # share of the others that miss their lane because they waited
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,19 +93,9 @@ class Grouped:
     mark: bool = False
     ttl: Ttl | None = None
     prime: bool = False
-    key: str | None = None
-    shards: int = 1
+    key: bool = False  # each is given a key of its prefix
     saving: int = 0  # nano-USD
     why: str = ""
-
-    def marks(self, ordinal: int = 0) -> Marks | None:
-        """What goes into the body of the group's request of this number; None: nothing."""
-        if self.mark:
-            return Marks(self.at, ttl=self.ttl)
-        if self.key is not None:
-            key = self.key if self.shards == 1 else f"{self.key}-{ordinal % self.shards}"
-            return Marks(self.at, key=key)
-        return None
 
 
 class Follow(Enum):
@@ -142,7 +132,7 @@ def plan_group(
     >>> from dataclasses import replace
     >>> rates = Rates(Vector(500, 50, 625, 1_000, 625, 2_500))
     >>> ahead = Ahead(landing=900, alive={"5m": 0.3, "1h": 0.98})
-    >>> group = Group(Prefix(7, 4_096, Breakpoint.SYSTEM), 100, True, rates, slack=3_600)
+    >>> group = Group(Prefix(7, 4_096, Breakpoint.SYSTEM), 100, rates, slack=3_600)
     >>> plan = plan_group(group, ahead)
     >>> plan.ttl, plan.prime, plan.why
     ('1h', True, 'primed: 100 requests share about 4,096 tokens, which cost 75 % less that way')
@@ -158,11 +148,10 @@ def plan_group(
         return _keyed(group)
     if group.requests < 2 and warm is None:
         return Grouped(at, why="not marked: nobody shares the prefix")
-    in_time = group.slack >= ahead.landing
-    if group.batched and not in_time and warm is None:
+    if warm is None and group.slack < ahead.landing:
         why = "not marked: no time for one to go ahead, and a cold batch reads nothing"
         return Grouped(at, why=why)
-    return _marked(group, ahead, learned or Tally(), warm, prime=in_time and warm is None)
+    return _marked(group, ahead, learned or Tally(), warm)
 
 
 def follow(
@@ -236,51 +225,64 @@ def written(usage: Usage) -> int:
     return usage.cache_write_5m + usage.cache_write_1h + usage.cache_write_other
 
 
+def keys_for(requests: float, per_minute: float) -> int:
+    """Over how many keys a group is spread that is asked at this rate, so that each stays below its limit.
+
+    >>> (
+    ...     keys_for(1_000, per_minute=60.0),
+    ...     keys_for(20, per_minute=60.0),
+    ...     keys_for(5, per_minute=60.0),
+    ... )
+    (4, 2, 1)
+    """
+    return max(math.ceil(min(requests, per_minute) / KEY_PER_MINUTE), 1)
+
+
 def _keyed(group: Group) -> Grouped:
     """For providers that cache by themselves. Whether a key is heeded in a batch is not documented."""
     if group.prefix.at is not Breakpoint.KEY:
         return Grouped(group.prefix.at, why="as it is: the provider caches by itself")
     if group.requests < 2:
         return Grouped(group.prefix.at, why="no key: nobody shares the prefix")
-    shards = 1 if group.batched else max(math.ceil(group.per_minute / KEY_PER_MINUTE), 1)
-    key = f"lw-{group.prefix.hash:016x}"
     why = "keyed: the model finds a shared prefix surely only with a key"
-    return Grouped(group.prefix.at, key=key, shards=shards, why=why)
+    return Grouped(group.prefix.at, key=True, why=why)
 
 
-def _marked(
-    group: Group, ahead: Ahead, learned: Tally, warm: Ttl | None, *, prime: bool
-) -> Grouped:
+def _marked(group: Group, ahead: Ahead, learned: Tally, warm: Ttl | None) -> Grouped:
     """Marked for the life that costs least, if that is enough less than not marking."""
     prices, tokens = group.rates.above(group.prefix.tokens), group.prefix.tokens
-    plain = group.requests * prices.input
-    prior = HITS_AHEAD if prime or warm else HITS_TOGETHER
     lives: tuple[Ttl, ...] = ("5m", "1h") if warm is None else (warm,)
     costs = {
-        ttl: _cost(group, prices, ttl, _hits(prior * ahead.alive[ttl], learned), warm=bool(warm))
+        ttl: _cost(group, prices, ttl, _hits(HITS_AHEAD * ahead.alive[ttl], learned), warm)
         for ttl in lives
     }
     ttl = min(lives, key=costs.__getitem__)
-    saving = plain - costs[ttl]
-    if saving <= MARGIN * max(_write(prices, ttl) - prices.input, 0):
+    plain, risked = group.requests * prices.input, max(_write(prices, ttl) - prices.input, 0)
+    gained = plain - costs[ttl]
+    if (
+        warm is None
+    ):  # where it does not land, the others go as they are, and it has written in vain
+        gained = ahead.lands * gained - (1.0 - ahead.lands) * risked
+    saving = gained * tokens / PICO_PER_NANO - ahead.late * group.requests * group.dearer
+    if saving <= MARGIN * risked * tokens / PICO_PER_NANO:
         return Grouped(group.prefix.at, why="not marked: it would not pay for itself")
-    share = f"{saving / plain:.0%}".replace("%", " %")
-    how = "primed" if prime else "marked"
+    share = f"{saving * PICO_PER_NANO / (plain * tokens):.0%}".replace("%", " %")
+    how = "primed" if warm is None else "marked"
     shared = f"{group.requests:,} requests share about {tokens:,} tokens"
     return Grouped(
         group.prefix.at,
         mark=True,
         ttl=ttl,
-        prime=prime,
-        saving=int(saving * tokens) // PICO_PER_NANO,
+        prime=warm is None,
+        saving=int(saving),
         why=f"{how}: {shared}, which cost {share} less that way",
     )
 
 
-def _cost(group: Group, prices: Vector, ttl: Ttl, hits: float, *, warm: bool) -> float:
+def _cost(group: Group, prices: Vector, ttl: Ttl, hits: float, warm: Ttl | None) -> float:
     """Expected price of the group for each token of its prefix; who does not read, writes."""
     write = _write(prices, ttl)
-    writers = 0 if warm else 1
+    writers = 1 if warm is None else 0
     each = hits * prices.cache_read + (1 - hits) * write
     return writers * write + (group.requests - writers) * each
 
