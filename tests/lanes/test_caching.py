@@ -151,6 +151,28 @@ def test_each_of_several_groups_has_one_that_goes_ahead(world: Any) -> None:
     world.check_books()
 
 
+def test_more_groups_than_one_pass_takes_have_one_that_goes_ahead_each(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lanewise.lanes.grouping._MOST_GROUPS", 2)
+    asked = [m for n in range(5) for m in messages(10, system=f"{n}. {SYSTEM}", name=f"g{n}")]
+    run = world.finish(world.submit(asked, deadline="24h"))
+    assert run.answered == 50
+    assert sorted(sizes(world)) == [1] * 5 + [9] * 5, world.story()
+    world.check_books()
+
+
+def test_groups_leave_half_of_the_batches_that_may_be_made_in_an_hour_to_other_work(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lanewise.lanes.pack._creations_per_hour", lambda _: 20)
+    asked = [m for n in range(8) for m in messages(10, system=f"{n}. {SYSTEM}", name=f"g{n}")]
+    run = world.finish(world.submit(asked, deadline="24h"))
+    assert run.answered == 80
+    assert sorted(sizes(world)) == [1] * 5 + [9] * 5 + [30], world.story()
+    world.check_books()
+
+
 def test_a_restart_between_the_one_ahead_and_the_others_changes_nothing(world: Any) -> None:
     run = world.submit(messages(60), deadline="24h")
     world.passes(2, seconds=60.0)

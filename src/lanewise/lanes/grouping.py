@@ -18,8 +18,7 @@ from lanewise.store.nouns import Part, Sized, WaitingGroup
 from lanewise.store.segments import body_of, model_of
 from lanewise.tokens import prefix_of
 
-_MOST_GROUPS: Final = 200  # in one pass, the largest first; the others stay as they came in
-_MOST_BUNDLES: Final = 50  # of these
+_MOST_GROUPS: Final = 200  # in one pass, the largest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +53,21 @@ class Member:
     size: Sized
 
 
-def arrange(priming: Priming, groups: Sequence[WaitingGroup]) -> Arranged:
-    """Put requests that share a prefix together. Segments without any are not read."""
+def arrange(priming: Priming, groups: Sequence[WaitingGroup], most: int) -> Arranged:
+    """Put requests that share a prefix together. Segments without any are not read.
+
+    No more than `most` groups are marked. Where some were, what this pass has not come to waits for the next.
+    """
     shift, found = priming.shift, Arranged()
     members = [m for group in groups if group.prefixes for m in _members(shift, group)]
     taken: list[Member] = []
     plain: list[list[Member]] = []
     refusals: Counter[tuple[RunId, str]] = Counter()
-    for together in _sharing(members, priming.warm()):
+    sharing = _sharing(members, priming.warm())
+    for together in sharing[:_MOST_GROUPS]:
         caching, planned = _planned(priming, together)
         plan = planned.plan
-        if plan.mark and len(found.bundles) < _MOST_BUNDLES:
+        if plan.mark and len(found.bundles) < most:
             found.bundles.append(_bundle(together, caching, planned))
         elif plan.key:
             found.keyed += _stretches(together)
@@ -75,6 +78,8 @@ def arrange(priming: Priming, groups: Sequence[WaitingGroup]) -> Arranged:
                 refusals[together[0].group.run, plan.why] += len(together)
             continue
         taken += together
+    if found.bundles:
+        taken += [member for together in sharing[_MOST_GROUPS:] for member in together]
     if _mixed(members):
         found.plain += [stretch for together in plain for stretch in _stretches(together)]
         taken += [member for together in plain for member in together]
@@ -100,7 +105,7 @@ def _sharing(members: Sequence[Member], warm: Container[int]) -> list[list[Membe
     shared = [
         together for prefix, together in by_prefix.items() if len(together) > 1 or prefix in warm
     ]
-    return sorted(shared, key=len, reverse=True)[:_MOST_GROUPS]
+    return sorted(shared, key=len, reverse=True)
 
 
 def _mixed(members: Sequence[Member]) -> bool:

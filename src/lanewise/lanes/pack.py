@@ -38,6 +38,7 @@ _LEAST_OWN, _MOST_OWN = 50, 500  # requests
 _PLENTY = (
     0.05  # while less of an hour's creations is used up, waiting for more requests buys nothing
 )
+_FOR_MARKED = 0.5  # of an hour's creations: the other half is left to whatever else comes
 _HOUR = 3_600.0
 
 
@@ -118,8 +119,17 @@ def _decide(menus: Menus, group: WaitingGroup, now: float, starts: Mapping[str, 
 
 def _creations(shift: Shift) -> float:
     """The share of the creations that a provider allows in an hour that is used up."""
-    limit = shift.provider.limits("").creations_per_hour or 2_000
+    limit = _creations_per_hour(shift)
     return len(shift.store.attempts(shift.account, shift.now() - _HOUR)) / limit
+
+
+def _creations_per_hour(shift: Shift) -> int:
+    return shift.provider.limits("").creations_per_hour or 2_000
+
+
+def _most_marked(shift: Shift, used: float) -> int:
+    """How many groups may be marked now: each takes two creations and more, of half of an hour's."""
+    return max(int((_FOR_MARKED - used) * _creations_per_hour(shift)) // 2, 0)
 
 
 def _batches(
@@ -136,7 +146,7 @@ def _batches(
     side_by_side: list[Stretch[Part]] = []
     if going.decision.lane != HELD and any(group.prefixes for group in groups):
         priming = Priming(shift, going.decision.lane, going.leave_by)
-        arranged = arrange(priming, groups)
+        arranged = arrange(priming, groups, _most_marked(shift, used))
         for bundle in arranged.bundles:
             yield from _bundled(shift, going, bundle, limits)
         yield from _keyed(shift, going, arranged, limits)
