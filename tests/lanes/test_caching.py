@@ -109,6 +109,18 @@ def test_where_the_one_ahead_is_late_the_others_leave_without_it(make_world: Any
     world.check_books()
 
 
+def test_where_there_is_no_time_for_a_sure_wait_a_shorter_one_is_taken(world: Any) -> None:
+    """Nine of ten batches of one are taken to land within 4 hours, seven of ten within one."""
+    world.fault("stuck_finalizing", seconds=9 * HOUR)
+    began = world.clock.at
+    run = world.finish(world.submit(messages(60), deadline="8h"))
+    assert (run.answered, run.late) == (60, 0)
+    assert sizes(world)[:2] == [1, 59], world.story()
+    [others] = [e for e in world.engine.store.ledger() if e.row.n == 59]
+    assert HOUR < others.at - began < 2 * HOUR
+    world.check_books()
+
+
 def test_where_the_one_ahead_expires_it_is_asked_again_and_nobody_pays_for_a_write(
     make_world: Any,
 ) -> None:
