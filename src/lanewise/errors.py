@@ -6,6 +6,7 @@ report it once, at the edge.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import ClassVar
 
 
@@ -26,7 +27,11 @@ class BadSettings(BadInput):
 
 
 class TooSoon(BadInput):
-    """A deadline that cannot be met even in real time; says the earliest that can be promised."""
+    """A deadline that cannot be met even in real time; `earliest` (aware, UTC) can be promised instead."""
+
+    def __init__(self, message: str, earliest: datetime) -> None:
+        super().__init__(message)
+        self.earliest = earliest
 
 
 class NotFound(BadInput):

@@ -8,8 +8,10 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import anthropic
 import httpx2
@@ -422,7 +424,7 @@ def test_whoever_comes_while_the_gateway_leaves_is_told_to_call_again_and_loses_
 # -- poll --------------------------------------------------------------------------------------------
 def test_a_call_that_prefers_it_is_acknowledged_and_polled(house: House) -> None:
     taken = house.post(headers={"prefer": "respond-async, wait=5"})
-    assert taken.status_code == 202
+    assert taken.status_code == 202, taken.text
     shown = taken.json()
     assert shown["status"] == "waiting"
     assert shown["deadline"].startswith("2026-")
@@ -555,6 +557,7 @@ def test_a_call_cut_off_by_the_client_and_repeated_by_the_official_sdk_is_paid_o
 @pytest.mark.parametrize(
     ("headers", "body", "said"),
     [
+        ({"x-lanewise-deadline": ""}, CHAT, "x-lanewise-deadline is empty; it takes 8h"),
         ({"x-lanewise-deadline": "soonish"}, CHAT, "x-lanewise-deadline is 'soonish'"),
         ({"x-lanewise-deadline": "8h"}, CHAT | {"stream": True}, "not streamed"),
         ({"x-lanewise-workflow": "w" * 300}, CHAT, "x-lanewise-workflow takes"),
@@ -571,6 +574,33 @@ def test_a_wish_that_cannot_be_is_refused_in_words_and_nothing_is_accepted(
     assert house.requests() == 0
 
 
+def test_a_deadline_that_is_too_soon_is_refused_with_the_instant_that_is_then_taken(
+    house: House,
+) -> None:
+    account = house.engine.accounts.payer("openai", chosen=None).row.id
+    house.engine.store.learn(account, "gpt-4o-mini", "requests_per_minute", 60, 0.0)
+    refused = house.post(json=CHAT, headers={"x-lanewise-deadline": "1m"})
+    assert refused.status_code == 400
+    assert refused.json()["error"]["code"] == "deadline_too_soon"
+    earliest = refused.headers["x-lanewise-earliest-deadline"]
+    assert earliest in refused.json()["error"]["message"]
+    again = {"x-lanewise-deadline": earliest, "prefer": "respond-async"}
+    assert house.post(json=CHAT, headers=again).status_code == 202
+
+
+def test_a_time_of_day_is_on_the_policys_clocks(house: House) -> None:
+    """Where it is still to come there, that it has passed in UTC is no reason to refuse it."""
+    zone = ZoneInfo("Pacific/Honolulu")
+    soon = datetime.fromtimestamp(house.engine.clock.now(), zone) + timedelta(hours=1)
+    policy = Path(house.environ["LANEWISE_HOME"]) / "policy.toml"
+    policy.write_text('[default]\nzone = "Pacific/Honolulu"\n', encoding="utf-8")
+    headers = {"x-lanewise-deadline": f"{soon:today %H:%M}", "prefer": "respond-async"}
+    taken = house.post(json=CHAT, headers=headers)
+    assert taken.status_code == 202, taken.text
+    kept = datetime.fromisoformat(taken.json()["deadline"])
+    assert kept == soon.replace(second=0, microsecond=0)
+
+
 def test_a_deadline_that_cannot_be_meant_does_not_get_in_the_way_of_others(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -585,7 +615,7 @@ def test_a_deadline_that_cannot_be_meant_does_not_get_in_the_way_of_others(
 def test_a_body_that_imitates_a_line_of_a_batch_is_a_body_all_the_same(house: House) -> None:
     line = {"custom_id": "x", "method": "POST", "url": "/v1/embeddings", "body": {"input": "x"}}
     taken = house.post(json=CHAT | line, headers={"prefer": "respond-async"})
-    assert taken.status_code == 202
+    assert taken.status_code == 202, taken.text
     (run,) = house.engine.store.runs()
     place = house.engine.store.place(run.id, 0)
     assert place is not None

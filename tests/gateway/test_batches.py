@@ -144,6 +144,16 @@ def order(client: openai.OpenAI, content: bytes, **options: Any) -> Any:
     return client.batches.create(input_file_id=file.id, **wanted)
 
 
+def test_a_deadline_that_cannot_be_meant_is_refused_when_a_batch_is_made(shop: Shop) -> None:
+    client = shop.client()
+    with pytest.raises(openai.BadRequestError, match="`completion_window` is 'soon'; it takes 8h"):
+        order(client, line("x"), completion_window="soon")
+    said = {"x-lanewise-deadline": "2020-01-01T00:00Z"}
+    with pytest.raises(openai.BadRequestError, match=r"x-lanewise-deadline is .*still to come"):
+        order(client, line("x"), extra_headers=said)
+    assert list(client.batches.list()) == []
+
+
 def test_code_for_openais_batches_gets_its_answers_under_its_own_ids(
     shop: Shop, finish: Callable[[str], Any]
 ) -> None:

@@ -281,6 +281,37 @@ def test_work_that_a_crash_leaves_behind_is_rescued_by_whoever_comes_next(make_w
     world.check_books()
 
 
+@pytest.mark.parametrize("hours", [-10.0, 1.0, 3.0, 30.0])
+def test_a_clock_that_jumps_by_hours_loses_nothing_and_pays_nothing_twice(
+    make_world: Any, hours: float
+) -> None:
+    world = make_world(batch_seconds=5.0 * HOUR)
+    run = world.submit(chats(10), deadline="2h")
+    world.passes(3, seconds=600.0)
+    world.clock.at += hours * HOUR
+    finished = world.finish(run)
+    assert finished.answered == 10
+    assert on_time(world, finished) or hours > 1.5, world.story()
+    assert len(world.results(finished)) == 10
+    world.check_books()
+
+
+def test_what_is_named_as_the_earliest_is_kept_where_everything_goes_in_real_time(
+    make_world: Any,
+) -> None:
+    world = make_world(batch_seconds=30.0 * HOUR, requests_per_minute=120)
+    world.engine.store.learn(account(world), "gpt-4o-mini", "requests_per_minute", 120, 0.0)
+    with pytest.raises(TooSoon) as caught:
+        world.submit(chats(600), deadline="2m")
+    earliest = caught.value.earliest
+    run = world.submit(chats(600), deadline=earliest.isoformat())
+    assert earliest.timestamp() - world.clock.at < 600 / 96 * 60 + 60 + 120  # no more than it says
+    finished = world.finish(run)
+    assert finished.answered == 600
+    assert on_time(world, finished), world.story()
+    world.check_books()
+
+
 def test_a_clock_that_is_put_back_loses_nothing_and_rescues_all_the_same(make_world: Any) -> None:
     world = make_world(batch_seconds=5.0 * HOUR)
     run = world.submit(chats(10), deadline="2h")

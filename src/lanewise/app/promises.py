@@ -46,7 +46,8 @@ def _require(
         load = Load(f"new {number}", wanted.earliest, wanted.requests, wanted.tokens)
         promised = earliest_promise(load, others, able, now)
         if promised > wanted.earliest:
-            raise TooSoon(_refusal(key, wanted, _sayable(promised)))
+            at = _sayable(promised)
+            raise TooSoon(_refusal(key, wanted, at), datetime.fromtimestamp(at, UTC))
         others = [*others, load]
 
 

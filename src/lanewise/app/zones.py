@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from lanewise.app.policies import zone_named
+from lanewise.policy.rules import Policy
 
 _LOCALTIME: Final = Path("/etc/localtime")
 
@@ -21,3 +22,8 @@ def local_zone(environ: Mapping[str, str]) -> tzinfo:
     except OSError:
         return UTC
     return zone_named(place.partition("zoneinfo/")[2]) or UTC
+
+
+def zone_of(policy: Policy, environ: Mapping[str, str]) -> tzinfo:
+    """The zone of a policy; without one, that of this machine."""
+    return policy.default.zone if policy.hash else local_zone(environ)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -54,13 +55,14 @@ def _open(engine: Engine, seen: set[str]) -> list[Run]:
 
 
 class _Terminal:
-    """Redraws in place; what does not fit is left out at the bottom."""
+    """Redraws in place, the least slack first; says how many runs there was no room for."""
 
     def __enter__(self) -> Self:
         from rich.console import Console
         from rich.live import Live
 
-        self._live = Live(console=Console(), auto_refresh=False)
+        self._console = Console()
+        self._live = Live(console=self._console, auto_refresh=False)
         self._live.start()
         return self
 
@@ -71,11 +73,37 @@ class _Terminal:
         """Draw."""
         from rich.text import Text
 
-        head = f"{when(now)}; Ctrl-C ends this, the work goes on"
+        head = [f"{when(now)}; Ctrl-C ends this, the work goes on"]
         if not alive:
-            head += f"\nno worker is alive: nothing happens until `{START}`"
-        said = [line for item in items for line in lines(item)] or ["no run is open"]
-        self._live.update(Text("\n".join([head, "", *said])), refresh=True)
+            head.append(f"no worker is alive: nothing happens until `{START}`")
+        said = fitting(items, self._console.height - len(head) - 2) or ["no run is open"]
+        # A line that wraps would push others off the screen.
+        text = Text("\n".join([*head, "", *said]), no_wrap=True, overflow="ellipsis")
+        self._live.update(text, refresh=True)
+
+
+def fitting(items: Sequence[Standing], rows: int) -> list[str]:
+    """The runs that matter first, whole where there is room; the last row says what is left out.
+
+    First comes the run with the least slack, last what is finished.
+    """
+    blocks = [list(lines(item)) for item in sorted(items, key=_urgency)]
+    said: list[str] = []
+    for shown, block in enumerate(blocks):
+        more = len(blocks) - shown - 1
+        room = rows - len(said) - (more > 0)
+        if len(block) > room:
+            # The first run is cut off rather than hidden: what it says first matters most.
+            said += block[: max(room, 1)] if not said else []
+            hidden = more + bool(shown)
+            return [*said, f"and {hidden:,} more: lanewise status"] if hidden else said
+        said += block
+    return said
+
+
+def _urgency(item: Standing) -> tuple[bool, float]:
+    slack = math.inf if item.slack is None else item.slack
+    return item.run.state == "finished", -math.inf if item.at_once else slack
 
 
 class _Lines:

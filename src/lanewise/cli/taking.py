@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC
 from pathlib import Path
 
 import click
 
 from lanewise.app import Engine, RunRequest
 from lanewise.app.policies import zone_named
+from lanewise.app.zones import zone_of
 from lanewise.cli.approving import Approval
 from lanewise.domain.deadlines import deadline
 from lanewise.errors import BadInput
@@ -128,7 +128,9 @@ def _check_deadline(engine: Engine, order: Order, known: Run) -> None:
     said = order.deadline
     if said is None or said == known.asked:
         return
-    deadline(said, engine.clock.now(), UTC, zones=zone_named)
+    now = engine.clock.now()
+    zone = zone_of(engine.policy.current(now), engine.environ)
+    deadline(said, now, zone, zones=zone_named)
     first = f'"{known.asked}"' if known.asked else "what policy says"
     click.echo(
         f"--deadline {said} changes nothing: {known.name} keeps {first} (--again asks anew)",

@@ -66,8 +66,13 @@ def was_kept(at: float | None) -> Deadline:
     return AtOnce() if at <= AT_ONCE else By(at)
 
 
-_SPAN: Final = re.compile(r"(?:(\d{1,4})w)?(?:(\d{1,4})d)?(?:(\d{1,5})h)?(?:(\d{1,6})m)?")
-_CLOCK: Final = re.compile(r"(?:(today|tomorrow|[a-z]+day)\s+)?(\d{1,2}):(\d{2})")
+_SPAN: Final = re.compile(
+    r"(?:in\s+)?(?:(\d{1,4})\s*w(?:eeks?)?\s*)?(?:(\d{1,4})\s*d(?:ays?)?\s*)?"
+    r"(?:(\d{1,5})\s*h(?:ours?|rs?)?\s*)?(?:(\d{1,6})\s*m(?:in(?:ute)?s?)?)?"
+)
+_CLOCK: Final = re.compile(
+    r"(?:(today|tomorrow|[a-z]+day)\s+)?(\d{1,2})(?::(\d{2}))?(?:\s*([ap])m)?"
+)
 _ZONE: Final = re.compile(r"(.*\S)\s+([A-Za-z_]+(?:/[A-Za-z_+\-0-9]+)*)")
 _WEEKDAYS: Final = (
     "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",
@@ -112,8 +117,8 @@ def deadline(
 def span(text: str) -> timedelta | None:
     """How long from whenever it is said, where the text says that; None for all others.
 
-    >>> span("1d12h"), span("06:00")
-    (datetime.timedelta(days=1, seconds=43200), None)
+    >>> span("1d12h"), span("in 90 minutes"), span("06:00")
+    (datetime.timedelta(days=1, seconds=43200), datetime.timedelta(seconds=5400), None)
     """
     found = _SPAN.fullmatch(text.strip().lower())
     if found is None or not any(found.groups()):
@@ -138,8 +143,9 @@ def _instant(
 
 def _in_zone(said: str, now: datetime, zone: tzinfo) -> datetime | None:
     clock = _CLOCK.fullmatch(said.lower())
-    if clock:
-        return _time_of_day(clock[1], int(clock[2]), int(clock[3]), now, zone)
+    if clock and (clock[3] or clock[4]):  # a number alone could be anything
+        hour = _hour(int(clock[2]), clock[4])
+        return _time_of_day(clock[1], hour, int(clock[3] or 0), now, zone)
     try:
         found = datetime.fromisoformat(said)
     except ValueError:
@@ -147,6 +153,13 @@ def _in_zone(said: str, now: datetime, zone: tzinfo) -> datetime | None:
     if len(said) <= len("2026-12-01"):  # a day without a time could mean its beginning or its end
         return None
     return found if found.tzinfo else _on_clock(found, zone)
+
+
+def _hour(said: int, half: str | None) -> int:
+    """The hour of the day; 24, which no clock shows, where 12-hour clocks do not show it."""
+    if half is None:
+        return said
+    return said % 12 + (12 if half == "p" else 0) if 1 <= said <= 12 else 24
 
 
 def _time_of_day(

@@ -11,7 +11,6 @@ import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC
 from functools import partial
 from typing import Final
 
@@ -20,6 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lanewise.app.policies import zone_named
+from lanewise.app.zones import zone_of
 from lanewise.domain.deadlines import deadline
 from lanewise.errors import (
     BadInput,
@@ -39,9 +39,9 @@ from lanewise.gateway.routes import Handler, Parts, Receive, Scope, Send
 from lanewise.gateway.waiting import NO_RETRY, Holding, Patience, Waiting, told
 from lanewise.gateway.who import Who
 from lanewise.gateway.wire import Headers
-from lanewise.gateway.wishes import Answering, Head, Wish, is_background, workflow_of
+from lanewise.gateway.wishes import EARLIEST, Answering, Head, Wish, is_background, workflow_of
 from lanewise.intake import ENDPOINTS, Unfit
-from lanewise.policy.rules import NO_POLICY, Traits
+from lanewise.policy.rules import NO_POLICY, Policy, Traits
 
 _NAME_LENGTH: Final = 256  # of an idempotency key
 _TRACEPARENT_LENGTH: Final = 55  # of W3C's version 00
@@ -77,15 +77,18 @@ class Background:
     def _ruled(self, who: Who, path: str, headers: Mapping[bytes, bytes], head: Head) -> str:
         """The deadline of the policy rule that fits; the policy's defaults are for runs."""
         now = self._engine.clock.now()
-        if not 0.0 <= now - self._looked < LOOK_SECONDS:
-            self._policy, self._looked = self._engine.policy.current(now), now
-        policy = self._policy
+        policy = self._current(now)
         if not policy.rules:
             return ""
         model = self._engine.accounts.meant(head.model)
         traits = Traits(workflow_of(who, headers), model, path, (), who.key)
         ruling = policy.ruling(traits, now)
         return ruling.deadline if ruling.rule and ruling.deadline != "none" else ""
+
+    def _current(self, now: float) -> Policy:
+        if not 0.0 <= now - self._looked < LOOK_SECONDS:
+            self._policy, self._looked = self._engine.policy.current(now), now
+        return self._policy
 
     async def handle(
         self,
@@ -102,7 +105,8 @@ class Background:
         try:
             # what cannot be meant does not get in the way of calls that are written down together
             now = self._engine.clock.now()
-            deadline(wish.deadline, now, UTC, where="--deadline", zones=zone_named)
+            zone = zone_of(self._current(now), self._engine.environ)
+            deadline(wish.deadline, now, zone, where="--deadline", zones=zone_named)
             call = _call(who, path, headers, wish, body)
             ticket = await self._acceptor.accept(call)
             return await self._answering(wish, ticket, body)
@@ -198,6 +202,8 @@ def refusal(dialect: Dialect, error: Exception) -> Refusing:
         message = "the gateway cannot take requests that can wait at the moment"
     headers = [(b"content-type", b"application/json")]
     headers.append((b"retry-after", b"1") if status == 429 else NO_RETRY)
+    if isinstance(error, TooSoon):
+        headers.append((EARLIEST, error.earliest.isoformat().encode()))
     body = error_body(dialect, status, message, code=code)
     return Refusing(status, code or str(status), headers, body)
 

@@ -118,6 +118,8 @@ class Batches:
         raw = dict(headers.raw)
         require_webhook(store, who.tenant, webhook := webhook_of(raw))
         said = raw.get(DEADLINE, asked.completion_window.encode()).decode("latin-1")
+        where = DEADLINE.decode() if DEADLINE in raw else "`completion_window`"
+        self._orders.require_deadline(said, where)
         order = Order(
             f"{ORDER}{fresh_id()}", who.tenant, who.key, upload.id, asked.endpoint,
             asked.completion_window, workflow_of(who, raw), said, who.models, asked.metadata or {},

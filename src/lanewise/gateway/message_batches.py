@@ -99,8 +99,9 @@ class MessageBatches:
             return told(200, self._shown(known, request))
         raw = dict(headers.raw)
         require_webhook(self._desk.store, who.tenant, webhook := webhook_of(raw))
-        _write_lines(self._desk.store.upload_path(name))
         deadline = raw.get(DEADLINE, _WINDOW.encode()).decode("latin-1")
+        self._orders.require_deadline(deadline, DEADLINE.decode())
+        _write_lines(self._desk.store.upload_path(name))
         order = Order(
             name, who.tenant, who.key, name, _ENDPOINT, _WINDOW, workflow_of(who, raw), deadline,
             who.models, {}, content, self._desk.now(),

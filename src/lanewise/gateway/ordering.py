@@ -9,12 +9,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from lanewise.app import RunRequest
+from lanewise.app.policies import zone_named
+from lanewise.app.zones import zone_of
+from lanewise.domain.deadlines import deadline
 from lanewise.errors import BadInput, OverBudget, ProviderUnusable
 from lanewise.gateway.asked import goes_on
 from lanewise.gateway.desk import Desk
 from lanewise.gateway.keys import barred
 from lanewise.gateway.routes import Parts
 from lanewise.gateway.who import Who
+from lanewise.gateway.wishes import DEADLINE
 from lanewise.intake import Accepted, Broken, ReadOptions, read
 from lanewise.settings import DAY
 from lanewise.store.orders import Order, OrderState, Wrong
@@ -52,6 +56,12 @@ class Orders:
         """Let the orders under way become runs."""
         await asyncio.gather(*self._tasks)
 
+    def require_deadline(self, said: str, where: str) -> None:
+        """Raises `BadInput` for a deadline that cannot be meant, or has passed."""
+        engine, now = self.desk.engine, self.desk.now()
+        zone = zone_of(engine.policy.current(now), engine.environ)
+        deadline(said, now, zone, where=where, zones=zone_named)
+
     def repeated(self, who: Who, content: bytes, headers: Mapping[str, str]) -> Order | None:
         """The order that this call made before, where it says that it may have."""
         if headers.get("idempotency-key") is None and headers.get(_REPEATS, "0") == "0":
@@ -81,7 +91,7 @@ class Orders:
         try:
             return self._accept(order)
         except (BadInput, OverBudget) as error:
-            return [Wrong(0, str(error))]
+            return [Wrong(0, str(error).replace("--deadline", DEADLINE.decode()))]
         except ProviderUnusable as error:
             log.warning("batch %s cannot be accepted: %s", order.id, error)
             return [Wrong(0, "the gateway has no account at the provider")]

@@ -9,11 +9,13 @@ from typing import Final
 
 import msgspec
 
+from lanewise.domain.deadlines import ACCEPTED
 from lanewise.errors import BadInput
 from lanewise.gateway.webhooks import WEBHOOK, webhook_of
 from lanewise.gateway.who import Who
 
 DEADLINE: Final = b"x-lanewise-deadline"
+EARLIEST: Final = b"x-lanewise-earliest-deadline"  # of a refusal: what can be promised instead
 WORKFLOW: Final = b"x-lanewise-workflow"
 FLEX_DEADLINE: Final = "15m"  # OpenAI's advice for how long a client waits for flex
 _WORKFLOW_LENGTH: Final = 200
@@ -85,6 +87,8 @@ def is_background(
     """
     if (said := headers.get(DEADLINE)) is not None:
         deadline = said.decode("latin-1").strip()
+        if not deadline:
+            raise BadInput(f"x-lanewise-deadline is empty; it takes {ACCEPTED}")
         if head.stream and deadline.lower() != _AT_ONCE:
             raise BadInput(
                 "what can wait is not streamed: leave out `stream` or x-lanewise-deadline"
