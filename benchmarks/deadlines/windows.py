@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import gzip
 import random
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import accumulate
 from pathlib import Path
 
-from lanewise.domain.lanes import BATCH, REALTIME, LaneName
+from lanewise.domain.lanes import BACKGROUND_2H, BACKGROUND_8H, BATCH, REALTIME, LaneName
 from lanewise.pricing import PriceBook
 from lanewise.providers.offers import offers
 from lanewise.replay.nouns import Arrival, Arrivals, Menu, Sold
@@ -85,3 +86,17 @@ def menus() -> tuple[Menu, ...]:
         menu("batch and real time (gpt-4o)", "openai", "gpt-4o", only=(BATCH, REALTIME)),
         menu("all lanes (gpt-5)", "openai", "gpt-5"),
     )
+
+
+def harder_menus() -> tuple[Menu, ...]:
+    """Lanes that are not free to wait in, and a limit that an hour of arrivals nearly fills."""
+    plain = menus()[0]
+    thrown_away = tuple(
+        replace(sold, offer=replace(sold.offer, partial_on_cancel=False)) for sold in plain.lanes
+    )
+    lanes = (BATCH, BACKGROUND_8H, BACKGROUND_2H, REALTIME)
+    return (
+        menu("background without flex (gpt-5)", "openai", "gpt-5", only=lanes),
+        replace(plain, name="cancelling throws away what is done (gpt-4o's prices)", lanes=thrown_away),
+        replace(plain, name="500 requests a minute (gpt-4o)", requests_per_second=500 / 60),
+    )  # fmt: skip

@@ -316,15 +316,20 @@ def test_cancelling_ends_a_run_and_retrying_asks_again(shell: Any, chats: Any) -
 
 
 # -- looking ----------------------------------------------------------------------------------------
-def test_explain_tells_what_happened_by_either_id(shell: Any, chats: Any) -> None:
+def test_explain_tells_what_happened_by_every_id_of_a_request(shell: Any, chats: Any) -> None:
     shell("run", shell.write("in.jsonl", chats(2)), "-o", "out.jsonl")
     done = shell("explain", "r1")
     assert done.returncode == 0
     assert "answered" in done.stdout
     assert "cost $" in done.stdout
     ours = next(word for word in done.stdout.split() if word.startswith("lw-"))
-    assert shell("explain", ours).stdout == done.stdout
-    assert shell("explain", "nobody").returncode == 2
+    [run] = json.loads(shell("status", "--json").stdout)["runs"]
+    for name in (ours, f"req_{run['id']}_1", f"resp_lw_{run['id']}_1"):
+        assert shell("explain", name).stdout == done.stdout, name
+    for name in ("nobody", f"req_{run['id']}_9"):
+        unknown = shell("explain", name)
+        assert unknown.returncode == 2
+        assert "known are the custom_id of the input" in unknown.stderr
 
 
 def test_status_and_receipt_for_people_and_programs(shell: Any, chats: Any) -> None:

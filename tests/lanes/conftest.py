@@ -181,6 +181,12 @@ def make_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
 
 
 @pytest.fixture
+def world_type() -> type[World]:
+    """For tests that make and close worlds of their own, example by example."""
+    return World
+
+
+@pytest.fixture
 def world(make_world: Callable[..., World]) -> World:
     """One world with ordinary timings."""
     return make_world()

@@ -123,6 +123,24 @@ def test_where_cancelling_does_not_end_in_time_the_rest_is_sent_beside_it_and_th
     world.check_books()
 
 
+def test_results_that_cannot_be_read_do_not_cost_the_deadline(make_world: Any) -> None:
+    world = make_world(batch_seconds=2.0 * HOUR, validation_seconds=0.0)
+    world.fault("http_error", operation="files.content", times=-1, status=500)
+    run = world.submit(chats(20), deadline="1h")
+    while (seen := world.engine.run(run.id)).state != "finished":
+        assert world.clock.at < run.deadline, world.story()
+        world.passes(seconds=SLOW_POLLS)
+    assert seen.answered == 20
+    assert on_time(world, seen), world.story()
+    assert "batch.rescued" in world.kinds()
+    assert len(world.results(seen)) == 20
+    world.sandbox.state.clear_faults()
+    for _ in range(60):
+        world.passes(seconds=120.0)
+    assert world.engine.store.money().waste_nano > 0, world.story()  # what the batch had answered
+    assert world.engine.store.money().cost_nano == world.sandbox.books()["nano_usd"]
+
+
 def test_a_batch_that_makes_no_progress_is_noticed(make_world: Any) -> None:
     world = make_world(profile="fast", batch_seconds=None)
     world.fault("stuck_finalizing", seconds=20.0 * HOUR)

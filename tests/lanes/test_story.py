@@ -60,7 +60,7 @@ def test_an_answer_from_a_batch_is_told_with_its_deadline_cost_and_what_real_tim
     assert (at_once.cost_nano, at_once.known) == (answer.trace.record.baseline_nano, True)
     words = told(story)
     for part in (
-        'deadline 2026-09-21 22:13:20 UTC (its run said "8h")', "decided on batch:", "of 5 requests",
+        'deadline 2026-09-21 22:13:20 UTC (said "8h")', "decided on batch:", "of 5 requests",
         "the provider has it", "before its deadline", "cost $", "saved $", "and no waiting",
     ):  # fmt: skip
         assert part in words, words

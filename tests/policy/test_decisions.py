@@ -12,7 +12,9 @@ from lanewise.policy.packing import Stretch
 from lanewise.policy.reconcile import Absent, Adopt, LookAgain, judge
 
 LIMITS = Limits(batch_requests=10, batch_bytes=1_000, line_bytes=1_000, embedding_inputs=50)
-sizes = st.lists(st.tuples(st.integers(1, 1_000), st.integers(1, 50)), max_size=80)
+# Many small ones too, so that each of the three limits is the one that is met first.
+small = st.lists(st.tuples(st.integers(1, 20), st.integers(1, 3)), min_size=11, max_size=80)
+sizes = small | st.lists(st.tuples(st.integers(1, 1_000), st.integers(1, 50)), max_size=80)
 
 
 @given(sizes)
@@ -29,7 +31,14 @@ def test_cuts_cover_everything_in_order_and_each_piece_fits_a_batch(
 
 
 @given(
-    st.lists(st.tuples(st.integers(1, 10), st.integers(1, 1_000), st.integers(1, 50)), max_size=40)
+    st.lists(
+        st.tuples(
+            st.integers(1, 10),
+            st.integers(1, 20) | st.integers(1, 1_000),
+            st.integers(1, 3) | st.integers(1, 50),
+        ),
+        max_size=40,
+    )
 )
 def test_batches_hold_every_stretch_once_in_order_and_keep_every_limit(
     items: list[tuple[int, int, int]],

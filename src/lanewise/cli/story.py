@@ -92,7 +92,7 @@ def _head(story: Story) -> Iterator[str]:
     yield f"request {trace.caller_id!r}: line {trace.number} of {run.source}, {trace.length:,} bytes"
     yield from _shared(trace)
     yield f"run {run.name}, workflow {run.workflow}; providers know it as {story.custom_id}"
-    said = f' (its run said "{run.asked}")' if run.asked else ""
+    said = f' (said "{run.asked}")' if run.asked else ""
     if story.deadline is not None:
         yield f"deadline {when(story.deadline)}{said}"
     else:

@@ -22,6 +22,7 @@ WorkerId = NewType("WorkerId", str)
 
 ID_LENGTH: Final = 16
 RESPONSE: Final = "resp_lw_"
+_REQUEST: Final = re.compile(r"(?:req_|resp_lw_)([a-z2-7]{16})_(0|[1-9]\d{0,8})")
 _CUSTOM_ID: Final = re.compile(r"lw-([a-z2-7]{16})-([0-9]{1,9})\Z")
 
 
@@ -62,6 +63,20 @@ def request_name(run: RunId, sequence: int) -> str:
     'req_abcdefghijklmnop_7'
     """
     return f"req_{run}_{sequence}"
+
+
+def parse_request_name(text: str) -> tuple[RunId, int] | None:
+    """The run and the place in it that a caller's name of a request or response means; None for other text.
+
+    >>> parse_request_name("req_abcdefghijklmnop_7")
+    ('abcdefghijklmnop', 7)
+    >>> parse_request_name("resp_lw_abcdefghijklmnop_7")
+    ('abcdefghijklmnop', 7)
+    >>> parse_request_name("req_../../etc_7") is None
+    True
+    """
+    found = _REQUEST.fullmatch(text)
+    return None if found is None else (RunId(found[1]), int(found[2]))
 
 
 def response_name(run: RunId, sequence: int) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -14,7 +13,7 @@ from starlette.routing import Route
 
 from lanewise.domain.deadlines import AT_ONCE
 from lanewise.domain.decisions import Decision
-from lanewise.domain.ids import RESPONSE, RunId, response_name
+from lanewise.domain.ids import RESPONSE, parse_request_name, response_name
 from lanewise.gateway.accepting import Place, Ticket, request_id
 from lanewise.gateway.dialect import dialect_of, error_body
 from lanewise.gateway.linking import linking
@@ -25,7 +24,6 @@ from lanewise.store.nouns import Answer, RequestTrace
 from lanewise.store.protocol import Store
 from lanewise.store.segments import model_of
 
-_REQUEST: Final = re.compile(r"req_([a-z2-7]{16})_(0|[1-9]\d{0,8})")
 _encode: Final = msgspec.json.Encoder().encode
 _members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
@@ -38,8 +36,8 @@ def place_of(text: str) -> Place | None:
     >>> place_of("req_../../etc_7") is None
     True
     """
-    found = _REQUEST.fullmatch(text)
-    return None if found is None else Place(RunId(found[1]), int(found[2]))
+    found = parse_request_name(text) if text.startswith("req_") else None
+    return None if found is None else Place(*found)
 
 
 def accepted(store: Store, ticket: Ticket) -> Response:

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Final
 
-from lanewise.domain.batches import Creating, Packed, Sending, Submitted, Unknown, Uploaded
+from lanewise.domain.batches import Creating, Ended, Packed, Sending, Submitted, Unknown, Uploaded
 from lanewise.domain.deadlines import By
 from lanewise.domain.lanes import LaneName
 from lanewise.failpoints import reach
@@ -99,6 +100,7 @@ def _live(shift: Shift, menus: Menus, row: BatchRow, now: float) -> Live:
         row.created_at,
         unsent=isinstance(row.batch, Packed | Uploaded),
         cancelling_since=row.cancel_asked_at,
+        ended=isinstance(row.batch, Ended),
     )
     why = stuck(
         live,
@@ -109,7 +111,7 @@ def _live(shift: Shift, menus: Menus, row: BatchRow, now: float) -> Live:
     if why is None or not isinstance(row.batch, Submitted):
         return live
     _note_once(shift, row, why, now)
-    return Live(live.load, option, live.started_at, live.unsent, live.cancelling_since, why)
+    return replace(live, stuck=why)
 
 
 def _note_once(shift: Shift, row: BatchRow, why: str, now: float) -> None:

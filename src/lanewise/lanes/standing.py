@@ -14,7 +14,7 @@ from lanewise.policy.rescuing import Load
 from lanewise.store.nouns import BatchRow, WaitingGroup
 from lanewise.store.protocol import Store
 
-_MOVABLE = ("packed", "uploaded", "creating", "unknown", "submitted", "sending")
+_MOVABLE = ("packed", "uploaded", "creating", "unknown", "submitted", "sending", "ended")
 
 
 def may_move(row: BatchRow) -> bool:

@@ -121,6 +121,7 @@ class Live:
     started_at: float
     unsent: bool = False  # still here: there is nothing to cancel
     cancelling_since: float | None = None
+    ended: bool = False  # at the provider; its results are not here yet
     stuck: str | None = None  # what `stuck` said: it is not expected to end by itself
 
     def option_at(self, now: float) -> Option:
@@ -187,8 +188,8 @@ def review(live: Live, faster: Ladder, start: float, drain: Drain, now: float) -
     It is looked at whenever a faster lane makes its last call. Waiting until the next one costs nothing,
     so it moves only at a last call, and only if that is expected to cost less than waiting on.
     """
-    if live.cancelling_since is not None:
-        return _cancelling(live, faster, start, now)
+    if live.ended or live.cancelling_since is not None:
+        return _ending(live, faster, start, now)
     crowd = max(live.load.deadline - start - faster.quickest.needs, 0.0)
     slack = live.load.deadline - now - crowd
     option = live.option_at(now)
@@ -210,12 +211,14 @@ def review(live: Live, faster: Ladder, start: float, drain: Drain, now: float) -
     return Stay(until, _stay_why(option, tail, patience, hope))
 
 
-def _cancelling(live: Live, faster: Ladder, start: float, now: float) -> Verdict:
-    assert live.cancelling_since is not None
+def _ending(live: Live, faster: Ladder, start: float, now: float) -> Verdict:
+    """There is nothing left to call back; what does not arrive by the latest start is asked elsewhere."""
+    awaited = "reading its results" if live.ended else "the cancellation"
     if now < start:
-        return Stay(start, "waits for the cancellation to end")
-    late = span(now - live.cancelling_since)
-    why = f"the cancellation has not ended after {late}, and this is the last moment"
+        return Stay(start, f"waits for {awaited} to end")
+    since = None if live.ended else live.cancelling_since
+    after = "" if since is None else f" after {span(now - since)}"
+    why = f"{awaited} has not ended{after}, and this is the last moment"
     return Move((faster.quickest.lane,), cancel=False, waits=False, why=why)
 
 
