@@ -16,7 +16,7 @@ MINUTE, HOUR = 60.0, 3_600.0
 FAULTS: dict[str, dict[str, Any]] = {
     "http_error": {"operation": "batches.cancel", "times": -1, "status": 500},
     "stuck_finalizing": {"times": -1, "seconds": 9 * HOUR},
-    "lines_missing": {"times": -1, "fraction": 0.3},
+    "lines_missing": {"times": 2, "fraction": 0.3},
     "overloaded": {"times": -1, "probability": 0.1},
     "accept_then_504": {"operation": "batches.create", "times": 1},
     "fail_whole": {"times": 1, "code": "server_error"},
