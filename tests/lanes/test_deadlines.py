@@ -168,6 +168,18 @@ def test_a_deadline_that_cannot_be_met_even_in_real_time_is_refused_with_the_ear
     assert world.submit(chats(3_000), deadline=said).requests == 3_000
 
 
+def test_a_request_larger_than_the_limit_of_a_minute_is_promised_no_deadline(
+    make_world: Any,
+) -> None:
+    world = make_world(tokens_per_minute=1_000)
+    world.finish(world.submit(chats(1), deadline="now"))  # its answer states the limit
+    [large] = chats(1)
+    large["body"]["messages"][0]["content"] = "word " * 5_000
+    with pytest.raises(BadInput, match=r"takes 1,000 tokens a minute .* Nothing was accepted"):
+        world.submit([large], deadline="8h")
+    assert world.submit([large], deadline="none").requests == 1
+
+
 def test_each_deadline_of_a_mixed_run_is_held_against_what_is_due_by_then(world: Any) -> None:
     world.engine.store.learn(account(world), "gpt-4o-mini", "requests_per_minute", 60, 0.0)
     requests = chats(2_000)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from lanewise.app.routing import Asked
 from lanewise.domain.ids import AccountId
 from lanewise.domain.packing import PackingKey
-from lanewise.errors import TooSoon
+from lanewise.errors import BadInput, TooSoon
 from lanewise.lanes.standing import all_loads
-from lanewise.policy.draining import drain, is_measured
+from lanewise.policy.draining import drain, is_measured, token_limit
 from lanewise.policy.rescuing import Drain, Load, earliest_promise
 from lanewise.store.protocol import Store
 
 _HURRY = 10.0  # seconds between acceptance and the first call
+_SURELY = 1.5  # tokens are taken as a fourth of the bytes, and hardly a text has six to a token
 _ANY = 1e12  # a second: no limit is known
 
 
@@ -25,17 +26,29 @@ def require_promises(
     """Raises `TooSoon` for a deadline that cannot be met even in real time, with the earliest that can.
 
     Where no rate limit of a model was ever stated to us, only the time of one call is held against it:
-    nothing is refused on a guess.
+    nothing is refused on a guess. Raises `BadInput` for a request that is larger than real time takes.
     """
     for key, classes in asked.items():
         learned = store.learned(AccountId(key.account))
         able = drain(learned, key.model)
         if is_measured(learned, key.model):
+            _require_room(key, classes.values(), token_limit(learned, key.model))
             others = all_loads(store, AccountId(key.account), key.model, now)
         else:
             able, others = replace(able, requests_per_second=_ANY, tokens_per_second=_ANY), []
             able = replace(able, margin=_HURRY, call_seconds=able.call_seconds / 2)
         _require(key, sorted(classes.values(), key=lambda one: one.earliest), others, able, now)
+
+
+def _require_room(key: PackingKey, asked: Iterable[Asked], limit: int | None) -> None:
+    """Raises `BadInput` for a request that real time can never take, however long it has."""
+    largest = max((one.largest for one in asked), default=0)
+    if limit is not None and largest > limit * _SURELY:
+        raise BadInput(
+            f"a request of about {largest:,} tokens can have no deadline: {key.provider} takes {limit:,} tokens "
+            f"a minute of {key.model} in real time, so what a batch leaves unanswered could not be sent there. "
+            "Nothing was accepted; give it the deadline none, or split it"
+        )
 
 
 def _require(

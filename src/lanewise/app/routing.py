@@ -53,6 +53,7 @@ class Asked:
     earliest: float  # of their deadlines
     requests: int = 0
     tokens: int = 0
+    largest: int = 0  # tokens of the largest of them
 
 
 @dataclass(slots=True)
@@ -156,7 +157,9 @@ class Router:
         asked = self.asked[key].setdefault(of_class, Asked(deadline))
         asked.earliest = min(asked.earliest, deadline)
         asked.requests += 1
-        asked.tokens += tokens_of(len(request.body))
+        tokens = tokens_of(len(request.body))
+        asked.tokens += tokens
+        asked.largest = max(asked.largest, tokens)
 
     def _due(self, request: Accepted, ruling: Ruling) -> Deadline:
         said = request.deadline or self.caller.deadline

@@ -20,16 +20,19 @@ def drain(
 ) -> Drain:
     """What may be sent in a second. `learned`: (model, name) -> value, as the store keeps it."""
     requests = learned.get((model, "requests_per_minute"), ASSUMED_REQUESTS)
-    tokens = min(
-        (learned[model, name] for name in _TOKEN_LIMITS if (model, name) in learned),
-        default=ASSUMED_TOKENS,
-    )
+    tokens = token_limit(learned, model) or ASSUMED_TOKENS
     return Drain(
         requests_per_second=requests * SHARE / 60.0,
         tokens_per_second=tokens * SHARE / 60.0,
         call_seconds=CALL_SECONDS,
         committed=tuple(committed),
     )
+
+
+def token_limit(learned: Mapping[tuple[str, str], int], model: str) -> int | None:
+    """Tokens a minute that answers stated: no larger request can be answered; None where none did."""
+    stated = (learned[model, name] for name in _TOKEN_LIMITS if (model, name) in learned)
+    return min(stated, default=None)
 
 
 def is_measured(learned: Mapping[tuple[str, str], int], model: str) -> bool:
