@@ -45,8 +45,9 @@ def _require_room(key: PackingKey, asked: Iterable[Asked], limit: int | None) ->
     largest = max((one.largest for one in asked), default=0)
     if limit is not None and largest > limit * _SURELY:
         raise BadInput(
-            f"a request of about {largest:,} tokens can have no deadline: {key.provider} takes {limit:,} tokens "
-            f"a minute of {key.model} in real time, so what a batch leaves unanswered could not be sent there. "
+            f"a request of about {largest:,} tokens can have no deadline: {key.provider} takes "
+            f"{limit:,} tokens a minute of {key.model} in real time, so what a batch leaves unanswered "
+            "could not be sent there. "
             "Nothing was accepted; give it the deadline none, or split it"
         )
 
