@@ -47,8 +47,7 @@ def _require_room(key: PackingKey, asked: Iterable[Asked], limit: int | None) ->
         raise BadInput(
             f"a request of about {largest:,} tokens can have no deadline: {key.provider} takes "
             f"{limit:,} tokens a minute of {key.model} in real time, so what a batch leaves unanswered "
-            "could not be sent there. "
-            "Nothing was accepted; give it the deadline none, or split it"
+            "could not be sent there. Nothing was accepted; give it the deadline none, or split it"
         )
 
 
