@@ -12,6 +12,7 @@ import msgspec
 import openai
 import pytest
 
+from lanewise.domain.caching import Marks
 from lanewise.domain.lanes import BATCH as BATCH_LANE
 from lanewise.domain.usage import Usage
 from lanewise.policy.caching import Ahead, Group, Tally, plan_group
@@ -138,10 +139,10 @@ def test_a_group_sent_as_planned_saves_what_the_plan_says_and_marked_cold_it_cos
     assert rates is not None
     ahead = Ahead(landing=BATCH, alive={"5m": 0.1, "1h": 1.0})
     seen = Tally(10_000, 0, Usage(cache_read=1_500 * 10_000))  # that all read
-    plan = plan_group(Group(prefix, size, True, rates, slack=2 * BATCH), ahead, learned=seen)
-    marks = plan.marks()
-    assert marks is not None
+    plan = plan_group(Group(prefix, size, rates, slack=2 * BATCH), ahead, learned=seen)
+    assert plan.mark
     assert plan.prime
+    marks = Marks(plan.at, ttl=plan.ttl)
 
     def charged(sizes: tuple[int, ...], sent: list[bytes]) -> int:
         sandbox = start(batch_seconds=BATCH)
