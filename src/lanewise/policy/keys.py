@@ -217,7 +217,8 @@ SAYING: Final = (
         "request's id decides, so it stays on its side.", _percent,
         {"type": "number", "minimum": 0, "maximum": 100}, "percent"),
     Key("budget", "dollars such as 50 or 0.25",
-        "The most that each workflow with requests under the rule may cost in a calendar month (UTC), in USD.",
+        "The most that each workflow with requests under the rule may cost in a calendar month (UTC), "
+        "in USD.",
         _budget,
         {"type": "number", "minimum": 0}, "budget_nano"),
     Key("provider", "the name of a provider", "Whom to ask.", _provider, _TEXT, "provider"),
