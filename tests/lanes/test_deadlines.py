@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lanewise.domain.lanes import BATCH, FLEX, REALTIME
+from lanewise.domain.lanes import BATCH, FLEX, HELD, REALTIME, LaneName
 from lanewise.errors import BadInput, TooSoon
 
 SLOW_POLLS = 60.0  # seconds: hours pass in these tests
@@ -277,6 +277,25 @@ def test_held_requests_go_in_the_hours_that_policy_names(world: Any) -> None:
     assert lanes(world, finished) == {"held": 3}
     assert 2 * HOUR <= finished.finished_at % 86_400.0 < 3 * HOUR
     world.check_books()
+
+
+@pytest.mark.parametrize(("deadline", "lane"), [("2h", REALTIME), ("20h", HELD)])
+def test_a_cheaper_hour_is_waited_for_only_where_it_comes_before_the_deadline(
+    world: Any, deadline: str, lane: LaneName
+) -> None:
+    prices = world.folder / "home" / "prices.toml"
+    prices.write_text(
+        '[[price]]\nprovider = "openai"\nmodel = "gpt-4o-mini"\nlanes = ["held"]\n'
+        "input = 0.075\noutput = 0.30\n"
+    )
+    policy(world, '[default]\nlanes = ["held", "realtime"]\nheld = "02:00-03:00 UTC"\n')
+    world.reopen()
+    run = world.finish(world.submit(chats(3), deadline=deadline))
+    assert lanes(world, run) == {lane: 3}, world.story()
+    assert on_time(world, run)
+    assert (2 * HOUR <= run.finished_at % 86_400.0 < 3 * HOUR) is (lane == HELD)
+    money = world.engine.store.money(run.id)
+    assert money.cost_nano * (2 if lane == HELD else 1) == money.baseline_nano
 
 
 def test_a_lane_without_capacity_is_left_for_the_next_and_nothing_is_charged_for_it(

@@ -112,10 +112,12 @@ class Menus:
         provider = SANDBOX if of.account.endswith(f"-{SANDBOX}") else of.provider
         model = of.model if registry.one_model_a_batch(of.provider) else ""
         outlook: Outlook = self.completion.curve(provider, offer.lane, model, requests, self.at)
+        wait = 0.0
         if offer.lane == HELD:
-            outlook = Held(max(opening(of.held, self.at) - self.at, 0.0), outlook)
+            wait = max(opening(of.held, self.at) - self.at, 0.0)
+            outlook = Held(wait, outlook)
         refused = refuses(offer, of.model, self.learned(of.account), self.at)
-        return Option(offer, nano, outlook, needs(offer), refused)
+        return Option(offer, nano, outlook, wait + needs(offer), refused)
 
     def _nano(self, of: Class, lane: LaneName) -> int | None:
         when = datetime.fromtimestamp(self.at, UTC)
