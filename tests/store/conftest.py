@@ -14,7 +14,7 @@ import pytest
 
 from lanewise.domain.batches import Collected, Ending, Receipt, Settled
 from lanewise.domain.ids import AccountId, AttemptId, BatchId, WorkerId, fresh_id
-from lanewise.domain.lanes import BATCH
+from lanewise.domain.lanes import BATCH, LaneName
 from lanewise.domain.packing import Frame, Limits, PackingKey
 from lanewise.domain.results import Verdict
 from lanewise.domain.usage import Usage
@@ -96,13 +96,13 @@ class Desk:
         run, _ = draft.commit(wanted, [AccountRow(key.account, "openai", "http://x")])
         return run
 
-    def pack(self) -> list[BatchId]:
+    def pack(self, lane: LaneName = BATCH) -> list[BatchId]:
         """Each waiting group becomes a batch."""
         batches = [
             NewBatch(
                 BatchId(fresh_id()),
                 group.key,
-                BATCH,
+                lane,
                 (Part(group.waiting.segment, group.waiting.ordinals, group.waiting.tries),),
                 len(group.waiting.ordinals),
                 group.whole[1],

@@ -6,7 +6,7 @@ from typing import Any
 
 from lanewise.domain.batches import Ending, Receipt
 from lanewise.domain.ids import AttemptId, BatchId, fresh_id
-from lanewise.domain.lanes import BATCH
+from lanewise.domain.lanes import BACKGROUND_8H, BATCH, REALTIME, LaneName
 from lanewise.domain.results import Verdict
 from lanewise.store.forecasts import Duration
 from lanewise.store.nouns import Observed
@@ -128,3 +128,57 @@ def test_only_the_newest_are_read(desk: Any) -> None:
         submitted(desk)
     assert len(durations(desk, limit=2)) == 2
     assert durations(desk, since=SENT + 1) == []
+
+
+def sending(desk: Any, lane: LaneName = BACKGROUND_8H, *, due_at: float = 1_000.0) -> Any:
+    """A batch of two requests that lanewise began to send at 10, looked at again at `due_at`."""
+    desk.accept(2)
+    [batch_id] = desk.pack(lane=lane)
+    packed = next(b for b in desk.store.due("openai-test", 1e9) if b.id == batch_id)
+    begun = packed.send(AttemptId(fresh_id()), SENT)
+    desk.store.advance(desk.lease, packed, begun, SENT)
+    later = begun.go_on(due_at)
+    desk.store.postpone(desk.lease, begun, later)
+    return later
+
+
+def all_heard(desk: Any, batch: Any, at: float) -> None:
+    desk.store.advance(desk.lease, batch, batch.sent(at, ()), at)
+
+
+def test_a_background_batch_is_done_when_the_last_of_it_was_heard(desk: Any) -> None:
+    all_heard(desk, sending(desk), 130.0)
+    [seen] = durations(desk)
+    assert (seen.lane, seen.requests, seen.started_at) == (BACKGROUND_8H, 2, SENT)
+    assert (seen.seconds, seen.finished) == (120.0, True)
+
+
+def test_a_background_batch_that_is_out_was_alive_until_the_look_that_is_due(desk: Any) -> None:
+    sending(desk, due_at=60.0)
+    [seen] = durations(desk, now=1e6)
+    assert (seen.seconds, seen.finished) == (50.0, False)
+
+
+def test_a_background_batch_that_was_stopped_is_never_done(desk: Any) -> None:
+    batch = sending(desk)
+    desk.store.withdraw(desk.lease, batch.id, 110.0, "late")
+    [running] = durations(desk, now=500.0)
+    assert (running.seconds, running.finished) == (100.0, False)
+    [stopped] = [b for b in desk.store.due("openai-test", 1e9) if b.id == batch.id]
+    all_heard(desk, stopped, 130.0)
+    [seen] = durations(desk)
+    assert (seen.seconds, seen.finished) == (100.0, False)
+
+
+def test_a_background_batch_that_was_asked_elsewhere_teaches_up_to_then(desk: Any) -> None:
+    batch = sending(desk)
+    desk.store.rescue(desk.lease, batch.id, 110.0, "late")
+    [left] = [b for b in desk.store.due("openai-test", 1e9) if b.id == batch.id]
+    all_heard(desk, left, 130.0)
+    [seen] = durations(desk)
+    assert (seen.seconds, seen.finished) == (100.0, False)
+
+
+def test_what_rate_limits_decide_teaches_nothing_of_the_provider(desk: Any) -> None:
+    all_heard(desk, sending(desk, REALTIME), 130.0)
+    assert durations(desk) == []
