@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from operator import itemgetter
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 from lanewise.domain.deadlines import AtOnce, By, Deadline, Whenever
@@ -28,6 +29,7 @@ MISS: Final = (
 )
 WORTH: Final = 0.1  # a chance below this is not tried where another lane would have to follow
 _DAY: Final = 86_400.0
+_ROUNDING: Final = 2.0  # nano-USD: weights so near may be equal once they are rounded
 _HORIZON: Final = 30 * _DAY  # beyond it, more slack changes nothing
 
 
@@ -87,7 +89,10 @@ class Hope(NamedTuple):
 
     def after(self, option: Option, seconds: float) -> Hope:
         """This, if `option` is tried for so many seconds before it."""
-        done = option.delivers(seconds)
+        return self.given(option, option.delivers(seconds))
+
+    def given(self, option: Option, done: float) -> Hope:
+        """This, if `option` is tried before it and has delivered by then with the chance `done`."""
         slow = (1.0 - option.refuses) - done
         return Hope(
             done * option.cost_nano + slow * option.late_nano + (1.0 - done) * self.nano,
@@ -127,14 +132,15 @@ def _tail(options: tuple[Option, ...]) -> Tail:
     hope, lead = NOWHERE, 0.0
     for option in reversed(options):
         last = hope is NOWHERE
-        hope = _last(option, option.needs) if last else hope.after(option, option.needs)
+        done = option.delivers(option.needs)
+        hope = _last(option, done) if last else hope.given(option, done)
         lead += option.needs + (0.0 if last else option.leaving)
     return Tail(options, lead, hope)
 
 
-def _last(option: Option, seconds: float) -> Hope:
+def _last(option: Option, done: float) -> Hope:
     """Nothing follows: what it accepts is paid for, late or not."""
-    return Hope((1.0 - option.refuses) * option.cost_nano, 1.0 - option.delivers(seconds))
+    return Hope((1.0 - option.refuses) * option.cost_nano, 1.0 - done)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +165,9 @@ class Way:
         """Seconds that the lane that waits is given; a refusal takes none."""
         return slack - self.leave
 
-    def able(self, slack: float) -> bool:
-        """Whether there is time for it, a call that was taken and then failed included.
+    @property
+    def least(self) -> float:
+        """The least slack that leaves time for a call that was taken and then failed.
 
         A call that was taken cannot be taken back, so none is made that could not be waited for.
         """
@@ -168,19 +175,14 @@ class Way:
         calls = sum(option.needs for option in self.asked)
         if self.waits.offer.may_refuse and last is not self.waits:
             calls += self.waits.needs
-        return self.patience(slack) > 0 and (not calls or slack >= calls + last.needs)
+        return calls + last.needs if calls else 0.0
 
-    def worth(self, slack: float) -> bool:
-        """Whether the lane that waits has a chance worth the trouble of calling it back."""
-        return not self.tail.options or self.waits.delivers(self.patience(slack)) >= WORTH
-
-    def hope(self, slack: float) -> Hope:
-        """What to expect with so much slack."""
-        seconds = self.patience(slack)
+    def hope(self, done: float) -> Hope:
+        """What to expect if the lane that waits delivers with this chance: a straight line over it."""
         found = (
-            self.tail.hope.after(self.waits, seconds)
+            self.tail.hope.given(self.waits, done)
             if self.tail.options
-            else _last(self.waits, seconds)
+            else _last(self.waits, done)
         )
         for option in reversed(self.asked):
             found = found.after(option, option.needs)
@@ -199,6 +201,22 @@ class Choice:
     leave: float = 0.0  # seconds before the deadline at which the lane that waits is given up
 
 
+class _Waits(NamedTuple):
+    """Ways with the same lane that waits and the same time to give it up, so with the same chance."""
+
+    option: Option
+    leave: float
+    followed: bool  # by faster lanes
+    lines: list[tuple[float, float, float, Way]]  # least slack; weight at no chance; more, if sure
+
+    def done_within(self, slack: float) -> float | None:
+        """The chance that it delivers; None where it is not tried."""
+        if slack <= self.leave:
+            return None
+        done = self.option.delivers(slack - self.leave)
+        return None if self.followed and done < WORTH else done
+
+
 class Ladder:
     """All the ways that a class of requests may take, worked out once; `choose` is then quick."""
 
@@ -211,8 +229,14 @@ class Ladder:
             )
         self.options = tuple(options)
         self.tails = tails(options)
-        self._ways = tuple(_ways(self.options, self.tails))
         self._miss = MISS * max(option.cost_nano for option in options)
+        waits: dict[tuple[LaneName, float, bool], _Waits] = {}
+        for way in _ways(self.options, self.tails):
+            same = (way.waits.lane, way.leave, bool(way.tail.options))
+            found = waits.setdefault(same, _Waits(way.waits, way.leave, bool(way.tail.options), []))
+            none, sure = (self._weight(way.hope(done)) for done in (0.0, 1.0))
+            found.lines.append((way.least, none, sure - none, way))
+        self._waits = tuple(waits.values())
 
     def choose(self, deadline: Deadline, now: float) -> Choice:
         """The lane for requests that are wanted by then."""
@@ -229,10 +253,17 @@ class Ladder:
 
         With less slack than any lane needs, the quickest: late is better than never.
         """
-        able = [way for way in self._ways if way.able(slack)]
-        if not able:
+        found = [
+            (none + more * done, done, way)
+            for waits in self._waits
+            if (done := waits.done_within(slack)) is not None
+            for least, none, more, way in waits.lines
+            if slack >= least
+        ]
+        if not found:
             return self._too_late(slack)
-        hopes = [(way, way.hope(slack)) for way in able if way.worth(slack)]
+        near = min(found, key=itemgetter(0))[0] + _ROUNDING
+        hopes = [(way, way.hope(done)) for weight, done, way in found if weight <= near]
         way, hope = min(
             hopes, key=lambda found: (self.weigh(found[1]), -_sureness(found[0], slack))
         )
@@ -247,7 +278,10 @@ class Ladder:
 
     def weigh(self, hope: Hope) -> int:
         """Expected cost in nano-USD with the danger of being late in it, for comparing."""
-        return round(hope.nano + hope.miss * self._miss)
+        return round(self._weight(hope))
+
+    def _weight(self, hope: Hope) -> float:
+        return hope.nano + hope.miss * self._miss
 
     @property
     def quickest(self) -> Option:
