@@ -96,6 +96,7 @@ def test_what_is_sent_by_itself_fills_no_batches(ask: Any) -> None:
     ("arguments", "message"),
     [
         (["--requests", "0"], "at least 1 request, not 0"),
+        (["--model", ""], "--model takes its name, such as gpt-5-mini"),
         (["--lane", "express"], "openai does not sell the lane 'express'; it sells realtime, flex"),
         (["--deadline", "none"], "a forecast needs a time, such as 8h or 06:00"),
         (["--deadline", "soon"], "--deadline is 'soon'; it takes 8h"),

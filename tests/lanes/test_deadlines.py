@@ -279,6 +279,29 @@ def test_held_requests_go_in_the_hours_that_policy_names(world: Any) -> None:
     world.check_books()
 
 
+def test_a_window_that_was_missed_is_believed_less_the_next_time(world: Any) -> None:
+    world.fault("miss_window", times=-1, seconds=20_000.0)
+    policy(world, '[default]\nlanes = ["background_2h", "realtime"]\n')
+    beliefs = []
+    for day in range(3):
+        requests = [
+            {
+                "custom_id": f"r-{number}",
+                "method": "POST",
+                "url": "/v1/responses",
+                "body": {"model": "gpt-5-mini", "input": f"Day {day}: item {number} is late."},
+            }
+            for number in range(3)
+        ]
+        run = world.submit(requests, deadline="4h")
+        *_, decided = world.engine.store.decisions().values()
+        beliefs += re.findall(r"; (\d+) % of background", decided.why)
+        assert on_time(world, world.finish(run))
+        world.clock.at += HOUR
+    first, second, third = map(int, beliefs)
+    assert first > second > third, beliefs
+
+
 @pytest.mark.parametrize(("deadline", "lane"), [("2h", REALTIME), ("20h", HELD)])
 def test_a_cheaper_hour_is_waited_for_only_where_it_comes_before_the_deadline(
     world: Any, deadline: str, lane: LaneName

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from lanewise.domain.lanes import (
 )
 from lanewise.lanes import calls, sending
 from lanewise.lanes import worker as working
+from lanewise.providers.calling import Answered
 from lanewise.providers.openai_calls import OpenAICalls
 from lanewise.providers.protocol import Doubtful, NotSent
 from lanewise.store.nouns import NewBatch, Part, Run, WaitingGroup
@@ -171,6 +174,25 @@ def test_flex_refusals_are_asked_again_and_remembered(make_world: Any) -> None:
     assert calls == 60 + refusals
     assert refusals > 0
     world.check_books()
+
+
+def test_flex_that_was_answered_in_real_time_is_booked_at_the_price_of_real_time(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = OpenAICalls.call
+
+    async def downgraded(self: OpenAICalls, *args: Any, **named: Any) -> Any:
+        found = await real(self, *args, **named)
+        assert isinstance(found, Answered)
+        line = re.sub(rb'"service_tier":\s*"flex"', b'"service_tier":"default"', found.line)
+        assert line != found.line
+        return replace(found, line=line)
+
+    monkeypatch.setattr(OpenAICalls, "call", downgraded)
+    run = world.finish(sent(world, FLEX, responses(3)))
+    [entry] = world.engine.store.ledger()
+    assert (run.answered, entry.row.lane) == (3, REALTIME)
+    assert entry.row.cost_nano == entry.row.baseline_nano
 
 
 def test_a_lane_that_refuses_some_goes_on_with_the_others(world: Any) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lanewise.domain.lanes import BATCH, FLEX, REALTIME, LaneName, Offer
+from lanewise.domain.lanes import BATCH, FLEX, LaneName, Offer
 from lanewise.errors import BadInput
 from lanewise.policy.completion import GRID, Completion, Observation, size_bucket, week_block
 from lanewise.policy.outlook import Curve, Sample
@@ -212,9 +212,6 @@ def test_the_basis_tells_what_was_seen_and_what_is_assumed() -> None:
     assert found.sample == Sample(31, 9)
     other = curve([*seen, batch(60.0, model="n"), batch(60.0, finished=False, model="n")])
     assert "9 more still running or cut short; 2 of other models; the prior" in other.basis
-    call = [Observation("openai", REALTIME, "m", 1, NOW, 2.0, True)]
-    calls = Completion(call, NOW).curve("openai", REALTIME, "m", 1, NOW)
-    assert calls.basis.startswith("1 own request of m done")
     mixed = Completion([replace(batch(60.0), model="")], NOW).curve("openai", BATCH, "", 1_000, NOW)
     assert mixed.basis.startswith("1 own batch of any model done")
 

@@ -81,7 +81,7 @@ def forecast(
 
     `most`: requests in a batch, where settings allow fewer than the provider.
 
-    Raises `BadInput` for fewer than one request, and for a lane that the provider does not sell.
+    Raises `BadInput` for fewer than one request, no model, and a lane that the provider does not sell.
 
     >>> from lanewise.domain.lanes import BATCH
     >>> found = forecast(
@@ -92,6 +92,8 @@ def forecast(
     """
     if requests < 1:
         raise BadInput(f"a forecast is for at least 1 request, not {requests:,}")
+    if not model.strip():
+        raise BadInput("a forecast is for one model; --model takes its name, such as gpt-5-mini")
     offer = next((sold for sold in sold_by(provider) if sold.lane == lane), None)
     if offer is None:
         lanes = ", ".join(sold.lane for sold in sold_by(provider))

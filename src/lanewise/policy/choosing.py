@@ -180,9 +180,7 @@ class Way:
     def hope(self, done: float) -> Hope:
         """What to expect if the lane that waits delivers with this chance: a straight line over it."""
         found = (
-            self.tail.hope.given(self.waits, done)
-            if self.tail.options
-            else _last(self.waits, done)
+            self.tail.hope.given(self.waits, done) if self.tail.options else _last(self.waits, done)
         )
         for option in reversed(self.asked):
             found = found.after(option, option.needs)

@@ -32,7 +32,7 @@ from functools import cache
 from itertools import pairwise
 from typing import Final, TypeAlias
 
-from lanewise.domain.lanes import BATCH, LaneName
+from lanewise.domain.lanes import LaneName
 from lanewise.policy.outlook import Curve, Sample
 from lanewise.policy.priors import ASSUMED, PRIORS, prior
 
@@ -58,7 +58,7 @@ Key: TypeAlias = tuple[
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A batch, or a request in a lane that takes them one by one, for as long as it was seen."""
+    """A batch, or what was sent one by one for a window together, for as long as it was seen."""
 
     provider: str
     lane: LaneName
@@ -220,8 +220,7 @@ def _basis(cell: Key, tallies: Sequence[_Tally], assumed: float) -> tuple[Sample
     sample = Sample(tally.finished, tally.censored)
     if not tally.seen:
         return sample, ASSUMED
-    what = ("batch", "batches") if cell[1] == BATCH else ("request", "requests")
-    told = f"{sample.finished:,} own {what[sample.finished != 1]} of {whose} done"
+    told = f"{sample.finished:,} own batch{'' if sample.finished == 1 else 'es'} of {whose} done"
     if sample.censored:
         told += f", {sample.censored:,} more still running or cut short"
     if lane_wide.seen > tally.seen:
