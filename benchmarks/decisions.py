@@ -5,7 +5,7 @@
 Each request is of one of 24 classes (model and size) and is due between 20 minutes and 30 hours from its own
 moment. `first time` has nothing remembered; `remembered` has seen such requests before; `unremembered` works
 every choice out anew and is the baseline. `with rules` is all that intake does for a request before it is
-written down, from nothing remembered: its rule of twenty, its deadline, its share of a rollout and the choice.
+written down, from nothing remembered: its rule of twenty, its deadline, its share of a rollout, the choice.
 `and instants` is the same where each request says an instant of its own.
 """
 
