@@ -353,6 +353,22 @@ def test_a_clock_that_is_put_back_loses_nothing_and_rescues_all_the_same(make_wo
     world.check_books()
 
 
+@pytest.mark.parametrize("hours", [-10.0, -1.0])
+def test_what_comes_after_a_clock_was_put_back_is_rescued_in_time_beside_what_came_before(
+    make_world: Any, hours: float
+) -> None:
+    world = make_world(batch_seconds=5.0 * HOUR)
+    before = world.submit(chats(10), deadline="2h")
+    world.passes(3, seconds=600.0)
+    world.clock.at += hours * HOUR
+    run = world.submit(chats(5, "gpt-4.1-mini"), deadline="2h")
+    finished = world.finish(run)
+    assert finished.answered == 5
+    assert on_time(world, finished), world.story()
+    assert world.finish(before).answered == 10
+    world.check_books()
+
+
 # -- ways to do ordinary things -------------------------------------------------------------------
 def chats(count: int, model: str = "gpt-4o-mini") -> list[dict[str, Any]]:
     return [
