@@ -53,6 +53,14 @@ def test_shapes_may_be_mixed_and_lines_that_name_their_endpoint_keep_it(lines, r
     ]
 
 
+@pytest.mark.parametrize("said", ['"now"', "null"])
+def test_the_deadline_of_a_bare_body_is_ours_and_no_provider_sees_it(read_bytes, said):
+    line = b'{"deadline": %b, "model": "m", "input": "a \\"deadline\\" e"}' % said.encode()
+    [request] = read_bytes(line, endpoint="/v1/embeddings")
+    assert request.deadline == ("now" if said == '"now"' else "")
+    assert json.loads(request.body) == {"model": "m", "input": 'a "deadline" e'}
+
+
 def test_a_bare_body_without_an_endpoint_says_what_to_give_and_why(lines, why):
     assert "give --endpoint" in why(lines.chat())
     assert "look alike" in why(lines.chat())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -393,6 +394,40 @@ def test_a_clock_that_is_put_back_loses_nothing_and_rescues_all_the_same(make_wo
     assert finished.answered == 10
     assert on_time(world, finished), world.story()
     world.check_books()
+
+
+@pytest.mark.parametrize("hours", [-10.0, -1.0])
+def test_what_comes_after_a_clock_was_put_back_is_rescued_in_time_beside_what_came_before(
+    make_world: Any, hours: float
+) -> None:
+    world = make_world(batch_seconds=5.0 * HOUR)
+    before = world.submit(chats(10), deadline="2h")
+    world.passes(3, seconds=600.0)
+    world.clock.at += hours * HOUR
+    run = world.submit(chats(5, "gpt-4.1-mini"), deadline="2h")
+    finished = world.finish(run)
+    assert finished.answered == 5
+    assert on_time(world, finished), world.story()
+    assert world.finish(before).answered == 10
+    world.check_books()
+
+
+def test_a_clock_put_back_does_not_hold_a_refused_account_for_longer(world: Any) -> None:
+    world.fault("http_error", operation="live", status=401, times=1)
+    world.submit(chats(5), deadline="now")
+    worker, later = world.engine.worker(), []
+
+    def until() -> bool:
+        if not later and worker.troubles:
+            world.clock.at -= 10.0 * HOUR
+            later.append(world.submit(chats(2, "gpt-4.1-mini"), deadline="now"))
+        if not later:
+            return False
+        late = bool(world.clock.at > later[0].created_at + 60.0)
+        return late or world.engine.run(later[0].id).state == "finished"
+
+    asyncio.run(worker.run(until=until))
+    assert world.engine.run(later[0].id).answered == 2, world.story()
 
 
 # -- ways to do ordinary things -------------------------------------------------------------------

@@ -11,8 +11,8 @@ from typing import ClassVar, Final, TypeAlias
 from lanewise.errors import BadInput
 
 ACCEPTED: Final = (
-    "8h, 30m, 1d12h, 06:00, tomorrow 06:00, friday 06:00, 2026-12-01T06:00+01:00, any of these followed by a "
-    "time zone such as Europe/Berlin, none (whenever) or now (real time)"
+    "8h, 30m, 1d12h, in 90 minutes, 06:00, 6am, tomorrow 06:00, friday 06:00, 2026-12-01T06:00+01:00, "
+    "any of these followed by a time zone such as Europe/Berlin, none (whenever) or now (real time)"
 )
 
 

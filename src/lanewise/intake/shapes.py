@@ -185,7 +185,7 @@ class Recogniser:
             return _parts(line, "body", bytes(line.body))
         if line.params is not _ABSENT:
             return _parts(line, "params", bytes(line.params))
-        return _Parts("", self._bare_url(line), "", text)
+        return _Parts("", self._bare_url(line), "", _without_deadline(text), line.deadline or "")
 
     def _request(self, parts: _Parts, number: int, source: int, nth: int) -> Accepted:
         endpoint = ENDPOINTS[parts.url]
@@ -248,6 +248,14 @@ def _parts(line: _Line, member: str, body: bytes) -> _Parts:
         raise Unfit("it has both `body` (OpenAI) and `params` (Anthropic): keep one of them")
     url = _openai_url(line) if member == "body" else _MESSAGES
     return _Parts(member, url, _checked_id(line), body, line.deadline or "")
+
+
+def _without_deadline(body: bytes) -> bytes:
+    """A bare body as the provider may see it; where it says no deadline, to the byte."""
+    if b'"deadline"' not in body:
+        return body
+    members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    return body if members.pop("deadline", None) is None else msgspec.json.encode(members)
 
 
 def _openai_url(line: _Line) -> str:

@@ -250,7 +250,8 @@ class Worker:
     def _stopped(self, desk: Desk) -> bool:
         """Whether nothing new may be sent: the kill switch, or an account the provider refuses."""
         paused = self._store.paused()
-        held = self._clock.now() < desk.held_until
+        left = desk.held_until - self._clock.now()
+        held = 0.0 < left <= _HELD_FOR  # more is left where the clock was put back
         return held or "all" in paused or desk.shift.account in paused
 
     def _start_due(self, desk: Desk) -> None:
