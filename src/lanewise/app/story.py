@@ -29,7 +29,7 @@ class Try:
 
     trace: Trace
     events: tuple[Event, ...]
-    waste_nano: int | None = None  # what an answer that came second cost, at the prices of its day
+    waste_nano: int | None = None  # what an answer that came second cost, as it is booked
 
     @property
     def called_back_at(self) -> float | None:
@@ -57,13 +57,15 @@ class Try:
 class Otherwise:
     """What would have happened another way; `known` where it is no expectation."""
 
-    way: Literal["at_once", "left_alone", "other_lane"]
+    # `any_lane`: what another than `lane` would have said; `no_other`: none but `lane` was open to it
+    way: Literal["at_once", "left_alone", "other_lane", "any_lane", "no_other"]
     lane: LaneName
     batch: BatchId | None = None  # of what was left alone
     cost_nano: int | None = None  # at the prices of the day; None where they are not known
-    at: float | None = None  # when it was done, or runs out at the latest
+    at: float | None = None  # when it was done, is to be sent or done, or runs out
     late_by: float | None = None  # seconds after the deadline; negative before it
-    chance: float | None = None  # of being done by the deadline, where that is only expected
+    # of being done by the deadline (without one: by `at`), where that is only expected
+    chance: float | None = None
     known: bool = False
     basis: str = ""
 
