@@ -167,6 +167,23 @@ def test_waste_is_told_as_it_is_booked_whatever_prices_are_today(
     assert len(twice) == sum(row.n for row in booked)
 
 
+def test_the_most_that_a_lost_answer_may_have_cost_is_told_as_it_is_booked(calm: Any) -> None:
+    world = calm()
+    world.fault("accept_then_504", operation="live", times=2)
+    run = world.finish(world.submit(chats(4), deadline="now"))
+    lost = [story for story in stories(world, run) if len(story.tries) > 1]
+    booked = [entry.row for entry in world.engine.store.ledger()]
+    [row] = [row for row in booked if row.kind == "unknown_upper_bound"]
+    assert len(lost) == row.n == 2
+    for story in lost:
+        bound = story.tries[0].bound
+        assert bound is not None
+        assert (bound.nano, bound.requests) == (row.cost_nano, 2)
+        assert story.tries[1].bound is None
+        assert "for this one and 1 more like it, perhaps answered and lost" in told(story)
+        assert [item.way for item in story.otherwise] == ["other_lane"]  # it was sent at once
+
+
 DEARER = """
 [[price]]
 provider = "openai"

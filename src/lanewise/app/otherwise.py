@@ -99,7 +99,7 @@ class _Alternatives:
             yield from self._elsewhere(decision)
 
     def _at_once(self, answer: Try) -> Iterator[Otherwise]:
-        if len(self._story.tries) > 1 or answer.trace.batch.lane != REALTIME:
+        if {item.trace.batch.lane for item in self._story.tries} != {REALTIME}:
             record = _record(answer)
             cost = record.baseline_nano if record.priced else None
             yield Otherwise("at_once", REALTIME, cost_nano=cost, known=True, basis=_SAME)

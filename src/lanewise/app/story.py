@@ -24,12 +24,21 @@ _CALLED_BACK: Final = ("batch.withdrawn", "batch.rescued")
 
 
 @dataclass(frozen=True, slots=True)
+class Bound:
+    """The most that answers may have cost that nobody has, as it is booked of all of them in a batch."""
+
+    nano: int
+    requests: int
+
+
+@dataclass(frozen=True, slots=True)
 class Try:
     """One time that a request was given a place in a batch, with what happened to that batch."""
 
     trace: Trace
     events: tuple[Event, ...]
     waste_nano: int | None = None  # what an answer that came second cost, as it is booked
+    bound: Bound | None = None  # where nobody knows whether it was answered
 
     @property
     def called_back_at(self) -> float | None:
@@ -182,6 +191,9 @@ def _try(item: Try) -> dict[str, Any]:
         "cost_usd": usd(record.cost_nano) if record is not None and priced else None,
         "baseline_usd": usd(record.baseline_nano) if record is not None and priced else None,
         "waste_usd": None if item.waste_nano is None else usd(item.waste_nano),
+        "upper_bound": None
+        if item.bound is None
+        else {"usd": usd(item.bound.nano), "requests": item.bound.requests},
         "calls": [
             {"what": call.what, "at": call.at, "provider_id": call.provider_id or None}
             for call in item.trace.calls

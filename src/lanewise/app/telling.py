@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from lanewise.app.otherwise import alternatives
-from lanewise.app.story import Story, Try
+from lanewise.app.story import Bound, Story, Try
 from lanewise.domain.batches import GONE, Settled
 from lanewise.domain.lanes import LaneName
 from lanewise.domain.results import ResultLine, Verdict
@@ -15,7 +15,7 @@ from lanewise.lanes.settle import delivered_by
 from lanewise.pricing import PriceBook
 from lanewise.pricing.arithmetic import price
 from lanewise.providers import registry
-from lanewise.store.books import LedgerRow
+from lanewise.store.books import Kind, LedgerRow
 from lanewise.store.nouns import RequestTrace, Trace
 from lanewise.store.protocol import Store
 from lanewise.store.records import Record
@@ -30,6 +30,7 @@ def story_of(store: Store, book: Callable[[], PriceBook], trace: RequestTrace, n
             item,
             tuple(store.events(subject=item.batch.batch.id, limit=_EVENTS)),
             _waste(store, trace, item),
+            _bound(store, trace, item),
         )
         for item in trace.tries
     )
@@ -43,7 +44,7 @@ def _waste(store: Store, trace: RequestTrace, item: Trace) -> int | None:
     record = item.record
     if record is None or record.verdict != Verdict.SURPLUS:
         return None
-    rows = _wasted(store, trace, item)
+    rows = _booked(store, trace, item, "waste")
     if len(rows) > 1:
         rows = _of_its_kind(rows, _kind(store, item, record))
     if not rows or (kept := rows[0].price) is None:
@@ -51,15 +52,29 @@ def _waste(store: Store, trace: RequestTrace, item: Trace) -> int | None:
     return price(kept.rates, record.usage)
 
 
-def _wasted(store: Store, trace: RequestTrace, item: Trace) -> list[LedgerRow]:
-    """What its batch wasted of its run."""
+def _bound(store: Store, trace: RequestTrace, item: Trace) -> Bound | None:
+    """What is booked for it and its like where results are gone, or a call was cut off."""
+    record, batch = item.record, item.batch.batch
+    if record is None or record.verdict != Verdict.MISSING or not isinstance(batch, Settled):
+        return None
+    cut_off = bool(item.calls) and item.calls[-1].what in ("sent", "lost")
+    rows = (
+        _booked(store, trace, item, "unknown_upper_bound") if cut_off or GONE in batch.files else []
+    )
+    return (
+        Bound(sum(row.cost_nano or 0 for row in rows), sum(row.n for row in rows)) if rows else None
+    )
+
+
+def _booked(store: Store, trace: RequestTrace, item: Trace, kind: Kind) -> list[LedgerRow]:
+    """The ledger's rows of this kind for its batch and its run."""
     batch = item.batch.batch
     assert isinstance(batch, Settled), "only what is settled has a record"
     booked = store.ledger(since=batch.settled_at, until=batch.settled_at + 1.0)
     return [
         entry.row
         for entry in booked
-        if entry.commit == batch.id and entry.row.kind == "waste" and entry.row.run == trace.run.id
+        if entry.commit == batch.id and entry.row.kind == kind and entry.row.run == trace.run.id
     ]
 
 

@@ -61,6 +61,8 @@ def _find(
 ) -> tuple[list[RequestTrace], list[str]]:
     """What is known of it, and the older runs that have another of that id."""
     store, named = engine.store, parse_request_name(request_id)
+    if named is not None and name is not None and engine.run(name).id != named[0]:
+        named = None
     if found := _found_at(store, *named) if named is not None else []:
         return found, []
     ours = parse_custom_id(request_id)

@@ -279,6 +279,12 @@ def _ending(story: Story) -> Iterator[tuple[str, str]]:
     if wasted:
         often = "twice" if len(wasted) == 1 else f"{len(wasted) + 1} times"
         yield f"waste {dollars(sum(wasted))}: it was answered {often}", "  "
+    for bound in (item.bound for item in story.tries if item.bound is not None):
+        of = "" if bound.requests == 1 else f" and {bound.requests - 1:,} more like it"
+        yield (
+            f"booked besides: at most {dollars(bound.nano)}, for this one{of}, perhaps answered and lost",
+            "  ",
+        )
 
 
 def _punctual(story: Story) -> str:
