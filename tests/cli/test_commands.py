@@ -326,6 +326,8 @@ def test_explain_tells_what_happened_by_every_id_of_a_request(shell: Any, chats:
     [run] = json.loads(shell("status", "--json").stdout)["runs"]
     for name in (ours, f"req_{run['id']}_1", f"resp_lw_{run['id']}_1"):
         assert shell("explain", name).stdout == done.stdout, name
+    shell("run", shell.write("other.jsonl", chats(1)), "-o", "out.jsonl", "--run", "other")
+    assert shell("explain", f"req_{run['id']}_1", "--run", "other").returncode == 2
     for name in ("nobody", f"req_{run['id']}_9"):
         unknown = shell("explain", name)
         assert unknown.returncode == 2

@@ -33,6 +33,20 @@ def test_status_says_slack_and_finish_and_explain_the_story_for_people_and_progr
     assert story["decision"]["why"]
 
 
+def test_explain_names_the_older_runs_that_have_a_request_of_that_id_too(
+    shell: Any, chats: Any
+) -> None:
+    name = shell.write("in.jsonl", chats(1))
+    for run in ("one", "two", "three"):
+        shell("run", name, "-o", "out.jsonl", "--run", run, "--again")
+    told = shell("explain", "r0").stdout
+    assert "run three, workflow" in told
+    assert "older runs have a request 'r0', too: two, one; --run tells of one" in told
+    only = shell("explain", "r0", "--run", "one").stdout
+    assert "run one, workflow" in only
+    assert "older runs" not in only
+
+
 def test_watching_a_run_where_there_is_no_terminal_ends_with_it(shell: Any, chats: Any) -> None:
     name = shell.write("in.jsonl", chats(2))
     shell("run", name, "-o", "out.jsonl", "--run", "one")

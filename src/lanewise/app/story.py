@@ -24,12 +24,21 @@ _CALLED_BACK: Final = ("batch.withdrawn", "batch.rescued")
 
 
 @dataclass(frozen=True, slots=True)
+class Bound:
+    """The most that answers may have cost that nobody has, as it is booked of all of them in a batch."""
+
+    nano: int
+    requests: int
+
+
+@dataclass(frozen=True, slots=True)
 class Try:
     """One time that a request was given a place in a batch, with what happened to that batch."""
 
     trace: Trace
     events: tuple[Event, ...]
-    waste_nano: int | None = None  # what an answer that came second cost, at the prices of its day
+    waste_nano: int | None = None  # what an answer that came second cost, as it is booked
+    bound: Bound | None = None  # where nobody knows whether it was answered
 
     @property
     def called_back_at(self) -> float | None:
@@ -57,13 +66,15 @@ class Try:
 class Otherwise:
     """What would have happened another way; `known` where it is no expectation."""
 
-    way: Literal["at_once", "left_alone", "other_lane"]
+    # `any_lane`: what another than `lane` would have said; `no_other`: none but `lane` was open to it
+    way: Literal["at_once", "left_alone", "other_lane", "any_lane", "no_other"]
     lane: LaneName
     batch: BatchId | None = None  # of what was left alone
     cost_nano: int | None = None  # at the prices of the day; None where they are not known
-    at: float | None = None  # when it was done, or runs out at the latest
+    at: float | None = None  # when it was done, is to be sent or done, or runs out
     late_by: float | None = None  # seconds after the deadline; negative before it
-    chance: float | None = None  # of being done by the deadline, where that is only expected
+    # of being done by the deadline (without one: by `at`), where that is only expected
+    chance: float | None = None
     known: bool = False
     basis: str = ""
 
@@ -180,6 +191,9 @@ def _try(item: Try) -> dict[str, Any]:
         "cost_usd": usd(record.cost_nano) if record is not None and priced else None,
         "baseline_usd": usd(record.baseline_nano) if record is not None and priced else None,
         "waste_usd": None if item.waste_nano is None else usd(item.waste_nano),
+        "upper_bound": None
+        if item.bound is None
+        else {"usd": usd(item.bound.nano), "requests": item.bound.requests},
         "calls": [
             {"what": call.what, "at": call.at, "provider_id": call.provider_id or None}
             for call in item.trace.calls

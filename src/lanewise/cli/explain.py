@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,8 @@ from lanewise.store.nouns import RequestTrace
 from lanewise.store.protocol import Store
 
 _ALL: Final = 1_000_000_000  # runs
+_LOOKED_AT: Final = 100  # older runs, for another request of that id
+_NAMED: Final = 3  # of them in a message
 _KNOWN: Final = (
     "known are the custom_id of the input, lw-... as providers see it, and req_... or resp_lw_... as the "
     "gateway names what waits (of calls that it passed on in real time, `lanewise ledger show` tells)"
@@ -37,10 +40,8 @@ def explain(*, request_id: str, name: str | None, as_json: bool, home: Path | No
     """
     with engine_from(home) as engine:
         now = engine.clock.now()
-        stories = [
-            story_of(engine.store, lambda: engine.book, trace, now)
-            for trace in _find(engine, request_id, name)
-        ]
+        traces, others = _find(engine, request_id, name)
+        stories = [story_of(engine.store, lambda: engine.book, trace, now) for trace in traces]
     if as_json:
         echo_json([story.as_json() for story in stories])
         return
@@ -49,22 +50,37 @@ def explain(*, request_id: str, name: str | None, as_json: bool, home: Path | No
             click.echo()
         for line in lines(story):
             click.echo(line)
+    if others:
+        click.echo(
+            f"\nolder runs have a request {request_id!r}, too: {_named(others)}; --run tells of one"
+        )
 
 
-def _find(engine: Engine, request_id: str, name: str | None) -> list[RequestTrace]:
-    named = parse_request_name(request_id)
-    if found := _found_at(engine.store, *named) if named is not None else []:
-        return found
+def _find(
+    engine: Engine, request_id: str, name: str | None
+) -> tuple[list[RequestTrace], list[str]]:
+    """What is known of it, and the older runs that have another of that id."""
+    store, named = engine.store, parse_request_name(request_id)
+    if named is not None and name is not None and engine.run(name).id != named[0]:
+        named = None
+    if found := _found_at(store, *named) if named is not None else []:
+        return found, []
     ours = parse_custom_id(request_id)
-    for run in [engine.run(name)] if name else engine.store.runs(limit=_ALL):
-        if ours is not None:
-            found = engine.store.trace_ours(run.id, *ours)
-        else:
-            found = engine.store.trace(run.id, request_id)
+    runs = iter([engine.run(name)] if name else store.runs(limit=_ALL))
+    for run in runs:
+        found = (
+            store.trace_ours(run.id, *ours) if ours is not None else store.trace(run.id, request_id)
+        )
         if found:
-            return found
+            older = [] if ours is not None else islice(runs, _LOOKED_AT)
+            return found, [one.name for one in older if store.trace(one.id, request_id)]
     where = f"in run {name}" if name else "in any run whose bodies are kept"
     raise NotFound(f"there is no request {request_id!r} {where}; {_KNOWN}")
+
+
+def _named(runs: list[str]) -> str:
+    more = f" and {len(runs) - _NAMED:,} more" if len(runs) > _NAMED else ""
+    return f"{', '.join(runs[:_NAMED])}{more}"
 
 
 def _found_at(store: Store, run: RunId, sequence: int) -> list[RequestTrace]:

@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from lanewise.app.standing import provider_id
-from lanewise.app.story import Otherwise, Story, Try
+from lanewise.app.story import Story, Try
+from lanewise.cli.otherwise import other_way
 from lanewise.cli.show import when
 from lanewise.domain.decisions import Decision
 from lanewise.domain.lanes import BATCH, HELD
 from lanewise.domain.results import Verdict
-from lanewise.policy.saying import lane_said, percent, span
+from lanewise.policy.saying import lane_said, span
 from lanewise.pricing.dollars import dollars
 from lanewise.store.nouns import Call, Event, RequestTrace
 from lanewise.store.records import Record
@@ -84,7 +85,7 @@ def _told(story: Story) -> Iterator[tuple[str, str]]:
     if story.otherwise:
         yield "", ""
         yield "otherwise", ""
-        yield from ((_otherwise(item, story), "  ") for item in story.otherwise)
+        yield from ((other_way(item, story), "  ") for item in story.otherwise)
 
 
 def _head(story: Story) -> Iterator[str]:
@@ -278,6 +279,12 @@ def _ending(story: Story) -> Iterator[tuple[str, str]]:
     if wasted:
         often = "twice" if len(wasted) == 1 else f"{len(wasted) + 1} times"
         yield f"waste {dollars(sum(wasted))}: it was answered {often}", "  "
+    for bound in (item.bound for item in story.tries if item.bound is not None):
+        of = "" if bound.requests == 1 else f" and {bound.requests - 1:,} more like it"
+        yield (
+            f"booked besides: at most {dollars(bound.nano)}, for this one{of}, perhaps answered and lost",
+            "  ",
+        )
 
 
 def _punctual(story: Story) -> str:
@@ -301,44 +308,3 @@ def _money(record: Record) -> Iterator[str]:
         f"cost {dollars(record.cost_nano)}, in real time {dollars(record.baseline_nano)}, "
         f"saved {dollars(saved)}"
     )
-
-
-# -- otherwise --------------------------------------------------------------------------------------
-def _otherwise(item: Otherwise, story: Story) -> str:
-    match item.way:
-        case "at_once":
-            cost = "at a cost that is not known" if item.cost_nano is None else _cost(item)
-            return f"sent at once in real time: {cost} ({item.basis}), and no waiting"
-        case "left_alone":
-            return _left_alone(item)
-        case "other_lane":
-            decision = story.trace.decision
-            observed = decision is not None and decision.wanted != decision.lane
-            lane = lane_said(item.lane)
-            begin = f"policy would have chosen {lane}" if observed else f"by {lane}, not chosen"
-            return f"{begin}: {_expected(item)}"
-
-
-def _left_alone(item: Otherwise) -> str:
-    begin = f"left in batch {item.batch} ({lane_said(item.lane)}): "
-    if item.known and item.at is not None:
-        late = item.late_by
-        punctual = (
-            ""
-            if late is None
-            else f", {span(abs(late))} {'after' if late > 0 else 'before'} the deadline"
-        )
-        return f"{begin}it ended {when(item.at)}{punctual}"
-    latest = "" if item.at is None else f"; it expires {when(item.at)}"
-    return f"{begin}{_expected(item)}{latest}"
-
-
-def _expected(item: Otherwise) -> str:
-    parts = [] if item.cost_nano is None else [_cost(item)]
-    if item.chance is not None:
-        parts.append(f"{percent(item.chance)} to be done by the deadline")
-    return f"{' and '.join(parts) or 'not known'} (expected; basis: {item.basis})"
-
-
-def _cost(item: Otherwise) -> str:
-    return "" if item.cost_nano is None else dollars(item.cost_nano)
