@@ -177,7 +177,7 @@ def test_more_groups_than_one_pass_takes_have_one_that_goes_ahead_each(
 def test_groups_leave_half_of_the_batches_that_may_be_made_in_an_hour_to_other_work(
     world: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lanewise.lanes.pack._creations_per_hour", lambda _: 20)
+    monkeypatch.setattr("lanewise.lanes.pack._HOURLY", 20)
     asked = [m for n in range(8) for m in messages(10, system=f"{n}. {SYSTEM}", name=f"g{n}")]
     run = world.finish(world.submit(asked, deadline="24h"))
     assert run.answered == 80

@@ -189,6 +189,38 @@ def test_what_waits_for_room_and_would_be_late_is_sent_in_real_time(make_world: 
     world.check_books()
 
 
+def test_a_request_larger_than_the_whole_queue_goes_another_way_and_holds_nobody_up(
+    make_world: Any,
+) -> None:
+    world = make_world(batch_seconds=180.0, enqueued_tokens=1_500)
+    huge = chats(1)
+    huge[0]["body"]["messages"][0]["content"] = "many words of one request " * 700
+    runs = [
+        submit(world, "huge", huge, deadline="none"),
+        submit(world, "small", chats(20, start=100), deadline="none"),
+    ]
+    done = [world.finish(run, longest=2 * HOUR) for run in runs]
+    assert [run.answered for run in done] == [1, 20], world.story()
+    assert dict(world.engine.store.money(runs[0].id).lanes) == {REALTIME: 1}
+    assert dict(world.engine.store.money(runs[1].id).lanes) == {BATCH: 20}
+    world.check_books()
+
+
+def test_a_request_larger_than_the_whole_queue_ends_clearly_where_no_other_lane_is_allowed(
+    make_world: Any,
+) -> None:
+    world = make_world(batch_seconds=180.0, enqueued_tokens=1_500)
+    (world.folder / "home" / "policy.toml").write_text(
+        '[[rule]]\nname = "cheap"\nworkflow = "huge"\nlanes = ["batch"]\n'
+    )
+    huge = chats(1)
+    huge[0]["body"]["messages"][0]["content"] = "many words of one request " * 700
+    run = world.finish(submit(world, "huge", huge, deadline="none"), longest=2 * HOUR)
+    assert (run.answered, run.refused) == (0, 1), world.story()
+    [result] = world.results(run)
+    assert "the queue of gpt-4o-mini takes 1,500; no batch can hold it" in str(result)
+
+
 def test_a_run_that_waits_for_room_can_be_cancelled_at_once(make_world: Any) -> None:
     world = make_world(batch_seconds=HOUR)
     world.engine.store.learn(account(world), MODEL, "enqueued_tokens", 600, world.clock.at)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from lanewise.domain.results import ResultLine, Unreadable, Verdict
 from lanewise.domain.usage import Usage
 from lanewise.providers import anthropic, dialects, openai
+from lanewise.providers.protocol import RejectionKind
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
@@ -221,3 +222,29 @@ def test_a_line_we_write_for_a_missing_result_reads_back_in_the_providers_form(
     assert isinstance(found, ResultLine)
     expected = Verdict.FAILED if verdict is Verdict.MISSING else verdict
     assert (found.custom_id, found.verdict) == ("mine", expected)
+
+
+@pytest.mark.parametrize(
+    ("message", "limit"),
+    [
+        (
+            "Enqueued token limit reached for gpt-4o in organization org-1. Limit: 90000 enqueued",
+            90_000,
+        ),
+        ("Enqueued token limit reached for gpt-4o-mini-batch. Limit: 2,000,000 tokens.", 2_000_000),
+        ("You are over the enqueued token limit of 1,350,000,000 for gpt-5.6-sol.", 1_350_000_000),
+        ("The enqueued token limit is 200000, and 3 batches are in progress.", 200_000),
+        ("Enqueued token limit reached for gpt-4o-2024-08-06. Please try again later.", None),
+        ("Enqueued token limit reached. Limit: 0 enqueued tokens.", None),
+        ("Enqueued token limit reached. Limit: , enqueued tokens.", None),
+    ],
+)
+def test_the_limit_is_read_out_of_a_full_queues_message_in_several_wordings(
+    message: str, limit: int | None
+) -> None:
+    failed = {
+        "status": "failed",
+        "errors": {"data": [{"code": "token_limit_exceeded", "message": message, "line": None}]},
+    }
+    found = openai._failed(failed)
+    assert (found.kind, found.limit) == (RejectionKind.QUOTA, limit)

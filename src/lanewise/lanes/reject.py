@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TypeAlias, assert_never
 
 from lanewise.domain.batches import Creating, Packed, Submitted, Uploaded, Uploading
+from lanewise.domain.deadlines import was_kept
+from lanewise.domain.ids import BatchId, fresh_id
+from lanewise.domain.lanes import BATCH, HELD
 from lanewise.domain.ordinals import Ordinals
 from lanewise.domain.results import Verdict
+from lanewise.lanes.menus import Class, opening
 from lanewise.lanes.queueing import BATCH_BYTES, learn_queue
 from lanewise.lanes.shift import BYTES_PER_TOKEN, AccountHeld, Shift, tokens_of
 from lanewise.policy import waiting as policy
 from lanewise.policy.asking import ask_again
 from lanewise.providers.protocol import Failed, Problem, RejectionKind
-from lanewise.store.nouns import Contents, Outcome, PlacedPart, Waiting
+from lanewise.store.nouns import (
+    UNDECIDED,
+    Contents,
+    NewBatch,
+    Outcome,
+    Part,
+    PlacedPart,
+    Waiting,
+)
+from lanewise.store.segments import body_of
+from lanewise.tokens import likely_input
 
 Refusable: TypeAlias = Packed | Uploading | Uploaded | Creating | Submitted
 _QUOTA_WAIT = 60.0  # seconds until work that exceeded a queue limit is offered again; doubles
@@ -114,6 +129,12 @@ def _wait_for_quota(
     key = contents.key
     account, now = shift.account, shift.now()
     ours = learn_queue(shift, batch, contents, limit=failed.limit or 0)
+    if not ours and failed.limit is not None and contents.requests == 1:
+        tokens = _tokens(shift, contents)
+        if tokens > failed.limit:
+            why = f"it has some {tokens:,} tokens, and the queue of {key.model} takes {failed.limit:,}"
+            _send_elsewhere(shift, batch, contents, first, why)
+            return
     if failed.limit is not None and tokens_of(contents.size) > failed.limit:  # it alone is too much
         half = max(failed.limit * BYTES_PER_TOKEN // 2, 1)  # two of the next fit
         shift.store.learn(account, key.model, BATCH_BYTES, half, now)
@@ -124,6 +145,43 @@ def _wait_for_quota(
         pause = policy.backoff(rounds, first=_quota_wait(shift), noise=shift.noise.random())
     until = now + _affordable(pause, contents, now)
     requeue(shift, batch, contents, f"{first.code}: {first.message}", not_before=until)
+
+
+def _tokens(shift: Shift, contents: Contents) -> int:
+    """Of the only request of a batch, as it is counted here."""
+    [part] = contents.parts
+    line = shift.store.line(part.segment, next(iter(part.ordinals)))
+    return likely_input(contents.key.endpoint, contents.key.model, body_of(line))
+
+
+def _send_elsewhere(
+    shift: Shift, batch: Submitted, contents: Contents, first: Problem, why: str
+) -> None:
+    """What fits into no batch goes in another lane; where none is allowed, that is its end."""
+    [row] = [row for row in shift.store.live(shift.account) if row.batch.id == batch.id]
+    decided = UNDECIDED.decision if row.decision is None else row.decision
+    lanes = tuple(lane for lane in decided.lanes if lane != BATCH)
+    if not lanes:
+        message = f"{why}; no batch can hold it, and policy allows no other lane. {first.message}"
+        refuse_whole(shift, batch, contents, first.code, message)
+        return
+    key, now = contents.key, shift.now()
+    of = Class(key.account, key.provider, key.endpoint, key.model, lanes, decided.held)
+    lane = shift.menus().chooser.choose(of, was_kept(contents.deadline), now).lane
+    requeue(shift, batch, contents, f"{first.code}: {why}")
+    [part] = contents.parts
+    moved = NewBatch(
+        BatchId(fresh_id()),
+        key,
+        lane,
+        (Part(part.segment, part.ordinals, part.tries),),
+        contents.requests,
+        contents.size,
+        replace(decided, lane=lane, wanted=lane, why=f"{lane}: {why}"),
+        contents.deadline,
+        due_at=opening(decided.held, now) if lane == HELD else None,
+    )
+    shift.store.pack(shift.lease, [moved], now)
 
 
 def _affordable(pause: float, contents: Contents, now: float) -> float:

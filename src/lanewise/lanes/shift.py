@@ -6,7 +6,7 @@ import logging
 import random
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from lanewise.clock import Clock
@@ -18,6 +18,7 @@ from lanewise.lanes.paces import Paces
 from lanewise.policy import waiting
 from lanewise.pricing import PriceBook
 from lanewise.providers.calling import CallProvider
+from lanewise.providers.offers import least_batch
 from lanewise.providers.protocol import BatchProvider, ProviderError, RefusalKind, Refused
 from lanewise.store.nouns import Lease
 from lanewise.store.protocol import Store
@@ -105,10 +106,16 @@ class Shift:
 
     def limits(self, endpoint: str, model: str) -> Limits:
         """The provider's limits, narrowed by settings and by what was learned."""
-        return narrowed(
+        found = narrowed(
             self.provider.limits(endpoint),
             self.rules,
             learned_bytes=self.store.learned(self.account).get((model, "batch_bytes")),
+        )
+        floor = least_batch(self.provider.account.provider)
+        return replace(
+            found,
+            min_batch_requests=floor,
+            batch_requests=max(found.batch_requests, floor),
         )
 
 

@@ -8,6 +8,7 @@ written down, and the next holder of the lease goes on from there.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TypeVar, assert_never
@@ -69,6 +70,7 @@ class Desk:
     chores: asyncio.Task[None] | None = None
     sweep_at: float = 0.0
     review_at: float = 0.0  # when deadlines are looked at again
+    packed_at: float = -math.inf  # when what waits was looked at
     held_until: float = 0.0
     trouble: str = ""
 
@@ -236,7 +238,10 @@ class Worker:
 
     # -- steps ------------------------------------------------------------------------------------
     def _pack(self, desk: Desk) -> None:
-        if not self._stopped(desk) and pack(desk.shift):
+        if self._stopped(desk):
+            return
+        desk.packed_at = self._clock.now()
+        if pack(desk.shift):
             desk.review_at = 0.0
 
     def _review(self, desk: Desk) -> None:
@@ -382,7 +387,9 @@ class Worker:
         notice = self._notifier.due()
         found = [] if notice is None else [notice]
         for desk in self._desks.values():
-            due = self._store.next_due(desk.shift.account, besides=list(desk.running))
+            due = self._store.next_due(
+                desk.shift.account, besides=list(desk.running), packed_at=desk.packed_at
+            )
             if due is not None and not self._stopped(desk):
                 found.append(due)
             found.append(desk.review_at)

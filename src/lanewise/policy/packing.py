@@ -64,18 +64,37 @@ def cuts(sizes: Iterable[tuple[int, int]], limits: Limits) -> Iterator[tuple[int
 def plan(stretches: Sequence[Stretch[T]], limits: Limits) -> Iterator[list[Stretch[T]]]:
     """Fill batches in order. Each stretch fits a batch by itself (see `cuts`) and is not torn."""
     held: list[Stretch[T]] = []
+    requests = size = units = 0
     for stretch in stretches:
-        if held and not fits(
-            sum(s.requests for s in held) + stretch.requests,
-            sum(s.bytes for s in held) + stretch.bytes,
-            sum(s.units for s in held) + stretch.units,
-            limits,
-        ):
+        requests += stretch.requests
+        size += stretch.bytes
+        units += stretch.units
+        if held and not fits(requests, size, units, limits):
             yield held
             held = []
+            requests, size, units = stretch.requests, stretch.bytes, stretch.units
         held.append(stretch)
     if held:
         yield held
+
+
+def even(requests: int, size: int, most: int, least: int) -> list[int]:
+    """Batches of about `size` requests, none below the `least`; else full ones, and the last is what is left.
+
+    >>> (
+    ...     even(237, size=100, most=50_000, least=100),
+    ...     even(50_037, size=50_000, most=50_000, least=100),
+    ... )
+    ([119, 118], [25019, 25018])
+    >>> even(237, size=100, most=100, least=100)
+    [100, 100, 37]
+    """
+    batches = max(requests // size, -(-requests // most), 1)
+    each, more = divmod(requests, batches)
+    if each < least:
+        full, rest = divmod(requests, most)
+        return [most] * full + [rest] * (rest > 0)
+    return [each + 1] * more + [each] * (batches - more)
 
 
 def fits(requests: int, size: int, units: int, limits: Limits) -> bool:

@@ -131,3 +131,9 @@ def offer(provider: str, lane: LaneName) -> Offer | None:
 def offers(provider: str) -> tuple[Offer, ...]:
     """Every lane of a provider, the quickest first."""
     return tuple(found for found in OFFERS if found.provider == provider)
+
+
+def least_batch(provider: str) -> int:
+    """The least requests that this provider takes in a batch."""
+    found = offer(provider, BATCH)
+    return 1 if found is None else found.floor

@@ -51,7 +51,7 @@ _KEEP_SECONDS: Final = 30 * 86_400
 _PAGE: Final = 100
 _CLOCK_SLACK: Final = 3_600.0  # clocks that differ by less do no harm
 _CREATE_SECONDS: Final = 60.0
-_LIMIT_IN_MESSAGE: Final = re.compile(r"[Ll]imit:\s*([\d,]+)")
+_LIMIT_IN_MESSAGE: Final = re.compile(r"limit(?: of| is)?:?\s+(\d[\d,]*)", re.IGNORECASE)
 _ENDINGS: Final = {
     "completed": Ending.COMPLETED,
     "expired": Ending.EXPIRED,
@@ -305,9 +305,10 @@ _TRANSIENT: Final = frozenset(
 
 
 def _limit_in(problems: tuple[Problem, ...]) -> int | None:
+    """The limit that a message names; None where it names none, or nothing that work could fit into."""
     for problem in problems:
         if match := _LIMIT_IN_MESSAGE.search(problem.message):
-            return int(match[1].replace(",", ""))
+            return int(match[1].replace(",", "")) or None
     return None
 
 

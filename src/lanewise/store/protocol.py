@@ -7,6 +7,7 @@ longer in the state that was read, so a caller that was overtaken stops that ste
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -362,8 +363,13 @@ class Store(WebhookStore, ResponseStore, Protocol):
         """Batches that want a step, the most overdue first."""
         ...
 
-    def next_due(self, account: AccountId, *, besides: Sequence[BatchId] = ()) -> float | None:
-        """When the next batch (but for those named) or stray wants a step, or waiting may be packed."""
+    def next_due(
+        self, account: AccountId, *, besides: Sequence[BatchId] = (), packed_at: float = -math.inf
+    ) -> float | None:
+        """When the next batch (but for those named) or stray wants a step, or waiting may be packed.
+
+        What could be packed by `packed_at` does not count: it was looked at then, and waits for company.
+        """
         ...
 
     def unresolved(self, account: AccountId) -> int:

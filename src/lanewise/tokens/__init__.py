@@ -12,7 +12,7 @@ from lanewise.tokens.counting import Count, TokenCounter
 from lanewise.tokens.estimate import Estimate
 from lanewise.tokens.estimating import Estimator, Place
 from lanewise.tokens.history import History, history_of
-from lanewise.tokens.measuring import measure_alone
+from lanewise.tokens.measuring import likely_input, measure_alone
 from lanewise.tokens.models import Method
 from lanewise.tokens.prefixes import prefix_of
 
@@ -25,6 +25,7 @@ __all__ = [
     "Place",
     "TokenCounter",
     "history_of",
+    "likely_input",
     "measure_alone",
     "prefix_of",
 ]

@@ -98,6 +98,14 @@ def measure_alone(endpoint: str, model: str, body: bytes) -> tuple[int, int]:
     return found.input.high, found.output.high
 
 
+def likely_input(endpoint: str, model: str, body: bytes) -> int:
+    """The tokens in of one body, as `model` most likely counts them; 0 where it cannot be read."""
+    try:
+        return measure(_alone(endpoint, model), body).input.likely
+    except (msgspec.DecodeError, RecursionError):
+        return 0
+
+
 @lru_cache(1_000)  # clients choose the names
 def _alone(endpoint: str, model: str) -> Subject:
     return Subject(endpoint, model, TokenCounter().gauge(model), family(model), NOTHING)

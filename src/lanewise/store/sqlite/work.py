@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -131,7 +132,9 @@ class WorkOperations(RaceOperations):
         """Batches that want a step, the most overdue first."""
         return [batch_of(row) for row in self._db.all(self._work["due"], (account, now))]
 
-    def next_due(self, account: AccountId, *, besides: Sequence[BatchId] = ()) -> float | None:
+    def next_due(
+        self, account: AccountId, *, besides: Sequence[BatchId] = (), packed_at: float = -math.inf
+    ) -> float | None:
         """When the next batch or stray wants a step, or the next waiting request may be packed."""
         busy = set(besides)
         dues = [
@@ -144,7 +147,7 @@ class WorkOperations(RaceOperations):
             for row in self._db.all(self._work["strays"], (account,))
             if row["due_at"] is not None
         ]
-        waiting = self._db.one(self._work["next_waiting"], (account,))[0]
+        waiting = self._db.one(self._work["next_waiting"], (account, packed_at))[0]
         return min([*dues, *([waiting] if waiting is not None else [])], default=None)
 
     def unresolved(self, account: AccountId) -> int:

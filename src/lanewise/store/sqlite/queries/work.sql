@@ -76,7 +76,7 @@ SELECT id, due_at FROM batches WHERE account = ? AND due_at IS NOT NULL ORDER BY
 -- name: next_waiting
 SELECT min(w.not_before) FROM waiting w JOIN segments s ON s.id = w.segment_id
 JOIN runs r ON r.id = s.run_id JOIN packing_keys k ON k.id = s.key_id
-WHERE k.account = ? AND r.state = 'open'
+WHERE k.account = ? AND r.state = 'open' AND w.not_before > ?
 
 -- name: unresolved
 SELECT count(*) FROM batches WHERE account = ? AND state IN ('creating', 'unknown')
