@@ -6,6 +6,8 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+import msgspec
+
 from lanewise.tokens import bodies
 from lanewise.tokens.bodies import Asked
 from lanewise.tokens.counting import Gauge, TokenCounter
