@@ -72,7 +72,7 @@ CREATE TABLE "batches" (
     progress_at REAL,
     finalizing_since REAL,
     caching TEXT,
-    after_batch TEXT,
+    after_batch TEXT, rate_tokens INTEGER NOT NULL DEFAULT 0,
     CHECK ((state IN ('creating', 'unknown')) = (give_up_at IS NOT NULL)),
     CHECK ((state IN ('creating', 'unknown')) = (sent_at IS NOT NULL)),
     CHECK (state <> 'uploaded' OR file_id IS NOT NULL),
@@ -350,7 +350,7 @@ CREATE TABLE segments (
     units INTEGER NOT NULL,
     first_sequence INTEGER NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('sealed', 'deleted'))
-, deadline REAL, decision INTEGER REFERENCES decisions (id), prefixes INTEGER NOT NULL DEFAULT 0, copies BLOB);
+, deadline REAL, decision INTEGER REFERENCES decisions (id), prefixes INTEGER NOT NULL DEFAULT 0, copies BLOB, rate_tokens INTEGER NOT NULL DEFAULT 0);
 
 CREATE INDEX segments_of_run ON segments (run_id, first_sequence);
 

@@ -14,8 +14,7 @@ from lanewise.domain.deadlines import AT_ONCE
 from lanewise.domain.ids import AccountId
 from lanewise.domain.lanes import BATCH, FLEX, HELD, REALTIME, Offer
 from lanewise.lanes.menus import Held, opening
-from lanewise.lanes.shift import tokens_of
-from lanewise.lanes.standing import in_real_time, load_of, may_move
+from lanewise.lanes.standing import in_real_time, load_of, may_move, waiting_load, waiting_name
 from lanewise.policy.choosing import Option, Outlook
 from lanewise.policy.completion import Completion
 from lanewise.policy.draining import CALL_SECONDS, drain
@@ -118,10 +117,8 @@ class _Account:
             if _instant(row.deadline) is not None and row.rescued_at is None:
                 loads[row.key.model].append(load_of(row, self._now))
         for group in self._groups:
-            if (due := _instant(group.deadline)) is not None:
-                requests, tokens = _size(group)
-                load = Load(_name(group), max(due, self._now), requests, tokens)
-                loads[group.key.model].append(load)
+            if _instant(group.deadline) is not None:
+                loads[group.key.model].append(waiting_load(group, self._now))
         starts: dict[str, float] = {}
         for model, of_model in loads.items():
             starts |= latest_starts(of_model, self._drain(model))
@@ -132,7 +129,7 @@ class _Account:
 
     def last_call_of(self, group: WaitingGroup) -> float | None:
         """When waiting requests must be sent in real time at the latest."""
-        return self._starts.get(_name(group))
+        return self._starts.get(waiting_name(group))
 
     def waiting_of(self, run: Run) -> list[WaitingGroup]:
         """What of a run is in no batch."""
@@ -157,11 +154,11 @@ class _Account:
         for row in rows:
             if row.lane in _BY_RATE:
                 left = max(row.requests - (row.done or 0), 0)
-                tokens = tokens_of(row.bytes * left // row.requests)
+                tokens = row.rate_tokens * left // row.requests
                 loads[row.key.model].append(Load(row.batch.id, 0.0, left, tokens))
         for group in self._groups:
             if group.decision.lane in _BY_RATE:
-                loads[group.key.model].append(Load(_name(group), 0.0, *_size(group)))
+                loads[group.key.model].append(waiting_load(group, self._now))
         return {model: self._seconds(model, of_model) for model, of_model in loads.items()}
 
     def _seconds(self, model: str, loads: Sequence[Load]) -> float:
@@ -243,16 +240,6 @@ def _due_at(row: BatchRow) -> float | None:
 
 def _instant(deadline: float | None) -> float | None:
     return None if deadline is None or deadline <= AT_ONCE else deadline
-
-
-def _name(group: WaitingGroup) -> str:
-    return f"{group.waiting.segment}/{group.waiting.tries}"
-
-
-def _size(group: WaitingGroup) -> tuple[int, int]:
-    requests, size, _ = group.whole
-    count = len(group.waiting.ordinals)
-    return count, tokens_of(size * count // requests)
 
 
 def _first(instants: Iterator[float | None] | Sequence[float | None]) -> float | None:

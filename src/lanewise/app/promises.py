@@ -16,7 +16,6 @@ from lanewise.policy.rescuing import Drain, Load, earliest_promise
 from lanewise.store.protocol import Store
 
 _HURRY = 10.0  # seconds between acceptance and the first call
-_SURELY = 1.5  # tokens are taken as a fourth of the bytes, and hardly a text has six to a token
 _ANY = 1e12  # a second: no limit is known
 
 
@@ -43,11 +42,12 @@ def require_promises(
 def _require_room(key: PackingKey, asked: Iterable[Asked], limit: int | None) -> None:
     """Raises `BadInput` for a request that real time can never take, however long it has."""
     largest = max((one.largest for one in asked), default=0)
-    if limit is not None and largest > limit * _SURELY:
+    if limit is not None and largest > limit:
         raise BadInput(
-            f"a request of about {largest:,} tokens can have no deadline: {key.provider} takes "
+            f"a request that counts {largest:,} tokens or more can have no deadline: {key.provider} takes "
             f"{limit:,} tokens a minute of {key.model} in real time, so what a batch leaves unanswered "
-            "could not be sent there. Nothing was accepted; give it the deadline none, or split it"
+            "could not be sent there. Nothing was accepted; give it the deadline none, let its answer have "
+            "fewer tokens (max_tokens), or split it"
         )
 
 

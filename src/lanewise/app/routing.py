@@ -19,12 +19,14 @@ from lanewise.domain.packing import PackingKey
 from lanewise.errors import BadInput
 from lanewise.intake import Accepted
 from lanewise.lanes.menus import Class, Menus
-from lanewise.lanes.shift import tokens_of
+from lanewise.lanes.shift import load_of_body
 from lanewise.policy.choosing import Choice
 from lanewise.policy.packing import deadline_class
 from lanewise.policy.rules import Policy, Ruling, Traits
 from lanewise.store.books import Cap
 from lanewise.store.nouns import Route
+
+_SURELY = 1.5  # tokens are taken as a fourth of the bytes, and hardly a text has six to a token
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Asked:
     earliest: float  # of their deadlines
     requests: int = 0
     tokens: int = 0
-    largest: int = 0  # tokens of the largest of them
+    largest: int = 0  # tokens that the largest of them takes at least
 
 
 @dataclass(slots=True)
@@ -157,9 +159,10 @@ class Router:
         asked = self.asked[key].setdefault(of_class, Asked(deadline))
         asked.earliest = min(asked.earliest, deadline)
         asked.requests += 1
-        tokens = tokens_of(len(request.body))
-        asked.tokens += tokens
-        asked.largest = max(asked.largest, tokens)
+        load = load_of_body(key.provider, len(request.body), request.output_limit)
+        asked.tokens += load.tokens
+        surely = load.tokens if load.output else int(load.input / _SURELY)
+        asked.largest = max(asked.largest, surely)
 
     def _due(self, request: Accepted, ruling: Ruling) -> Deadline:
         said = request.deadline or self.caller.deadline

@@ -57,6 +57,11 @@ class Load:
     output: int = 0
     requests: int = 1
 
+    @property
+    def tokens(self) -> int:
+        """Both, as limits do that count them together."""
+        return self.input + self.output
+
     def of(self, measure: Measure) -> int:
         """How much of one measure.
 
@@ -67,7 +72,7 @@ class Load:
             case Measure.REQUESTS:
                 return self.requests
             case Measure.TOKENS:
-                return self.input + self.output
+                return self.tokens
             case Measure.INPUT_TOKENS:
                 return self.input
             case Measure.OUTPUT_TOKENS:

@@ -32,6 +32,7 @@ class Accepted(msgspec.Struct, frozen=True, gc=False):
     deadline: str = (
         ""  # as its line says it, in the words of `--deadline`; "" where it says nothing
     )
+    output_limit: int = 0  # tokens, as the body says it; 0 where it says nothing
 
     def __repr__(self) -> str:
         """Without the body, which is the caller's own."""

@@ -16,7 +16,7 @@ those the last counts, as it does for providers).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -28,6 +28,7 @@ _ABSENT: Final = msgspec.Raw()
 _WHITE_SPACE: Final = b" \t\r\n"  # what JSON takes for it
 _MARKS: Final = (("body", b'"body":'), ("params", b'"params":'))
 _NEAR: Final = 2_000  # bytes in which the body's beginning is looked for
+_MOST_OUTPUT: Final = 2**32 - 1
 _Name = Annotated[str, msgspec.Meta(min_length=1)]
 
 
@@ -47,10 +48,19 @@ class _Body(msgspec.Struct, gc=False, kw_only=True):
 
     model: _Name | msgspec.UnsetType = msgspec.UNSET
     stream: bool | None = None
+    max_tokens: Any = None  # whether a limit is a good one, the provider judges
+    max_completion_tokens: Any = None
+    max_output_tokens: Any = None
 
     def units(self) -> int:
         """Check what this endpoint needs; returns how many inputs it has."""
         return 1
+
+    def output_limit(self) -> int:
+        """The most tokens that it lets an answer have; 0 where it says nothing."""
+        limits = (self.max_completion_tokens, self.max_output_tokens, self.max_tokens)
+        said = (limit for limit in limits if isinstance(limit, int) and limit > 0)
+        return min(next(said, 0), _MOST_OUTPUT)
 
 
 class _Chat(_Body, kw_only=True):
@@ -199,7 +209,7 @@ class Recogniser:
         caller_id = parts.caller_id or f"request-{nth}"
         return Accepted(
             number, source, caller_id, endpoint.dialect, parts.url, model, text, units,
-            parts.deadline,
+            parts.deadline, body.output_limit(),
         )  # fmt: skip
 
     def _filled(self, body: bytes) -> tuple[bytes, str]:
@@ -240,7 +250,10 @@ def bare(endpoint: str, body: bytes, *, number: int, caller_id: str) -> Accepted
     units = found.units()
     # within strings JSON has line breaks only as escapes, so these are between members
     line = body.strip(_WHITE_SPACE).replace(b"\r", b" ").replace(b"\n", b" ")
-    return Accepted(number, 0, caller_id, known.dialect, endpoint, found.model, line, units)
+    return Accepted(
+        number, 0, caller_id, known.dialect, endpoint, found.model, line, units,
+        output_limit=found.output_limit(),
+    )  # fmt: skip
 
 
 def _parts(line: _Line, member: str, body: bytes) -> _Parts:

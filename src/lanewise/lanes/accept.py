@@ -16,7 +16,7 @@ from lanewise.errors import BadInput
 from lanewise.failpoints import reach
 from lanewise.intake import Accepted, Broken
 from lanewise.lanes.originals import Originals
-from lanewise.lanes.shift import Rules, narrowed
+from lanewise.lanes.shift import Rules, load_of_body, narrowed
 from lanewise.providers import dialects, registry
 from lanewise.store.nouns import UNDECIDED, AccountRow, NewRun, Route, Run
 from lanewise.store.protocol import Draft, Store
@@ -135,6 +135,7 @@ class _Sorter:
             route=route,
             deadline=deadline,
             prefix=0 if prefix is None else prefix.hash,
+            rate_tokens=load_of_body(line.dialect, len(line.body), line.output_limit).tokens,
         )
         if mark:
             self.originals.add(mark, place)

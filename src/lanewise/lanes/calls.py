@@ -34,7 +34,7 @@ from lanewise.domain.packing import PackingKey
 from lanewise.domain.results import ResultLine, Verdict
 from lanewise.failpoints import reach
 from lanewise.lanes.paces import Gate
-from lanewise.lanes.shift import Shift, tokens_of
+from lanewise.lanes.shift import Shift, load_of_body
 from lanewise.policy import capacity, waiting
 from lanewise.policy.breadth import work
 from lanewise.providers import dialects, registry
@@ -252,9 +252,6 @@ class _Asked(msgspec.Struct):
 def model_and_load(key: PackingKey, body: bytes) -> tuple[str, Load]:
     """Which model a body asks, and how much it takes of the limits.
 
-    OpenAI reckons with the larger of a request's size and the output that it allows itself, Anthropic with
-    the output that was written: what is left, the headers say. [rate-limit guides, 23 November 2026]
-
     >>> key = PackingKey("openai", "an-account", "/v1/responses", "m")
     >>> model_and_load(key, b'{"model":"m","input":"x","max_output_tokens":400}')
     ('m', Load(input=12, output=388, requests=1))
@@ -264,6 +261,4 @@ def model_and_load(key: PackingKey, body: bytes) -> tuple[str, Load]:
     except msgspec.ValidationError:  # the provider refuses it in its own words
         asked = _Asked()
     limit = asked.max_completion_tokens or asked.max_output_tokens or asked.max_tokens or 0
-    size = tokens_of(len(body))
-    output = max(limit - size, 0) if key.provider == "openai" else 0
-    return asked.model or key.model, Load(input=size, output=output)
+    return asked.model or key.model, load_of_body(key.provider, len(body), limit)

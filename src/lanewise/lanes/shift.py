@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from lanewise.clock import Clock
+from lanewise.domain.allowances import Load
 from lanewise.domain.batches import Batch
 from lanewise.domain.ids import AccountId
 from lanewise.domain.packing import Limits
@@ -122,6 +123,20 @@ class Shift:
 def tokens_of(size: int) -> int:
     """Roughly how many tokens so many bytes of request lines are; for pacing, never for money."""
     return size // BYTES_PER_TOKEN
+
+
+def load_of_body(provider: str, size: int, output_limit: int) -> Load:
+    """What one request of so many bytes takes of the rate limits of real time.
+
+    OpenAI reckons with the larger of a request's size and the output that it allows itself, Anthropic with
+    the output that was written: what is left, the headers say. [rate-limit guides, 23 November 2026]
+
+    >>> load_of_body("openai", 400, 1_000), load_of_body("anthropic", 400, 1_000)
+    (Load(input=100, output=900, requests=1), Load(input=100, output=0, requests=1))
+    """
+    counted = tokens_of(size)
+    output = max(output_limit - counted, 0) if provider == "openai" else 0
+    return Load(input=counted, output=output)
 
 
 def narrowed(limits: Limits, rules: Rules, *, learned_bytes: int | None = None) -> Limits:

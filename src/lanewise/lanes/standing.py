@@ -9,7 +9,6 @@ from lanewise.domain.batches import Sending
 from lanewise.domain.deadlines import AT_ONCE
 from lanewise.domain.ids import AccountId
 from lanewise.domain.lanes import HELD, REALTIME
-from lanewise.lanes.shift import tokens_of
 from lanewise.policy.rescuing import Load
 from lanewise.store.nouns import BatchRow, WaitingGroup
 from lanewise.store.protocol import Store
@@ -40,15 +39,14 @@ def load_of(row: BatchRow, now: float) -> Load:
     assert row.deadline is not None, "whoever has no deadline is no load"
     missing = max(row.requests - (row.done or 0), 1) if row.lane == REALTIME else row.requests
     deadline = max(row.deadline, now)
-    return Load(row.batch.id, deadline, missing, tokens_of(row.bytes * missing // row.requests))
+    return Load(row.batch.id, deadline, missing, row.rate_tokens * missing // row.requests)
 
 
 def waiting_load(group: WaitingGroup, now: float) -> Load:
     """Requests that are not packed yet, as work that is due."""
-    waiting, (requests, size, _) = group.waiting, group.whole
-    count = len(waiting.ordinals)
-    deadline = max(group.deadline or now, now)
-    return Load(waiting_name(group), deadline, count, tokens_of(size * count // requests))
+    count = len(group.waiting.ordinals)
+    tokens = group.rate_tokens * count // group.whole[0]
+    return Load(waiting_name(group), max(group.deadline or now, now), count, tokens)
 
 
 def waiting_name(group: WaitingGroup) -> str:

@@ -157,6 +157,7 @@ class WaitingGroup:
     deadline: float | None = None
     decision: Decision = UNDECIDED.decision  # as it was accepted
     prefixes: int = 0  # how many of the segment's requests belong to a prefix group
+    rate_tokens: int = 0  # of the whole segment, as the rate limits of real time count them
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,6 +345,7 @@ class BatchRow:
     lane: LaneName
     requests: int
     bytes: int
+    rate_tokens: int  # as the rate limits of real time count them
     created_at: float
     decision: Decision | None = None
     deadline: float | None = None

@@ -103,10 +103,12 @@ class Draft(Protocol):
         route: Route = UNDECIDED,
         deadline: float | None = None,
         prefix: int = 0,
+        rate_tokens: int = 0,
     ) -> int:
         """Add one request; `tokens` is its input as counted here, 0 if it was not.
 
         `prefix`: the group of requests that share a beginning which providers cache, 0 for none.
+        `rate_tokens`: as the rate limits of real time count it.
 
         Returns its place in the draft, for `copy`. Raises `BadInput` when it can never fit a batch.
         """

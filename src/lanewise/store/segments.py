@@ -22,7 +22,7 @@ A segment is three files with one name. Nothing but this module opens them.
     48      u32    number of the policy decision, 0 for none
     52      u32    input tokens as counted here before it was sent, 0 where it was not counted
     56      u32    billable units that a provider limits (embedding inputs), else 1
-    60      u32    zero
+    60      u32    tokens that a rate limit counts for it, 0 where that was not noted
     ======  =====  ==========================================================================
 ``NAME.ids``
     The caller's own ids, one JSON string a line, in ordinal order.
@@ -71,7 +71,7 @@ class Entry(NamedTuple):
     decision: int
     tokens: int
     units: int
-    spare: int = 0
+    rate_tokens: int = 0
 
 
 class SegmentWriter:
@@ -82,6 +82,7 @@ class SegmentWriter:
         self.requests = 0
         self.size = 0
         self.units = 0
+        self.rate_tokens = 0
         self._paths = _paths(directory, segment)
         self._head = frame.head + f"lw-{segment}-".encode()
         self._middle, self._tail = frame.middle, frame.tail
@@ -116,6 +117,7 @@ class SegmentWriter:
         prefix: int = 0,
         deadline: float = 0.0,
         decision: int = 0,
+        rate_tokens: int = 0,
     ) -> None:
         """Add one request. `digest` is the SHA-256 of `body`."""
         line = b"%b%d%b%b%b" % (self._head, self.requests, self._middle, body, self._tail)
@@ -131,13 +133,14 @@ class SegmentWriter:
             decision,
             min(tokens, _MOST_TOKENS),
             units,
-            0,
+            min(rate_tokens, _MOST_TOKENS),
         )
         self._lines.append(line)
         self._ids.append(_encode(caller_id))
         self.requests += 1
         self.size += length
         self.units += units
+        self.rate_tokens += rate_tokens
         self._buffered += length
         if self._buffered >= _FLUSH_AT:
             self.flush()

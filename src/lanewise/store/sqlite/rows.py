@@ -112,6 +112,7 @@ def batch_row_of(row: sqlite3.Row, decisions: Mapping[int, Decision]) -> BatchRo
     """A row of `batches` that joins `packing_keys`."""
     return BatchRow(
         batch_of(row), key_of(row), LaneName(row["lane"]), row["requests"], row["bytes"],
+        row["rate_tokens"],
         row["created_at"], decisions.get(row["decision"]), row["deadline"], row["rescued_at"],
         row["cancel_asked_at"], row["done"], row["progress_at"], row["finalizing_since"],
         row["workflow"], bool(row["caching"]), row["after_batch"],

@@ -128,7 +128,7 @@ class RunOperations(BookOperations, RaceOperations, Claiming):
                 (
                     item.id, run_id, item.key.id, item.requests, item.bytes, item.units,
                     item.first_sequence, item.deadline, item.decision, item.prefixes,
-                    item.copies.encode(),
+                    item.copies.encode(), item.writer.rate_tokens,
                 ),
             )  # fmt: skip
             self._put_waiting(Waiting(item.id, 0, Ordinals.span(0, item.requests)))
@@ -333,6 +333,7 @@ class FileDraft:
         route: Route = UNDECIDED,
         deadline: float | None = None,
         prefix: int = 0,
+        rate_tokens: int = 0,
     ) -> int:
         """Add one request; see `lanewise.store.protocol.Draft`."""
         current = self._last
@@ -351,6 +352,7 @@ class FileDraft:
             prefix=prefix,
             deadline=deadline or 0.0,
             decision=current.decision,
+            rate_tokens=rate_tokens,
         )
         current.prefixes += prefix != 0
         if deadline is not None and (current.deadline is None or deadline < current.deadline):

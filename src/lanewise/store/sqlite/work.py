@@ -39,6 +39,8 @@ from lanewise.store.segments import Segment
 from lanewise.store.sqlite.races import RaceOperations
 from lanewise.store.sqlite.rows import batch_of, key_of
 
+_BYTES_PER_TOKEN: Final = 4  # where an old segment does not say what the rate limits count
+
 
 class WorkOperations(RaceOperations):
     """From the queue into batches, and from state to state."""
@@ -72,6 +74,7 @@ class WorkOperations(RaceOperations):
                 row["deadline"],
                 decisions.get(row["decision"], UNDECIDED.decision),
                 row["prefixes"],
+                row["rate_tokens"],
             )
             for row in self._db.all(self._work["waiting"], (account, now))
         ]
@@ -87,19 +90,29 @@ class WorkOperations(RaceOperations):
 
     def pack(self, lease: Lease, batches: Sequence[NewBatch], now: float) -> None:
         """Take the requests out of the queue and into batches."""
+        rate_tokens = [sum(map(self._rate_tokens, batch.parts)) for batch in batches]
         with self._db.transaction():
             self._require(lease)
-            for batch in batches:
-                self._add_batch(batch, now)
+            for batch, tokens in zip(batches, rate_tokens, strict=True):
+                self._add_batch(batch, tokens, now)
 
-    def _add_batch(self, batch: NewBatch, now: float) -> None:
+    def _rate_tokens(self, part: Part) -> int:
+        """What the rate limits count for these requests; a whole segment's is known."""
+        row = self._db.one(self._work["segment_load"], (part.segment,))
+        if row["requests"] == len(part.ordinals):
+            known: int = row["rate_tokens"]
+            return known
+        entries = self._segment(self._run_of(part.segment), part.segment).entries(part.ordinals)
+        return sum(entry.rate_tokens or entry.length // _BYTES_PER_TOKEN for entry in entries)
+
+    def _add_batch(self, batch: NewBatch, rate_tokens: int, now: float) -> None:
         self._db.execute(
             self._work["add_batch"],
             (
                 batch.id, batch.key.id, batch.key.account, batch.lane, batch.requests, batch.bytes,
                 now, now if batch.due_at is None else batch.due_at,
                 None if batch.decision is None else self.number_of(batch.decision),
-                batch.deadline, batch.caching, batch.after,
+                batch.deadline, batch.caching, batch.after, rate_tokens,
             ),
         )  # fmt: skip
         for place, part in enumerate(batch.parts):

@@ -14,8 +14,8 @@ VALUES (?, ?, ?, ?, ?, ?, ?, 'open', ?, ?, ?, ?, ?, ?)
 
 -- name: add_segment
 INSERT INTO segments (id, run_id, key_id, requests, bytes, units, first_sequence, state, deadline, decision,
-    prefixes, copies)
-VALUES (?, ?, ?, ?, ?, ?, ?, 'sealed', ?, ?, ?, ?)
+    prefixes, copies, rate_tokens)
+VALUES (?, ?, ?, ?, ?, ?, ?, 'sealed', ?, ?, ?, ?, ?)
 
 -- name: add_decision
 INSERT INTO decisions (key, lane, wanted, lanes, rule, policy, why, held, caching)

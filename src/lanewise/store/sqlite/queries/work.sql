@@ -40,7 +40,8 @@ SELECT * FROM workers ORDER BY started_at
 -- name: waiting
 SELECT w.segment_id, w.tries, w.not_before, w.ordinals, s.run_id, s.deadline, s.decision, s.prefixes,
        r.workflow, r.created_at AS since,
-       s.requests AS whole_requests, s.bytes AS whole_bytes, s.units AS whole_units, k.*
+       s.requests AS whole_requests, s.bytes AS whole_bytes, s.units AS whole_units,
+       s.rate_tokens, k.*
 FROM waiting w
 JOIN segments s ON s.id = w.segment_id
 JOIN runs r ON r.id = s.run_id
@@ -61,11 +62,14 @@ ON CONFLICT (segment_id, tries) DO UPDATE SET
 
 -- name: add_batch
 INSERT INTO batches (id, key_id, account, lane, requests, bytes, created_at, state, step, due_at, troubles,
-    decision, deadline, caching, after_batch)
-VALUES (?, ?, ?, ?, ?, ?, ?, 'packed', 0, ?, 0, ?, ?, ?, ?)
+    decision, deadline, caching, after_batch, rate_tokens)
+VALUES (?, ?, ?, ?, ?, ?, ?, 'packed', 0, ?, 0, ?, ?, ?, ?, ?)
 
 -- name: add_part
 INSERT INTO batch_parts (batch_id, place, segment_id, tries, requests, ordinals) VALUES (?, ?, ?, ?, ?, ?)
+
+-- name: segment_load
+SELECT requests, rate_tokens FROM segments WHERE id = ?
 
 -- name: due
 SELECT * FROM batches WHERE account = ? AND due_at <= ? ORDER BY due_at
