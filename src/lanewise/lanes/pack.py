@@ -101,7 +101,8 @@ def _crowds(shift: Shift, groups: list[WaitingGroup]) -> dict[str, dict[str, flo
             for group in groups
             if group.key.model == model and group.deadline is not None
         ]
-        found[model] = latest_starts(loads, drain(learned, model))
+        able = drain(learned, model, share=shift.paces.share(shift.account, model))
+        found[model] = latest_starts(loads, able)
     return found
 
 
@@ -195,17 +196,19 @@ def _limits(shift: Shift, going: Going, groups: list[WaitingGroup], most_batches
     key, lane = going.key, going.decision.lane
     limits = shift.limits(key.endpoint, key.model)
     able = drain(shift.store.learned(shift.account), key.model)
+    average = sum(waiting_load(group, 0.0).tokens for group in groups) / requests_of(groups)
     if lane != BATCH:
-        soon = max(int(able.requests_per_second * _OWN_SECONDS), _LEAST_OWN)
+        soon = max(int(able.requests_of(average) * _OWN_SECONDS), _LEAST_OWN)
         few = min(limits.batch_requests, soon, _MOST_OWN)
         return replace(limits, batch_requests=few, min_batch_requests=1)
     due = was_kept(going.deadline)
     if not isinstance(due, By):
         return limits
-    size = batch_size(max(due.at - shift.now(), 0.0), able, 1.0, limits)
-    tokens = (
+    size = batch_size(max(due.at - shift.now(), 0.0), able, average, limits)
+    filling = (
         able.tokens_per_second / able.requests_per_second
     )  # of a request that fills both limits
+    tokens = max(average, filling)
     most_bytes = max(round(size * tokens) * BYTES_PER_TOKEN, limits.line_bytes)
     share = max(-(-requests_of(groups) // most_batches), 1)
     if share > size:
