@@ -156,11 +156,13 @@ def requests(chosen: argparse.Namespace, count: int, name: str) -> list[dict[str
     lines: list[dict[str, Any]] = []
     for number in range(count):
         messages = [{"role": "user", "content": f"Summarise: {name} parcel {number} is late."}]
-        body = {"messages": messages, "max_tokens": chosen.max_tokens}
+        body: dict[str, Any] = {"messages": messages}
         line: dict[str, Any] = {"custom_id": f"{name}-{number}"}
         if chosen.provider == "anthropic":
+            body |= {"max_tokens": chosen.max_tokens}
             line["params"] = {"model": chosen.model or "claude-haiku-4-5", **body}
         else:
+            body |= {"max_completion_tokens": chosen.max_tokens}
             line |= {"method": "POST", "url": "/v1/chat/completions"}
             line["body"] = {"model": chosen.model or "gpt-4o-mini", **body}
         lines.append(line)

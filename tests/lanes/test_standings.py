@@ -105,7 +105,9 @@ def test_work_for_now_is_done_as_soon_as_the_rate_limits_let_it(calm: Any) -> No
     assert found.finish is not None
     assert found.finish.likely is not None
     left = found.finish.likely - world.clock.now()
-    assert 100.0 <= left <= 170.0  # 80 at 0.8 a second, and one call, of which nobody knows how long it takes
+    assert (
+        100.0 <= left <= 170.0
+    )  # 80 at 0.8 a second, and one call, of which nobody knows how long it takes
     assert found.as_json()["deadline"] is None
 
 

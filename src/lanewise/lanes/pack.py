@@ -18,6 +18,7 @@ from lanewise.failpoints import reach
 from lanewise.lanes.filling import Going, above_floor, arranged, requests_of
 from lanewise.lanes.menus import Class, Menus
 from lanewise.lanes.queueing import NAMES
+from lanewise.lanes.scouting import scouted
 from lanewise.lanes.shift import BYTES_PER_TOKEN, Shift
 from lanewise.lanes.standing import loads_of, waiting_load, waiting_name
 from lanewise.policy.draining import drain
@@ -58,12 +59,15 @@ def pack(shift: Shift) -> int:
         return 0
     gathered: dict[tuple[object, ...], list[tuple[WaitingGroup, Decision]]] = defaultdict(list)
     crowds = _crowds(shift, groups)
-    for group in groups:
-        decision = _decide(shift.menus(), group, shift.now(), crowds[group.key.model])
+    decided = [
+        (group, _decide(shift.menus(), group, shift.now(), crowds[group.key.model]))
+        for group in groups
+    ]
+    batches, decided = scouted(shift, decided)
+    for group, decision in decided:
         slack_class = deadline_class(_slack(group.deadline, shift.now()))
         way = decision.lane, decision.lanes, decision.held  # who may not be rescued rescues nobody
         gathered[group.key, way, slack_class].append((group, decision))
-    batches: list[NewBatch] = []
     creations = _creations(shift, len(gathered))
     for same in gathered.values():
         batches += _batches(shift, _smallest_first(same), creations, crowds)
