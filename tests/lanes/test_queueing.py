@@ -34,6 +34,8 @@ def test_batches_over_the_enqueued_token_limit_wait_in_order_and_all_are_answere
     make_world: Any,
 ) -> None:
     world = make_world(batch_seconds=180.0, enqueued_tokens=1_500)  # three batches
+    for name in ("requests_per_minute", "call_mean_ms", "call_slow_ms"):  # so nothing goes ahead
+        world.engine.store.learn(account(world), MODEL, name, 500, world.clock.at)
     large = submit(world, "large", chats(70), deadline="20h")
     small = submit(world, "small", chats(20, start=100), deadline="20h")
     urgent = submit(world, "urgent", chats(10, start=200), deadline="10h")
@@ -169,6 +171,18 @@ def test_a_rate_limit_on_calls_slows_them_and_fails_none(make_world: Any) -> Non
     assert tries(world) == {1}
     assert world.engine.store.money(done.id).waste_nano == 0
     world.check_books()
+
+
+def test_where_one_batch_fits_at_a_time_workflows_take_turns_whatever_their_names(
+    make_world: Any,
+) -> None:
+    world = make_world(batch_seconds=600.0, enqueued_tokens=600)
+    account = world.engine.accounts.payer("openai", chosen=None).row.id
+    world.engine.store.learn(account, MODEL, "enqueued_tokens", 600, world.clock.at)
+    submit(world, "a large one", chats(80), deadline="20h")
+    small = submit(world, "small", chats(10, start=500), deadline="20h")
+    done = world.finish(small)
+    assert done.finished_at - done.created_at <= 2 * 600.0 + 240.0, world.story()
 
 
 def test_what_waits_for_room_and_would_be_late_is_sent_in_real_time(make_world: Any) -> None:

@@ -603,6 +603,8 @@ def test_what_ended_since_was_in_the_providers_queue_then(desk: Any) -> None:
     assert desk.store.queued_since(ACCOUNT, "another", 6.0, besides=other) == (0, 0)
     assert desk.store.queued_since(ACCOUNT, model, 8.0, besides=other) == (0, 0)
     assert desk.store.queued_since(ACCOUNT, model, 6.0, besides=batch) == (0, 0)
+    assert list(desk.store.served_since(ACCOUNT, 6.0).values()) == [size]
+    assert desk.store.served_since(ACCOUNT, 8.0) == {}
 
 
 def test_switches_and_lessons_are_remembered(desk: Any) -> None:

@@ -134,11 +134,20 @@ def _admitted(shift: Shift, rows: Sequence[BatchRow], asking: set[BatchId]) -> d
     there = standing(shift.store, shift.account, counted, now)
     lessons = _proved(shift, there)
     room = quotas(there, lessons, shift.provider.limits("").creations_per_hour, now)
-    served: Counter[str] = Counter()
-    for row in counted:
-        served[row.workflow] += tokens_of(row.bytes)
+    served = _served(shift, queue, counted)
     found = admit([_wanting(shift, row, now) for row in queue], room, served=served)
     return {batch: rank for rank, batch in enumerate(found)}
+
+
+def _served(shift: Shift, queue: Sequence[BatchRow], there: Iterable[BatchRow]) -> Counter[str]:
+    """Tokens of each workflow, there or gone within an hour: they take turns where one batch fits, too."""
+    served: Counter[str] = Counter()
+    if len({row.workflow for row in queue}) > 1:
+        lately = shift.store.served_since(shift.account, shift.now() - _HOUR)
+        served.update({workflow: tokens_of(size) for workflow, size in lately.items()})
+    for row in there:
+        served[row.workflow] += tokens_of(row.bytes)
+    return served
 
 
 def _wanting(shift: Shift, row: BatchRow, now: float) -> Wanting[BatchId]:

@@ -468,6 +468,10 @@ class Store(WebhookStore, ResponseStore, Protocol):
         """
         ...
 
+    def served_since(self, account: AccountId, since: float) -> dict[str, int]:
+        """Bytes of batches of each workflow that left the provider's queue since then."""
+        ...
+
     def stored_bytes(self, account: AccountId) -> int:
         """Bytes of the input files of this home that the provider still keeps."""
         ...

@@ -315,6 +315,11 @@ class WorkOperations(RaceOperations):
         row = self._db.one(self._work["queued_since"], (account, model, besides, since))
         return row["bytes"], row["requests"]
 
+    def served_since(self, account: AccountId, since: float) -> dict[str, int]:
+        """Bytes of batches of each workflow that left the provider's queue since then."""
+        found = self._db.all(self._work["served_since"], (account, since))
+        return {row["workflow"]: row["bytes"] for row in found if row["workflow"]}
+
     def stored_bytes(self, account: AccountId) -> int:
         """Bytes of the input files of this home that the provider still keeps."""
         size: int = self._db.one(self._work["stored_bytes"], (account,))[0]

@@ -220,6 +220,13 @@ FROM batches b JOIN packing_keys k ON k.id = b.key_id
 WHERE b.account = ?1 AND ?2 IN (k.model, '*') AND b.lane = 'batch' AND b.id <> ?3
 AND (b.state IN ('creating', 'unknown', 'submitted', 'ended', 'collected') OR b.settled_at >= ?4)
 
+-- name: served_since
+SELECT (SELECT r.workflow FROM batch_parts p JOIN segments s ON s.id = p.segment_id
+    JOIN runs r ON r.id = s.run_id WHERE p.batch_id = b.id ORDER BY p.place LIMIT 1) AS workflow,
+    sum(b.bytes) AS bytes
+FROM batches b
+WHERE b.account = ? AND b.lane = 'batch' AND (b.state IN ('ended', 'collected') OR b.settled_at >= ?) GROUP BY 1
+
 -- name: stored_bytes
 SELECT coalesce(sum(bytes), 0) FROM batches
 WHERE account = ? AND due_at IS NOT NULL AND file_id IS NOT NULL
