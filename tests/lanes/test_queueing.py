@@ -235,6 +235,22 @@ def test_a_request_larger_than_the_whole_queue_ends_clearly_where_no_other_lane_
     assert "the queue of gpt-4o-mini takes 1,500; no batch can hold it" in str(result)
 
 
+def test_a_request_larger_than_the_whole_queue_stays_cancelled_where_its_run_was(
+    make_world: Any,
+) -> None:
+    world = make_world(batch_seconds=180.0, enqueued_tokens=1_500, validation_seconds=30.0)
+    huge = chats(1)
+    huge[0]["body"]["messages"][0]["content"] = "many words of one request " * 700
+    run = submit(world, "huge", huge, deadline="none")
+    world.passes()
+    world.clock.at += 31.0
+    world.engine.store.cancel_run(run.id, world.clock.at)
+    done = world.finish(run, longest=2 * HOUR)
+    assert (done.answered, done.unanswered) == (0, 1), world.story()
+    assert world.engine.store.money(run.id).cost_nano == 0
+    world.check_books()
+
+
 def test_a_run_that_waits_for_room_can_be_cancelled_at_once(make_world: Any) -> None:
     world = make_world(batch_seconds=HOUR)
     world.engine.store.learn(account(world), MODEL, "enqueued_tokens", 600, world.clock.at)
