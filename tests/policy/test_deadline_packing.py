@@ -15,6 +15,7 @@ from lanewise.policy.packing import (
     Ripe,
     batch_size,
     deadline_class,
+    even,
     linger,
     order,
 )
@@ -116,3 +117,19 @@ def test_workflows_in_one_class_are_served_alike_while_they_have_work(
 def test_who_was_served_lately_waits_for_the_others() -> None:
     queue = [Queued(1, "a", 60.0, 5), Queued(2, "b", 60.0, 5)]
     assert [item.what for item in order(queue, {"a": 10})] == [2, 1]
+
+
+@given(
+    requests=st.integers(1, 200_000),
+    size=st.integers(1, 50_000),
+    most=st.integers(1, 50_000),
+    least=st.integers(1, 200),
+)
+def test_batches_about_even_hold_every_request_once_and_only_the_last_may_be_below_the_least(
+    requests: int, size: int, most: int, least: int
+) -> None:
+    least, size = min(least, most), min(size, most)
+    counts = even(requests, size, most, least)
+    assert sum(counts) == requests
+    assert all(0 < count <= most for count in counts)
+    assert all(count >= least for count in counts[:-1])
