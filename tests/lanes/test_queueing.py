@@ -95,6 +95,20 @@ def test_a_limit_that_was_raised_is_found_by_trying_one_batch_more(make_world: A
     world.check_books()
 
 
+def test_a_limit_that_shrinks_is_learned_from_the_next_refusal_and_nothing_fails(
+    make_world: Any,
+) -> None:
+    world = make_world(batch_seconds=180.0, enqueued_tokens=600)
+    world.engine.store.learn(account(world), MODEL, "enqueued_tokens", 6_000, world.clock.at)
+    run = submit(world, "w", chats(60), deadline="20h")
+    world.passes(4, seconds=30.0)
+    assert learned(world)[MODEL, "enqueued_tokens"] <= 600, world.story()
+    done = world.finish(run)
+    assert (done.answered, done.late) == (60, 0)
+    assert tries(world) == {1}
+    world.check_books()
+
+
 def test_a_limit_that_holds_is_tried_once_an_hour_and_costs_nothing(make_world: Any) -> None:
     world = make_world(batch_seconds=3 * HOUR, enqueued_tokens=1_100)
     world.engine.store.learn(account(world), MODEL, "enqueued_tokens", 1_100, world.clock.at)
