@@ -46,8 +46,8 @@ def test_the_same_command_again_pays_nothing_says_when_it_finished_and_writes_th
 
 def test_again_and_a_new_name_ask_anew(shell: Any, chats: Any) -> None:
     name = shell.write("in.jsonl", chats(2))
-    for more in ([], ["--again"], ["--run", "other"]):
-        assert shell("run", name, "-o", "out.jsonl", *more).returncode == 0
+    for number, more in enumerate(([], ["--again"], ["--run", "other"])):
+        assert shell("run", name, "-o", f"out-{number}.jsonl", *more).returncode == 0
     assert accepted(shell) == 3
 
 

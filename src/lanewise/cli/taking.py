@@ -16,7 +16,7 @@ from lanewise.cli.approving import Approval
 from lanewise.domain.deadlines import deadline
 from lanewise.errors import BadInput
 from lanewise.intake import ReadOptions, Source, describe, read
-from lanewise.lanes.accept import Received
+from lanewise.lanes.accept import Received, fingerprint
 from lanewise.store.nouns import Run
 
 
@@ -76,6 +76,19 @@ def take(
     if budget is not None and budget.warns:
         click.echo(f"warning: {budget.sentence()}", err=True)
     return run, new
+
+
+def known_run(engine: Engine, order: Order) -> Run | None:
+    """The run that this order would go on with, found by reading only; None also where that cannot be."""
+    if order.name is not None:
+        return engine.store.run_named(order.name)
+    if order.again or "-" in order.inputs:
+        return None
+    lines = read(
+        [source(item) for item in order.inputs],
+        ReadOptions(order.endpoint, order.model, order.renumber),
+    )
+    return engine.store.run_like(order.workflow or engine.settings.workflow, fingerprint(lines))
 
 
 def _accepted(received: Received, sources: Sequence[Source], order: Order) -> tuple[Run, bool]:
