@@ -17,7 +17,7 @@ from lanewise.domain.ids import AccountId
 from lanewise.domain.lanes import HELD, REALTIME, LaneName
 from lanewise.domain.packing import PackingKey
 from lanewise.errors import BadInput
-from lanewise.intake import Accepted
+from lanewise.intake import Accepted, Unfit
 from lanewise.lanes.menus import Class, Menus
 from lanewise.lanes.shift import load_of_body
 from lanewise.policy.choosing import Choice
@@ -135,7 +135,11 @@ class Router:
         return self.names.there(request.dialect, wanted)
 
     def way(self, request: Accepted, key: PackingKey, named: str) -> Way:
-        """How a request goes that the caller named a model `named` in. Raises `BadInput` with its line."""
+        """How a request goes that the caller named a model `named` in.
+
+        Raises `Unfit` where the deadline of its own cannot be meant, and `BadInput` with its line where it
+        cannot go at all.
+        """
         ruling = self.ruling(request.endpoint, named)
         due = self._due(request, ruling)
         acts = ruling.percent == 100.0 or ruling.acts(request.caller_id)
@@ -168,10 +172,15 @@ class Router:
         said = request.deadline or self.caller.deadline
         known = self._dues.get((said or "", ruling.rule))
         if known is None:
-            where = f"line {request.number}: deadline" if request.deadline else "--deadline"
             if not self.policy.hash:
                 ruling = replace(ruling, zone=self.zone)  # without a policy, this machine's clocks
-            known = ruling.due(self.now, said, where=where, zones=zone_named)
+            where = "its deadline" if request.deadline else "--deadline"
+            try:
+                known = ruling.due(self.now, said, where=where, zones=zone_named)
+            except BadInput as error:
+                if request.deadline:  # this line is wrong, and the others are not
+                    raise Unfit(str(error)) from error
+                raise
             self._dues[said or "", ruling.rule] = known
         return known
 

@@ -95,7 +95,7 @@ def _accepted(received: Received, sources: Sequence[Source], order: Order) -> tu
     if received.run is not None:
         if received.broken_count:
             click.echo(
-                f"left out {received.broken_count:,} lines that are no requests:\n"
+                f"left out what cannot be sent: {no_requests(received.broken_count)}:\n"
                 + describe(received.broken, sources, received.broken_count),
                 err=True,
             )
@@ -109,10 +109,15 @@ def _accepted(received: Received, sources: Sequence[Source], order: Order) -> tu
         else "\nNothing was accepted. Mend them, or leave them out with --skip-bad"
     )
     raise BadInput(
-        f"{received.broken_count:,} lines are no requests:\n"
+        f"{no_requests(received.broken_count)}:\n"
         + describe(received.broken, sources, received.broken_count)
         + hint
     )
+
+
+def no_requests(count: int) -> str:
+    """How many lines of an input are wrong."""
+    return "1 line is no request" if count == 1 else f"{count:,} lines are no requests"
 
 
 def _known(
