@@ -11,7 +11,7 @@ import msgspec
 
 from lanewise.app.accounts import Names
 from lanewise.app.policies import zone_named
-from lanewise.domain.deadlines import AT_ONCE, AtOnce, By, Deadline, kept
+from lanewise.domain.deadlines import AT_ONCE, UNLESS, AtOnce, By, Deadline, kept
 from lanewise.domain.decisions import Decision
 from lanewise.domain.ids import AccountId
 from lanewise.domain.lanes import HELD, REALTIME, LaneName
@@ -73,15 +73,21 @@ class Router:
     _rulings: dict[tuple[str, str], Ruling] = field(default_factory=dict)
     _models: dict[tuple[str, str, str], str] = field(default_factory=dict)
     _dues: dict[tuple[str, str], Deadline] = field(default_factory=dict)
+    _own: set[str] = field(default_factory=set)  # what lines said of themselves
     _routes: dict[tuple[object, ...], Route] = field(default_factory=dict)
 
     @property
     def asked_deadline(self) -> str:
-        """The deadline of the run in words: the caller's, or else the policy's where all rules agree."""
-        if self.caller.deadline is not None:
-            return self.caller.deadline
+        """The deadline of the run in words: the caller's, or else the policy's where all rules agree.
+
+        Where a line had words of its own, they say so: they do not tell that line's deadline.
+        """
         said = {ruling.deadline for ruling in self._rulings.values()}
-        return said.pop() if len(said) == 1 else ""
+        words = said.pop() if len(said) == 1 else ""
+        if self.caller.deadline is not None:
+            words = self.caller.deadline
+        own = any(mine and mine != words for mine in self._own)
+        return words + UNLESS if words and own else words
 
     def caps(self) -> tuple[Cap, ...]:
         """The monthly budgets of the rules that requests of this run came under."""
@@ -182,6 +188,8 @@ class Router:
                     raise Unfit(str(error)) from error
                 raise
             self._dues[said or "", ruling.rule] = known
+        if request.deadline:
+            self._own.add(request.deadline)
         return known
 
     def _class_of(self, due: Deadline) -> int:

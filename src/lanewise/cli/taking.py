@@ -13,7 +13,7 @@ from lanewise.app import Engine, RunRequest
 from lanewise.app.policies import zone_named
 from lanewise.app.zones import zone_of
 from lanewise.cli.approving import Approval
-from lanewise.domain.deadlines import deadline
+from lanewise.domain.deadlines import UNLESS, deadline
 from lanewise.errors import BadInput
 from lanewise.intake import ReadOptions, Source, describe, read
 from lanewise.lanes.accept import Received, fingerprint
@@ -144,12 +144,13 @@ def _check_deadline(engine: Engine, order: Order, known: Run) -> None:
     The same words again are no news, also when their time has passed: the command resumes.
     """
     said = order.deadline
-    if said is None or said == known.asked:
+    words = known.asked.removesuffix(UNLESS)
+    if said is None or said == words:
         return
     now = engine.clock.now()
     zone = zone_of(engine.policy.current(now), engine.environ)
     deadline(said, now, zone, zones=zone_named)
-    first = f'"{known.asked}"' if known.asked else "what policy says"
+    first = f'"{words}"' if words else "what policy says"
     click.echo(
         f"--deadline {said} changes nothing: {known.name} keeps {first} (--again asks anew)",
         err=True,

@@ -16,6 +16,9 @@ ACCEPTED: Final = (
 )
 
 
+UNLESS: Final = ", unless a line says another"  # follows a run's words where lines had their own
+
+
 @dataclass(frozen=True, slots=True)
 class By:
     """By an instant, in seconds since the epoch."""
