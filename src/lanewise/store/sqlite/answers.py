@@ -7,6 +7,7 @@ import sqlite3
 from bisect import bisect_right
 from collections.abc import Collection, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -194,12 +195,13 @@ class AnswerOperations(Operations):
                 if len(at_hand) >= _OPEN_SEGMENTS:
                     del at_hand[next(iter(at_hand))]
                 results = at_hand[copy.segment] = _Results(self, rows[copy.segment], files)
-            yield results.answer(
+            answer = results.answer(
                 copy.ordinal,
                 sequence=copy.sequence,
                 number=copy.number,
                 caller_id=copy.caller_id,
             )
+            yield replace(answer, copy=True)
 
     def _ended(self, segment: SegmentId) -> dict[int, Outcome]:
         """Outcomes by ordinal; sparse."""
