@@ -119,6 +119,36 @@ def drain(fd: int) -> None:
             return
 
 
+def test_what_is_no_request_is_said_with_what_to_do_instead(shell: Any, chats: Any) -> None:
+    name = shell.write("in.jsonl", chats(1))
+    shell("run", name, "-o", "out.jsonl", "--run", "night")
+    for arguments, says in (
+        (
+            ["night"],
+            "'night' is a run, and this tells of one request: lanewise explain CUSTOM_ID --run night",
+        ),
+        (["nobody"], "there is no request 'nobody' in any run whose bodies are kept; known are"),
+        (["nobody", "--run", "night"], "there is no request 'nobody' in night; known are"),
+        (["r0", "--run", "day"], "there is no run 'day'; the newest are: night"),
+    ):
+        done = shell("explain", *arguments)
+        assert (done.returncode, says in done.stderr) == (2, True), done.stderr
+    assert shell("forget", "default", "--yes").returncode == 0
+    for command in (
+        ["explain", "r0", "--run", "night"],
+        ["explain", "night"],
+        ["results", "night"],
+    ):
+        done = shell(*command)
+        assert done.returncode == 2
+        assert (
+            "of night were deleted (past their retention, or with lanewise forget)" in done.stderr
+        )
+        assert "lanewise receipt night" in done.stderr
+    again = shell("run", name, "-o", "new.jsonl", "--run", "night")
+    assert (again.returncode, "with --again" in again.stderr) == (2, True), again.stderr
+
+
 def test_one_of_a_thing_is_said_as_one(shell: Any, chats: Any) -> None:
     """No output that people meet says `1 requests`."""
     name = shell.write("one.jsonl", chats(1))
