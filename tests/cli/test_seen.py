@@ -119,6 +119,16 @@ def drain(fd: int) -> None:
             return
 
 
+def test_runs_that_are_not_shown_are_not_kept_back(shell: Any, chats: Any) -> None:
+    name = shell.write("in.jsonl", chats(1))
+    for run in ("one", "two", "three"):
+        shell("submit", name, "--run", run, "--again")
+    assert "left out" not in shell("status", "--limit", "3").stdout
+    told = shell("status", "--limit", "2").stdout
+    assert ("three  open" in told, "two  open" in told, "one  open" in told) == (True, True, False)
+    assert "older runs are left out: --limit 4 shows more" in told
+
+
 def test_what_is_no_request_is_said_with_what_to_do_instead(shell: Any, chats: Any) -> None:
     name = shell.write("in.jsonl", chats(1))
     shell("run", name, "-o", "out.jsonl", "--run", "night")
