@@ -181,3 +181,22 @@ def test_what_is_committed_is_the_sum_over_the_batches_that_are_sent(store: Sqli
         assert paces.committed(ACCOUNT, "other").requests == 0
 
     play(store, story)
+
+
+def test_slow_calls_of_another_lane_leave_places_to_what_is_more_urgent(store: SqliteStore) -> None:
+    async def story(paces: Paces, clock: HandClock) -> None:
+        store.learn(ACCOUNT, "m", "requests_per_minute", 100_000_000, 0.0)
+        gate = paces.gate(ACCOUNT, "m")
+        for _ in range(3):
+            assert await gate.enter(ONE, due=None, workflow="w", room=3) is None
+        slow = asyncio.create_task(gate.enter(ONE, due=None, workflow="w", room=3))
+        await asyncio.sleep(0)
+        assert await gate.enter(ONE, due=clock.at, workflow="w") is None
+        assert not slow.done()
+        gate.left()
+        await asyncio.sleep(0)
+        assert not slow.done(), "three are under way besides it"
+        gate.left()
+        assert await slow is None
+
+    play(store, story)

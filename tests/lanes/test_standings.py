@@ -104,7 +104,10 @@ def test_work_for_now_is_done_as_soon_as_the_rate_limits_let_it(calm: Any) -> No
     assert found.deadline is None
     assert found.finish is not None
     assert found.finish.likely is not None
-    assert 100.0 <= found.finish.likely - world.clock.now() <= 140.0  # 80 at 0.8 a second, one call
+    left = found.finish.likely - world.clock.now()
+    assert (
+        100.0 <= left <= 170.0
+    )  # 80 at 0.8 a second, and one call, of which nobody knows how long it takes
     assert found.as_json()["deadline"] is None
 
 

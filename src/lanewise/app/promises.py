@@ -11,7 +11,14 @@ from lanewise.domain.ids import AccountId
 from lanewise.domain.packing import PackingKey
 from lanewise.errors import BadInput, TooSoon
 from lanewise.lanes.standing import all_loads
-from lanewise.policy.draining import drain, is_measured, token_limit
+from lanewise.policy.draining import (
+    CALL_SECONDS,
+    drain,
+    is_measured,
+    is_timed,
+    largest_request,
+    stated_a_second,
+)
 from lanewise.policy.rescuing import Drain, Load, earliest_promise
 from lanewise.store.protocol import Store
 
@@ -31,11 +38,14 @@ def require_promises(
         learned = store.learned(AccountId(key.account))
         able = drain(learned, key.model)
         if is_measured(learned, key.model):
-            _require_room(key, classes.values(), token_limit(learned, key.model))
+            if not is_timed(learned, key.model):
+                stated = stated_a_second(learned, key.model)
+                able = replace(able, requests_per_second=stated, call_seconds=CALL_SECONDS)
+            _require_room(key, classes.values(), largest_request(learned, key.model))
             others = all_loads(store, AccountId(key.account), key.model, now)
         else:
             able, others = replace(able, requests_per_second=_ANY, tokens_per_second=_ANY), []
-            able = replace(able, margin=_HURRY, call_seconds=able.call_seconds / 2)
+            able = replace(able, margin=_HURRY, call_seconds=CALL_SECONDS / 2)
         _require(key, sorted(classes.values(), key=lambda one: one.earliest), others, able, now)
 
 

@@ -83,6 +83,11 @@ class Booking:
         return cost, baseline
 
     @property
+    def answered(self) -> int:
+        """Answers in it."""
+        return sum(sums.n for sums in self._sums.values())
+
+    @property
     def usage(self) -> Usage:
         """All tokens together."""
         return sum((Usage(*sums.usage) for sums in self._sums.values()), Usage())

@@ -23,6 +23,7 @@ answers, and with these there is none, so they are taken as uncharged [assumed; 
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -30,13 +31,17 @@ import msgspec
 
 from lanewise.domain.allowances import Load
 from lanewise.domain.batches import Sending
+from lanewise.domain.lanes import FLEX, HELD, REALTIME
 from lanewise.domain.packing import PackingKey
 from lanewise.domain.results import ResultLine, Verdict
+from lanewise.domain.usage import Usage
 from lanewise.failpoints import reach
 from lanewise.lanes.paces import Gate
 from lanewise.lanes.shift import Shift, load_of_body
 from lanewise.policy import capacity, waiting
 from lanewise.policy.breadth import work
+from lanewise.policy.draining import ANSWER_TOKENS, ASSUMED_ANSWER, PLACES
+from lanewise.policy.pacing import MOST_IN_FLIGHT
 from lanewise.providers import dialects, registry
 from lanewise.providers.calling import TIMEOUTS, Accepted, Answered, CallTag
 from lanewise.providers.protocol import Doubtful, NotSent, ProviderError, RefusalKind, Refused
@@ -47,6 +52,7 @@ UNCHARGED: Final = frozenset({500, 503})
 _IN_PLACE: Final = 3  # how often a call is made again at once
 _IN_A_ROW: Final = 8  # endings without an answer between them: it is the lane, and not a request
 _ROUNDS: Final = 8  # pauses of a batch until its requests are blamed for what the provider fails on
+_RECENT: Final = 8.0  # answers that tell how long the next will be
 _HOPELESS: Final = (RefusalKind.CREDENTIAL, RefusalKind.BILLING)
 
 Outcome: TypeAlias = Answered | Accepted | ProviderError
@@ -89,6 +95,10 @@ class Calls:
         self._journal, self._outbox = journal, journal.outbox
         self.halt: Halt | None = None
         self.made = self.refusals = self.heard = 0  # heard: answered or accepted
+        learned = shift.store.learned(shift.account)
+        self.answer: float = learned.get(
+            (contents.key.model, ANSWER_TOKENS), ASSUMED_ANSWER
+        )  # tokens of one, as a rule
         self._fruitless = 0  # endings since the last answer
 
     def stop(self, halt: Halt) -> None:
@@ -116,10 +126,16 @@ class Calls:
                 await self._shift.clock.sleep(pause)
             if not self._shift.may_send():
                 return
-            back = await gate.enter(load, due=self._contents.deadline, workflow=ask.workflow)
+            back = await self.enter(gate, load, ask)
             if back is not None:
                 self.stop(Halt("waits for its turn", back, trouble=False))
                 return
+
+    async def enter(self, gate: Gate, load: Load, ask: Ask) -> float | None:
+        """Wait for a request's turn; see `Gate.enter`. Slow calls of flex leave room to a rescue."""
+        room = MOST_IN_FLIGHT - PLACES if self._contents.lane == FLEX else math.inf
+        due = self._contents.deadline
+        return await gate.enter(load, due=due, workflow=ask.workflow, room=room)
 
     async def _exchange(self, ask: Ask, gate: Gate) -> Outcome:
         """One call; the gate hears of its end."""
@@ -138,8 +154,15 @@ class Calls:
         except BaseException:
             gate.left()
             raise
-        work = None if gate.own is None else self._work(outcome)
-        gate.left(outcome.allowance, took=self._shift.now() - began, work=work)
+        usage, took = self._usage(outcome), self._shift.now() - began
+        if usage is not None:
+            self.answer += (usage.output - self.answer) / _RECENT
+        of_server = (
+            None if gate.own is None or usage is None else work(usage.total_input, usage.output)
+        )
+        gate.left(outcome.allowance, took=took, work=of_server)
+        if lane in (REALTIME, HELD):
+            gate.answered(took)
         return outcome
 
     def _tell(self, gate: Gate, error: ProviderError, took: float) -> None:
@@ -154,13 +177,13 @@ class Calls:
             case _:
                 gate.failed(took=took)
 
-    def _work(self, outcome: Answered | Accepted) -> float | None:
-        """What an answer took of the server; None of a refusal, which takes nothing."""
+    def _usage(self, outcome: Answered | Accepted) -> Usage | None:
+        """What an answer says that it used; None of a refusal, which uses nothing."""
         if not isinstance(outcome, Answered) or not 200 <= outcome.status < 300:
             return None
         found = registry.unwrap(self._contents.key.provider)(outcome.line)
         usage = found.usage if isinstance(found, ResultLine) else None
-        return work(0, 0) if usage is None else work(usage.total_input, usage.output)
+        return Usage() if usage is None else usage
 
     async def _take(self, ask: Ask, outcome: Outcome, failures: int) -> float | None:
         """Write down how a call ended; the pause before the next one, None where there is none."""
@@ -249,8 +272,8 @@ class _Asked(msgspec.Struct):
     max_output_tokens: int | None = None
 
 
-def model_and_load(key: PackingKey, body: bytes) -> tuple[str, Load]:
-    """Which model a body asks, and how much it takes of the limits.
+def model_and_load(key: PackingKey, body: bytes, *, answer: int = 0) -> tuple[str, Load]:
+    """Which model a body asks, and how much it takes of the limits; `answer`: tokens, as a rule.
 
     >>> key = PackingKey("openai", "an-account", "/v1/responses", "m")
     >>> model_and_load(key, b'{"model":"m","input":"x","max_output_tokens":400}')
@@ -261,4 +284,4 @@ def model_and_load(key: PackingKey, body: bytes) -> tuple[str, Load]:
     except msgspec.ValidationError:  # the provider refuses it in its own words
         asked = _Asked()
     limit = asked.max_completion_tokens or asked.max_output_tokens or asked.max_tokens or 0
-    return asked.model or key.model, load_of_body(key.provider, len(body), limit)
+    return asked.model or key.model, load_of_body(key.provider, len(body), limit, answer=answer)

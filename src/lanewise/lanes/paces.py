@@ -5,7 +5,8 @@ makes them. So batches that lanewise sends itself share one `Pace` and one `Queu
 first, workflows take turns. Limits that answers state are kept in the home and primed from there.
 
 What is asked from outside while batches are sent: `drain`, how quickly this model takes calls, and
-`committed`, what is still to go through; a rescue is reckoned from the two.
+`committed`, what is still to go through. A rescue is reckoned from the limits, the `share` of them that
+refusals leave us, and how long calls in real time took, which is kept in the home as well.
 
 A server of one's own (an account without a batch API) states no limits: how many calls at once it gains from
 is found out, and room is left to the calls in real time that the gateway beside us passes on to it.
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -25,10 +27,14 @@ from lanewise.domain.ids import AccountId, BatchId
 from lanewise.lanes.traffic import Traffic
 from lanewise.policy import yielding
 from lanewise.policy.breadth import Breadth
+from lanewise.policy.draining import call_times
 from lanewise.policy.pacing import WHENEVER_SECONDS, Drain, Pace, Queue
 from lanewise.store.protocol import Store
 
 PATIENCE: Final = 10.0  # seconds that a call waits at a gate; for longer it is sent home
+_CALLS: Final = 200  # the last ones tell how long calls take
+_FIRST_LESSON, _LESSON = 5, 20  # calls after which that is worked out, and worked out anew
+_CHANGED: Final = 0.2  # of what is kept: less is no news
 _LOOK: Final = 0.2  # seconds between looks at whether people are still being answered
 
 
@@ -39,6 +45,7 @@ class _Ticket:
     load: Load
     came: float
     due: float
+    room: float  # calls at once, of this and all others, among which it may be
     told: asyncio.Future[float | None]
 
 
@@ -62,17 +69,24 @@ class Gate:
         known = tuple(Rate(measure, limit) for measure, limit in self._limits.items())
         self.pace = Pace(Allowance(known), breadth=None if own is None else Breadth())
         self.own = own
+        self._took: deque[float] = deque(maxlen=_CALLS)
+        self._answers = 0
         self._queue: Queue[_Ticket] = Queue()
         self._timer: asyncio.Task[None] | None = None
         self._closed = False
 
-    async def enter(self, load: Load, *, due: float | None, workflow: str) -> float | None:
-        """Wait for one's turn: None when the call may go, and must be `left`; else when to come back."""
+    async def enter(
+        self, load: Load, *, due: float | None, workflow: str, room: float = math.inf
+    ) -> float | None:
+        """Wait for one's turn: None when the call may go, and must be `left`; else when to come back.
+
+        `room`: it goes only beside fewer calls than that.
+        """
         now = self._clock.now()
         if self._closed:
             return now
         latest = now + WHENEVER_SECONDS if due is None else due
-        ticket = _Ticket(load, now, latest, asyncio.get_running_loop().create_future())
+        ticket = _Ticket(load, now, latest, room, asyncio.get_running_loop().create_future())
         self._queue.put(ticket, now=now, due=due, workflow=workflow)
         self._let_in()
         try:
@@ -88,8 +102,12 @@ class Gate:
         *,
         took: float | None = None,
         work: float | None = None,
+        unused: int = 0,
     ) -> None:
-        """A call that was let in has ended; `took`: seconds, if it was answered; `work`: see `Pace.ended`."""
+        """A call that was let in has ended; `took`: seconds, if it was answered.
+
+        `work`, `unused`: see `Pace.ended`.
+        """
         live = 0 if self.own is None else self.own.live().under_way
         self.pace.ended(allowance, self._clock.now(), took=took, work=work, live=live)
         self._remember(allowance)
@@ -106,6 +124,17 @@ class Gate:
         self.pace.refused(allowance, self._clock.now(), took=took)
         self._remember(allowance)
         self._let_in()
+
+    def answered(self, seconds: float) -> None:
+        """A call in real time was answered after so long: a rescue is reckoned from it."""
+        self._took.append(seconds)
+        self._answers += 1
+        if self._answers % _LESSON and self._answers != _FIRST_LESSON:
+            return
+        learned = self._store.learned(self._account)
+        for name, value in call_times(self._took).items():
+            if abs(value - learned.get((self._model, name), 0)) > _CHANGED * value:
+                self._store.learn(self._account, self._model, name, value, self._clock.now())
 
     def close(self) -> None:
         """Let nobody in any more."""
@@ -124,7 +153,7 @@ class Gate:
             wait = self.pace.reserve(ticket.load, self._clock.now(), room=room)
             if wait == 0.0:
                 self._queue.take().told.set_result(None)
-            elif wait == math.inf and room >= self.pace.most_in_flight():
+            elif wait == math.inf and (self.own is None or room >= self.pace.most_in_flight()):
                 return  # until a call in flight has ended
             elif wait == math.inf:
                 self._stand_back(ticket)
@@ -136,9 +165,9 @@ class Gate:
                 return
 
     def _room(self, ticket: _Ticket) -> float:
-        """How many calls at once are bearable for people whom the same server answers."""
+        """How many calls at once leave room for what is more urgent: people whom the same server answers."""
         if self.own is None:
-            return math.inf
+            return ticket.room
         now = self._clock.now()
         return yielding.room(
             self.pace.most_in_flight(),
@@ -219,6 +248,19 @@ class Paces:
     def drain(self, account: AccountId, model: str) -> Drain:
         """What goes through at a stretch, as far as is known."""
         return self.gate(account, model).pace.drain()
+
+    def share(self, account: AccountId, model: str) -> float:
+        """The part of the limits that is ours: less after refusals, for others use the account too.
+
+        `model`: "" for the least of all.
+        """
+        now = self._clock.now()
+        gates = [
+            gate
+            for (whose, asked), gate in self._gates.items()
+            if whose == account and model in ("", asked)
+        ]
+        return min((gate.pace.share(now) for gate in gates), default=1.0)
 
     def owe(self, account: AccountId, model: str, batch: BatchId, load: Load | None) -> None:
         """A batch that is being sent has so much to send yet; None: nothing more."""

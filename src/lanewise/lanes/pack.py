@@ -18,6 +18,7 @@ from lanewise.failpoints import reach
 from lanewise.lanes.filling import Going, above_floor, arranged, requests_of
 from lanewise.lanes.menus import Class, Menus
 from lanewise.lanes.queueing import NAMES
+from lanewise.lanes.scouting import scouted
 from lanewise.lanes.shift import BYTES_PER_TOKEN, Shift
 from lanewise.lanes.standing import loads_of, waiting_load, waiting_name
 from lanewise.policy.draining import drain
@@ -58,12 +59,15 @@ def pack(shift: Shift) -> int:
         return 0
     gathered: dict[tuple[object, ...], list[tuple[WaitingGroup, Decision]]] = defaultdict(list)
     crowds = _crowds(shift, groups)
-    for group in groups:
-        decision = _decide(shift.menus(), group, shift.now(), crowds[group.key.model])
+    decided = [
+        (group, _decide(shift.menus(), group, shift.now(), crowds[group.key.model]))
+        for group in groups
+    ]
+    batches, decided = scouted(shift, decided)
+    for group, decision in decided:
         slack_class = deadline_class(_slack(group.deadline, shift.now()))
         way = decision.lane, decision.lanes, decision.held  # who may not be rescued rescues nobody
         gathered[group.key, way, slack_class].append((group, decision))
-    batches: list[NewBatch] = []
     creations = _creations(shift, len(gathered))
     for same in gathered.values():
         batches += _batches(shift, _smallest_first(same), creations, crowds)
@@ -101,7 +105,8 @@ def _crowds(shift: Shift, groups: list[WaitingGroup]) -> dict[str, dict[str, flo
             for group in groups
             if group.key.model == model and group.deadline is not None
         ]
-        found[model] = latest_starts(loads, drain(learned, model))
+        able = drain(learned, model, share=shift.paces.share(shift.account, model))
+        found[model] = latest_starts(loads, able)
     return found
 
 
@@ -195,17 +200,19 @@ def _limits(shift: Shift, going: Going, groups: list[WaitingGroup], most_batches
     key, lane = going.key, going.decision.lane
     limits = shift.limits(key.endpoint, key.model)
     able = drain(shift.store.learned(shift.account), key.model)
+    average = sum(waiting_load(group, 0.0).tokens for group in groups) / requests_of(groups)
     if lane != BATCH:
-        soon = max(int(able.requests_per_second * _OWN_SECONDS), _LEAST_OWN)
+        soon = max(int(able.requests_of(average) * _OWN_SECONDS), _LEAST_OWN)
         few = min(limits.batch_requests, soon, _MOST_OWN)
         return replace(limits, batch_requests=few, min_batch_requests=1)
     due = was_kept(going.deadline)
     if not isinstance(due, By):
         return limits
-    size = batch_size(max(due.at - shift.now(), 0.0), able, 1.0, limits)
-    tokens = (
+    size = batch_size(max(due.at - shift.now(), 0.0), able, average, limits)
+    filling = (
         able.tokens_per_second / able.requests_per_second
     )  # of a request that fills both limits
+    tokens = max(average, filling)
     most_bytes = max(round(size * tokens) * BYTES_PER_TOKEN, limits.line_bytes)
     share = max(-(-requests_of(groups) // most_batches), 1)
     if share > size:

@@ -30,7 +30,7 @@ from lanewise.policy.draining import drain
 from lanewise.policy.rescuing import Drain, Live, Move, Stay, decide, latest_starts, stuck
 from lanewise.store.nouns import BatchRow
 
-_LOOK: Final = 600.0  # seconds: what is stuck is noticed by then, whatever the deadlines
+_LOOK: Final = 60.0  # seconds: what is stuck, and what real time can do now, is noticed by then
 _TRUSTED: Final = 10.0  # seconds for which what was just packed stays as it is
 _AFTER_MOVE: Final = 1.0  # seconds: what was told to stop has a last moment of its own
 
@@ -83,7 +83,8 @@ def _able(shift: Shift, rows: Iterable[BatchRow], now: float) -> Drain:
         load_of(row, now) for row in rows if in_real_time(row) and row.deadline is not None
     ]
     model = next(iter(rows)).key.model
-    return drain(shift.store.learned(shift.account), model, committed)
+    share = shift.paces.share(shift.account, model)
+    return drain(shift.store.learned(shift.account), model, committed, share)
 
 
 def _class(row: BatchRow) -> Class:

@@ -5,9 +5,10 @@
     Bodies are streamed from the segments: what is held in memory is the calls in flight.
 3.  Before a call is made it is written down, and that the account is still ours is looked up; an answer is
     on disk before it counts (`lanewise.store.outbox`). One fsync serves all calls that wait for it.
-4.  A step ends when nothing can be done for a while: it records when it goes on, and holds no worker for
-    the hours of a background window. When nothing more is to be sent or awaited, the answers become the
-    result file and the batch is settled like any other. What was never asked then waits again.
+4.  A step ends when nothing can be done for a while, or a pass of cron has to come to the other batches: it
+    records when it goes on, and holds no worker for the hours of a background window. When nothing more is
+    to be sent or awaited, the answers become the result file and the batch is settled like any other. What
+    was never asked then waits again.
 
 Whoever takes over opens the outbox: what is answered is not sent again, what is accepted in the background
 is asked after, and a call of which nothing is known is never repeated by this batch. It is booked as an upper
@@ -37,7 +38,7 @@ from lanewise.store.places import positions
 from lanewise.store.protocol import Outbox
 
 _MOST_CALLS: Final = 256  # of one batch, waiting for an answer or for their next try
-_LONGEST_STEP: Final = 120.0  # seconds: a pass of a worker must come to the other batches as well
+_LONGEST_STEP: Final = 120.0  # seconds: what the provider works on is asked after in between
 _LOOK: Final = 1.0  # seconds between looks at what others may have changed
 _PAUSED_LOOK: Final = 5.0
 _FULL_SECONDS: Final = 900.0  # a lane that was left for want of capacity is not chosen for so long
@@ -90,7 +91,7 @@ class _Step:
         self._room = asyncio.Semaphore(_MOST_CALLS)
         self._tasks: set[asyncio.Task[None]] = set()
         self._elsewhere: frozenset[int] = frozenset()
-        self._until = shift.now() + _LONGEST_STEP
+        self._until = shift.now() + self._longest()
         self._look_at = 0.0
         self._failed = False
         self._model = contents.key.model
@@ -105,6 +106,12 @@ class _Step:
         await self._journal.durable()
         self._remember_capacity()
         self._end(poll_at)
+
+    def _longest(self) -> float:
+        """Seconds until this step sends no more. Whoever sends on meets no gap after slow calls."""
+        sold = offer(self._contents.key.provider, self._contents.lane)
+        windowed = sold is not None and sold.window_seconds is not None
+        return _LONGEST_STEP if windowed else self._shift.longest_step
 
     # -- sending ----------------------------------------------------------------------------------
     async def _feed(self) -> None:
@@ -131,11 +138,11 @@ class _Step:
 
     async def _start(self, ask: Ask) -> bool:
         """Wait for the request's turn and call; whether to go on to the next."""
-        model, load = model_and_load(self._contents.key, ask.body)
+        model, load = model_and_load(self._contents.key, ask.body, answer=round(self._calls.answer))
         gate = self._shift.paces.gate(self._shift.account, model)
         self._owe(model, ask.position, load)
         await self._room.acquire()
-        back = await gate.enter(load, due=self._contents.deadline, workflow=ask.workflow)
+        back = await self._calls.enter(gate, load, ask)
         if back is not None:
             self._calls.stop(Halt("waits for its turn", back, trouble=False))
             self._room.release()

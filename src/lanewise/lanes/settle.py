@@ -27,9 +27,12 @@ from lanewise.lanes.bounds import upper_bounds
 from lanewise.lanes.prices import Prices
 from lanewise.lanes.shift import Shift
 from lanewise.policy import asking
+from lanewise.policy.draining import ANSWER_TOKENS
 from lanewise.store.nouns import Contents, Observed, Outcome, PlacedPart, Settlement, Tally, Waiting
 from lanewise.store.places import Places, positions
 from lanewise.store.records import RecordTable
+
+_MANY = 100  # answers that tell by themselves how long those of a model are
 
 
 class Reading:
@@ -144,11 +147,24 @@ def _settle(shift: Shift, batch: Collected, contents: Contents, hold_seconds: fl
             reading.read(index, shift.store.result_lines(batch.id, index))
     reach("settle.read")
     now = shift.now()
+    _remember_length(shift, contents, reading)
     lost = _lost(shift, batch, contents, reading, prices)
     settlement = replace(_settlement(shift, batch, contents, reading, lost), elsewhere=elsewhere)
     reach("settle.commit")
     settled = batch.settled(now, clean_at=now + hold_seconds)
     return shift.store.settle(shift.lease, batch, settled, settlement, now)
+
+
+def _remember_length(shift: Shift, contents: Contents, reading: Reading) -> None:
+    """How long answers of a model are, for limits that count what is written."""
+    answered, key = reading.booking.answered, (contents.key.model, ANSWER_TOKENS)
+    if not answered:
+        return
+    mean = max(round(reading.booking.usage.output / answered), 1)
+    before = shift.store.learned(shift.account).get(key, mean)
+    if answered < _MANY:
+        mean = round((before * (_MANY - answered) + mean * answered) / _MANY)
+    shift.store.learn(shift.account, *key, mean, shift.now())
 
 
 def _lost(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import random
 import threading
 from collections.abc import Callable
@@ -63,6 +64,7 @@ class Shift:
     caller: Callable[[], CallProvider]  # connected when it is first asked for
     paces: Paces
     may_send: Callable[[], bool] = lambda: True  # no, while paused, refused or about to leave
+    longest_step: float = math.inf  # seconds that a step may send
     noise: random.Random = field(default_factory=random.Random)
     settling: threading.Lock = field(default_factory=threading.Lock)
 
@@ -125,18 +127,19 @@ def tokens_of(size: int) -> int:
     return size // BYTES_PER_TOKEN
 
 
-def load_of_body(provider: str, size: int, output_limit: int) -> Load:
+def load_of_body(provider: str, size: int, output_limit: int, *, answer: int = 0) -> Load:
     """What one request of so many bytes takes of the rate limits of real time.
 
     OpenAI reckons with the larger of a request's size and the output that it allows itself, Anthropic with
-    the output that was written: what is left, the headers say. [rate-limit guides, 23 November 2026]
+    the output that is written, `answer` as a rule. [rate-limit guides, 23 November 2026]
 
-    >>> load_of_body("openai", 400, 1_000), load_of_body("anthropic", 400, 1_000)
-    (Load(input=100, output=900, requests=1), Load(input=100, output=0, requests=1))
+    >>> load_of_body("openai", 400, 1_000), load_of_body("anthropic", 400, 1_000, answer=300)
+    (Load(input=100, output=900, requests=1), Load(input=100, output=300, requests=1))
     """
     counted = tokens_of(size)
-    output = max(output_limit - counted, 0) if provider == "openai" else 0
-    return Load(input=counted, output=output)
+    if provider == "openai":
+        return Load(input=counted, output=max(output_limit - counted, 0))
+    return Load(input=counted, output=min(answer, output_limit))
 
 
 def narrowed(limits: Limits, rules: Rules, *, learned_bytes: int | None = None) -> Limits:

@@ -55,6 +55,9 @@ from lanewise.store.protocol import Store
 T = TypeVar("T")
 _GRACE = 5.0  # seconds: a call under way that is heard out costs no search later
 _LONG_GRACE = 20.0  # seconds: a request that is cut off has been paid for, and its answer is lost
+_LONGEST_STEP = (
+    120.0  # seconds that one may send in a pass, which must come to the other batches as well
+)
 _STEPS_IN_A_PASS = 50  # more than any chain of steps that is due at once
 _BUSY_LOOK = 0.02  # seconds between looks at the least
 _IDLE_LOOK = 1.0  # seconds: new work may arrive from another process at any time
@@ -116,6 +119,7 @@ class Worker:
         self._providers: dict[AccountId, BatchProvider | None] = {}
         self._callers: dict[AccountId, CallProvider] = {}
         self._leaving = False
+        self._longest_step = math.inf
         self.paces = Paces(store, clock, traffic, lambda account: menus().has_batches(account))
         self._transfers = asyncio.Semaphore(pace.transfers)
         self._renew_at = 0.0
@@ -137,6 +141,7 @@ class Worker:
 
     async def run_once(self) -> int:
         """One pass for cron: every step that is due is taken, and waited for; returns how many."""
+        self._longest_step = _LONGEST_STEP
         with self._store.register_worker(self.id, self._clock.now()):
             try:
                 taken = 0
@@ -213,6 +218,7 @@ class Worker:
             caller=lambda: self._caller(row),
             paces=self.paces,
             may_send=lambda: self._may_send(row.id),
+            longest_step=self._longest_step,
         )
 
     def _caller(self, row: AccountRow) -> CallProvider:

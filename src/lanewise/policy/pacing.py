@@ -138,6 +138,7 @@ class Pace:
     ) -> None:
         """A reserved call has ended in any way but a rate limit; `took`: seconds, if it was answered.
 
+
         `work`: see `lanewise.policy.breadth`; None: it tells nothing of the server. `live`: calls that the
         server had besides ours.
         """
@@ -191,6 +192,11 @@ class Pace:
             rates.get(measure, math.inf) for measure in Measure if measure is not Measure.REQUESTS
         )
         return Drain(requests, *tokens)
+
+    def share(self, now: float) -> float:
+        """The part of each limit that is ours, as refusals leave it."""
+        self._pass(now)
+        return self._share
 
     def limits(self) -> Iterator[Rate]:
         """The limits as they are known now."""

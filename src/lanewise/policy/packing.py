@@ -150,9 +150,8 @@ def batch_size(
         most = min(most, max(int(room / _QUEUE_SHARE / max(tokens, 1.0)), 1))
     if slack is None:
         return most
-    a_second = min(drain.requests_per_second, drain.tokens_per_second / max(tokens, 1.0))
-    wanted = max(int(a_second * slack / _RESCUE_SHARE), _LEAST_BATCH, limits.min_batch_requests)
-    return min(wanted, most)
+    cheap = int(drain.requests_of(tokens) * slack / _RESCUE_SHARE)
+    return min(max(cheap, _LEAST_BATCH, limits.min_batch_requests), most)
 
 
 class Ripe(Enum):

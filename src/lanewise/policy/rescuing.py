@@ -62,6 +62,10 @@ class Drain:
         """How long sending it takes."""
         return max(load.requests / self.requests_per_second, load.tokens / self.tokens_per_second)
 
+    def requests_of(self, tokens: float) -> float:
+        """Requests of so many tokens each that go in a second."""
+        return min(self.requests_per_second, self.tokens_per_second / max(tokens, 1.0))
+
 
 def latest_starts(loads: Iterable[Load], drain: Drain) -> dict[str, float]:
     """When sending each must begin at the latest, if none of them is answered otherwise.

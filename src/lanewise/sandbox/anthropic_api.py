@@ -22,7 +22,6 @@ from lanewise.sandbox.wire import Refusal, account_of, answer_json, fresh, state
 _MOST_BYTES: Final = 256_000_000
 _MOST_REQUESTS: Final = 100_000
 _CUSTOM_ID: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}\Z")
-_CANCEL_SECONDS: Final = 60.0
 
 
 class _Element(msgspec.Struct):
@@ -141,7 +140,7 @@ async def cancel(request: Request) -> Response:
     row = _batch(request)
     now = state.now()
     if standing(row, now).phase != "ended" and row["cancel_at"] is None:
-        quick = min(_CANCEL_SECONDS, row["ended"])
+        quick = min(state.config.cancel_seconds, row["ended"])
         state.run(
             "UPDATE batches SET cancel_at = ?, cancel_done = ? WHERE id = ?",
             now,

@@ -149,6 +149,7 @@ class SandboxConfig:
     enqueued_tokens: int | None = None  # per model and account (OpenAI)
     queued_requests: int = 200_000  # per account (Anthropic)
     storage_bytes: int | None = None  # files kept, per account (OpenAI)
+    cancel_seconds: float = 60.0  # until a batch that is cancelled has ended, at the most
     call_seconds: float = 0.0  # until a call in real time is answered
     requests_per_minute: int = 10_000  # live calls, per account and model, as the next two
     tokens_per_minute: int = 10_000_000  # by their size; OpenAI: or the most they ask for

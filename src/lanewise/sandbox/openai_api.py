@@ -18,7 +18,6 @@ from lanewise.sandbox.state import State
 from lanewise.sandbox.validating import validate
 from lanewise.sandbox.wire import Refusal, account_of, answer_json, state_of, strike_call
 
-_CANCEL_SECONDS: Final = 60.0
 _BEGINNING: Final = Standing("validating", "", 0.0, cancelling=False)  # however fast the batch is
 ENDPOINTS: Final = (
     "/v1/responses",
@@ -147,7 +146,7 @@ async def cancel_batch(request: Request) -> Response:
         message = f"Cannot cancel a batch with status '{shown['status']}'."
         raise Refusal(409, "invalid_request_error", message)
     if row["cancel_at"] is None:
-        quick = min(_CANCEL_SECONDS, row["ended"])
+        quick = min(state.config.cancel_seconds, row["ended"])
         state.run(
             "UPDATE batches SET cancel_at = ?, cancel_done = ? WHERE id = ?",
             now,
