@@ -16,7 +16,7 @@ from lanewise.domain.decisions import Decision
 from lanewise.domain.ids import BatchId, fresh_id
 from lanewise.domain.lanes import BATCH, REALTIME
 from lanewise.lanes.shift import Shift
-from lanewise.policy.draining import is_measured, is_timed
+from lanewise.policy.draining import is_timed
 from lanewise.store.nouns import NewBatch, Part, WaitingGroup
 
 WORTH: Final = (
@@ -48,7 +48,7 @@ def scouted(shift: Shift, decided: list[Decided]) -> tuple[list[NewBatch], list[
 
 def _is_unknown(shift: Shift, model: str) -> bool:
     learned = shift.store.learned(shift.account)
-    if is_measured(learned, model) and is_timed(learned, model):
+    if is_timed(learned, model):  # that answer stated limits as well, if this provider states any
         return False
     return abs(shift.now() - learned.get((model, SENT_AT), 0)) >= _AGAIN
 
