@@ -74,7 +74,10 @@ def _accept(engine: Engine, runs: int, requests: int, deadlines: int) -> None:
     began = time.perf_counter()
     for run in range(runs):
         received = engine.accept(
-            read([list(_chats(run, runs, requests, deadlines))], ReadOptions(endpoint="/v1/chat/completions")),
+            read(
+                [list(_chats(run, runs, requests, deadlines))],
+                ReadOptions(endpoint="/v1/chat/completions"),
+            ),
             RunRequest(f"workflow {run % 50}", "benchmark", name=f"run {run}"),
         )
         assert received.run is not None, received.broken_count
