@@ -100,10 +100,12 @@ def _pack(engine: Engine, clock: Clock) -> None:
     [row] = engine.store.accounts_with_work()
     worker = engine.worker()
     lease = engine.store.acquire(row.id, worker.id, clock.now(), 86_400.0)
+    provider = worker._connect(row)
     assert lease is not None
+    assert provider is not None
     for name, value in KNOWN.items():
         engine.store.learn(row.id, MODEL, name, value, clock.now())
-    shift = worker._shift(row, worker._connect(row), lease)
+    shift = worker._shift(row, provider, lease)
     for _ in range(2):
         began = time.perf_counter()
         made = pack(shift)
