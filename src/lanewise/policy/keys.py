@@ -217,8 +217,9 @@ SAYING: Final = (
         "request's id decides, so it stays on its side.", _percent,
         {"type": "number", "minimum": 0, "maximum": 100}, "percent"),
     Key("budget", "dollars such as 50 or 0.25",
-        "The most that each workflow with requests under the rule may cost in a calendar month (UTC), "
-        "in USD.",
+        "The most that all requests under the rule together may cost in a calendar month (UTC), in USD. Each "
+        "rule has its own; [default] says that of every rule without one, and that of requests which no rule "
+        "fits.",
         _budget,
         {"type": "number", "minimum": 0}, "budget_nano"),
     Key("provider", "the name of a provider", "Whom to ask.", _provider, _TEXT, "provider"),
