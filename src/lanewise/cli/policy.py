@@ -44,12 +44,13 @@ def check(context: click.Context, *, file: Path | None, as_json: bool, home: Pat
 
     Exit code 2 where there are errors; warnings alone are none.
     """
-    path = file or _in_use(settings_from(home).home)
+    settings, now = settings_from(home), SystemClock().now()
+    path = file or _in_use(settings.home)
     if path is None:
         raise BadInput(
             "there is no policy.toml here or in the home; begin one: lanewise policy init"
         )
-    document = policies.load(path, SystemClock().now())
+    document = policies.load(path, now, policies.priced_world(now, settings))
     if as_json:
         echo_json(output.document_json(path, document))
     else:

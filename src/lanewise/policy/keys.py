@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
@@ -29,6 +29,11 @@ class World:
     endpoints: tuple[str, ...]  # that requests may be for
     zones: Zones
     zone: tzinfo = UTC  # of times that name none; the file may say another
+    sold: Mapping[str, tuple[Offer, ...]] = field(
+        default_factory=dict
+    )  # by endpoint; else all offers
+    models: tuple[str, ...] = ()  # that are known, for what may have been meant
+    priced: Callable[[str], bool] = lambda model: True  # whether a price of it is known
 
 
 _MOST_USD: Final = 10**9  # of a budget: what is counted in nano-USD fits 64 bits
