@@ -137,7 +137,7 @@ def test_a_file_that_is_no_text_or_cannot_be_read_is_told_so(path: Path, tmp_pat
     with pytest.raises(BadInput, match="cannot be read"):
         load(tmp_path, NOW)
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(BadInput, match="not text in UTF-8"):
+    with pytest.raises(BadInput, match=r", line \d+: this is not UTF-8"):
         load(path, NOW)
 
 
@@ -232,3 +232,14 @@ def test_a_model_of_no_known_price_is_warned_of_with_what_may_have_been_meant(
         [warning] = document.warnings
         assert (warning.line, warning.key) == (3, key.split(maxsplit=1)[0])
         assert hint in warning.what
+
+
+def test_a_pipe_in_its_place_is_never_waited_for(path: Path) -> None:
+    path.write_text(ONE, encoding="utf-8")
+    file = PolicyFile(path)
+    assert names(file) == ["one"]
+    path.unlink()
+    os.mkfifo(path)
+    assert names(file) == ["one"]
+    with pytest.raises(BadInput, match="is not a file"):
+        PolicyFile(path).current(NOW)

@@ -86,7 +86,8 @@ def load(path: Path, now: float, against: World | None = None) -> Document:
     except OSError as error:
         raise BadInput(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
-        raise BadInput(f"{path}: it is not text in UTF-8 ({error.reason})") from error
+        line = error.object[: error.start].count(b"\n") + 1
+        raise BadInput(f"{path}, line {line}: this is not UTF-8 ({error.reason})") from error
     if not text.strip():
         what = "it is empty; for no rules write [default], or remove the file"
         return Document(None, (Problem(str(path), None, "", "", what),))
@@ -153,6 +154,8 @@ class PolicyFile:
             if before is not None:
                 raise BadInput(f"{before[0]} is gone; to go on without a policy, restart")
             return NO_POLICY, None
+        if not seen[0].is_file():  # a pipe would never be read to its end
+            raise BadInput(f"{seen[0]} is not a file")
         document = load(seen[0], now)
         policy = document.sound()
         for warning in document.warnings:

@@ -143,9 +143,9 @@ class _Reading:
         self._known(entry, RULE)
         name = entry.table.get("name")
         if not isinstance(name, str) or not name.strip():
-            self._wrong(
-                entry, "name", "name is missing; it takes a text, by which decisions name it"
-            )
+            said = "missing" if name is None else _shown(name)
+            what = f"name is {said}; it takes a text, by which decisions name it"
+            self._wrong(entry, "name", what)
         match = Match(**self._values(entry, MATCHING))
         rule = Rule(match, self._checked(entry, replace(default, rule=str(name)), match))
         return (entry, rule) if len(self.errors) == errors else None
@@ -223,7 +223,7 @@ class _Reading:
             self._wrong(entry, key, f"pin is {ruling.pin!r}, which is not among the lanes: {lanes}")
         elif ruling.held is None and (ruling.pin == HELD or (named and HELD in ruling.lanes)):
             key = "lanes" if "lanes" in said else "pin"
-            what = "the lane held is allowed, but no hours are named; add held, such as"
+            what = f"{key}: the lane held is allowed, but no hours are named; add held, such as"
             self._wrong(entry, key, f'{what} held = "22:00-06:00"')
         elif "held" in said and HELD not in ruling.lanes:
             what = f"held names hours, but the lane held is not among the lanes: {lanes}"
@@ -234,7 +234,7 @@ class _Reading:
                 for name in ("terms", "lanes", "pin", "provider", "held", "endpoint")
                 if name in said
             )
-            self._wrong(entry, key, self._nothing_left(ruling, endpoint))
+            self._wrong(entry, key, f"{key}: {self._nothing_left(ruling, endpoint)}")
 
     def _check_at_once(self, entry: _Entry, ruling: Ruling) -> None:
         """Somebody waits: nothing but real time will do."""
@@ -301,7 +301,8 @@ class _Reading:
     def _line(self, entry: _Entry, key: str) -> int | None:
         """The key's, else its table's."""
         place = (entry.section, entry.number)
-        return self.lines.get((*place, key)) or self.lines.get((*place, ""))
+        known = self.lines.get((*place, key)) or self.lines.get((*place, ""))
+        return known or self.lines.get(("", 0, entry.section))  # said without a table
 
 
 def _name(table: dict[str, Any], n: int) -> str:

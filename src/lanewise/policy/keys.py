@@ -180,7 +180,7 @@ def _choice(value: Value, choices: tuple[str, ...]) -> str:
     return str(value)
 
 
-_TEXT: Final[Schema] = {"type": "string", "minLength": 1}
+_TEXT: Final[Schema] = {"type": "string", "pattern": r"\S"}
 _LANE: Final[Schema] = {"enum": list(ALL_LANES)}
 _TEXTS: Final[Schema] = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1}]}
 _PATTERN: Final = "a text, in which * stands for any text"
@@ -198,7 +198,7 @@ MATCHING: Final = (
     Key("model", _PATTERN, "The model that the request names.", _text, _TEXT, "model"),
     Key("endpoint", _PATTERN, "The endpoint that the request is for.", _endpoint, _TEXT, "endpoint"),
     Key("tag", "a text such as team=search or team=*", "A tag of the request or its run.", _tag,
-        {"type": "string", "pattern": r"^[^=*]+=.+$"}, "tag"),
+        {"type": "string", "pattern": r"^\s*[^=*\s][^=*]*=.*\S"}, "tag"),
     Key("key", _PATTERN, "The name of the caller's key.", _text, _TEXT, "key"),
     Key("hour", f"{HOURS}; or a list of such", "When the request is accepted.", _hours, _TEXTS, "hour"),
 )  # fmt: skip
@@ -226,7 +226,7 @@ SAYING: Final = (
         "rule has its own; [default] says that of every rule without one, and that of requests which no rule "
         "fits.",
         _budget,
-        {"type": "number", "minimum": 0}, "budget_nano"),
+        {"type": "number", "minimum": 0, "maximum": _MOST_USD}, "budget_nano"),
     Key("provider", "the name of a provider", "Whom to ask.", _provider, _TEXT, "provider"),
     Key("use_model", "the id of a model", "The model to ask in place of the one named.", _text, _TEXT,
         "model"),
