@@ -60,7 +60,7 @@ def check(context: click.Context, *, file: Path | None, as_json: bool, home: Pat
 
 
 @policy.command("explain")
-@click.argument("request_line", metavar="[FILE:LINE]", required=False)
+@click.argument("request_line", metavar="[FILE:LINE | -]", required=False)
 @click.option("--workflow", help="The workflow. [that of the settings]")
 @click.option("--model", help="The model that the request names.")
 @click.option("--endpoint", help="The endpoint. [chat completions, or messages for Claude]")
@@ -86,7 +86,7 @@ def explain(
 ) -> None:
     """Explain what the policy says of a request: the rules, the one that fits, and the lanes that remain.
 
-    Give a line of an input file, or say what the request is like:
+    Give a line of an input file, - for a request on standard input, or say what the request is like:
 
     lanewise policy explain requests.jsonl:3
 
