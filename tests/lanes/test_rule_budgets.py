@@ -184,3 +184,13 @@ def test_the_budget_is_new_with_the_month(world: Any) -> None:
     assert stands(world).spent_nano > 0
     world.clock.at += 31 * 86_400.0
     assert stands(world).spent_nano == 0
+
+
+def test_a_refused_run_leaves_no_more_than_a_decision_that_the_next_one_uses(world: Any) -> None:
+    follow(world, TAGGED.format(budget=0))
+    for _ in range(2):
+        with pytest.raises(OverBudget):
+            submit(world, "one", chats(4), tags=SEARCH)
+    assert len(world.engine.store.decisions()) == 1
+    assert world.engine.store.runs() == []
+    assert (stands(world).spent_nano, stands(world).reserved_nano) == (0, 0)

@@ -258,6 +258,43 @@ def test_a_rule_that_an_earlier_one_hides_can_never_match() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "hidden"),
+    [
+        ({"hour": "mon-fri"}, {"hour": "sat,sun"}, True),
+        ({"hour": "mon-fri"}, {"hour": "sat"}, False),
+        ({"hour": "06:00-18:00"}, {"hour": "18:00-06:00"}, True),
+        ({"hour": "06:00-18:00"}, {"hour": "18:00-06:00 Europe/Berlin"}, False),  # clocks change
+        ({"hour": "mon-fri", "workflow": "t*"}, {"hour": "sat,sun", "workflow": "tick*"}, True),
+        ({"hour": "mon-fri"}, {"hour": "sat,sun", "workflow": "x*"}, False),
+        ({"hour": "mon-fri"}, {"hour": "sat,sun", "tag": "a=b"}, False),
+        ({"endpoint": "/v1/m*"}, {"endpoint": "/v1/chat/*"}, False),
+        ({"workflow": "x*"}, {"workflow": "*y"}, False),
+    ],
+)
+def test_a_rule_that_two_earlier_ones_hide_together_can_never_match(
+    first: dict[str, Any], second: dict[str, Any], hidden: bool
+) -> None:
+    """Counted are hours and endpoints; of other texts two patterns never hold more than one of them."""
+    text = "\n".join(
+        [rule(name="a", **first), rule(name="b", **second), rule(name="c", workflow="tickets")]
+    )
+    found = read_here(text).errors
+    if hidden:
+        [problem] = found
+        assert problem.place == "rule 'c'"
+        assert "it can never match: earlier rules together fit all that it fits" in problem.what
+    else:
+        assert not found
+
+
+def test_rules_for_every_endpoint_hide_one_for_all() -> None:
+    rules = [rule(name=path, endpoint=path) for path in ENDPOINTS]
+    assert not errors("\n".join([*rules[1:], rule()]))
+    [found] = errors("\n".join([*rules, rule()]))
+    assert "rule 'r': it can never match: earlier rules together" in found
+
+
 def test_two_rules_of_one_name_are_refused() -> None:
     [found] = errors(rule(workflow="a") + "\n" + rule(workflow="b"))
     assert "line 5: rule 'r': name is that of rule 'r' (line 1) too; make it unique" in found

@@ -275,6 +275,19 @@ class _Reading:
                     self._wrong(entry, "", f"it can never match: {first}; {hint}")
                     break
                 self._warn_of_overlap(entry, rule, earlier, other)
+            else:
+                self._check_hidden(entry, rule, found[:n])
+
+    def _check_hidden(
+        self, entry: _Entry, rule: Rule, earlier: Sequence[tuple[_Entry, Rule]]
+    ) -> None:
+        """Report a rule of which others take all requests together, if none does alone."""
+        parts = [
+            other.match for _, other in earlier if other.match.hour or other.match.endpoint != "*"
+        ]
+        if parts and rule.match.hidden_by(parts, self.world.endpoints):
+            what = "it can never match: earlier rules together fit all that it fits"
+            self._wrong(entry, "", f"{what}; put it before them, or narrow one of them")
 
     def _warn_of_overlap(self, entry: _Entry, rule: Rule, earlier: _Entry, other: Rule) -> None:
         """Where neither is the exception from the other; a general rule after a narrow one is meant."""
