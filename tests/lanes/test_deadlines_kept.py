@@ -25,7 +25,9 @@ _WORLDS = st.fixed_dictionaries(
     {
         "batch_seconds": st.sampled_from([5 * MINUTE, 50 * MINUTE, 3 * HOUR, 30 * HOUR]),
         "validation_seconds": st.sampled_from([0.0, 20 * MINUTE, 8 * HOUR]),
+        "cancel_seconds": st.sampled_from([60.0, 590.0]),
         "requests_per_minute": st.sampled_from([60, 120, 1_000]),
+        "tokens_per_minute": st.sampled_from([10_000, 1_000_000]),
     }
 )
 
@@ -34,6 +36,7 @@ _DAYS = st.tuples(
     _WORLDS,
     st.lists(st.integers(1, 150), min_size=1, max_size=3),  # requests of each run
     st.integers(10, 180),  # minutes until they are due
+    st.sampled_from([10, 1_000]),  # tokens that an answer may have
     st.lists(st.sampled_from(sorted(FAULTS)), unique=True, max_size=3),
 )
 
@@ -46,9 +49,9 @@ _DAYS = st.tuples(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_a_promised_deadline_is_kept_and_each_answer_is_counted_once(
-    world_type: Any, requests_of: Any, day: tuple[dict[str, Any], list[int], int, list[str]]
+    world_type: Any, requests_of: Any, day: tuple[dict[str, Any], list[int], int, int, list[str]]
 ) -> None:
-    world, counts, minutes, faults = day
+    world, counts, minutes, tokens, faults = day
     folder = Path(tempfile.mkdtemp())
     here = world_type(folder, **world)
     here.reopen(poll_seconds=MINUTE)
@@ -59,7 +62,9 @@ def test_a_promised_deadline_is_kept_and_each_answer_is_counted_once(
         runs = []
         for place, count in enumerate(counts):
             try:
-                runs.append(here.submit(lines(requests_of, count, place), deadline=f"{minutes}m"))
+                runs.append(
+                    here.submit(lines(requests_of, count, place, tokens), deadline=f"{minutes}m")
+                )
             except TooSoon:
                 event("refused")
         assume(runs)
@@ -93,9 +98,13 @@ def settled(world: Any) -> None:
     raise AssertionError(world.story())
 
 
-def lines(requests_of: Any, count: int, place: int) -> list[dict[str, Any]]:
-    """Requests that no other run of the world has."""
+def lines(requests_of: Any, count: int, place: int, tokens: int) -> list[dict[str, Any]]:
+    """Requests that no other run of the world has, whose answers may have so many tokens."""
     return [
-        {**line, "custom_id": f"{place}-{line['custom_id']}"}
+        {
+            **line,
+            "custom_id": f"{place}-{line['custom_id']}",
+            "body": line["body"] | {"max_tokens": tokens},
+        }
         for line in requests_of("openai", count)
     ]

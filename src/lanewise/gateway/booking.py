@@ -47,6 +47,7 @@ class Call(NamedTuple):
     told: Told
     whole: bool  # the answer was read to its end, rather than given up or broken off
     at: float
+    said: Sequence[tuple[bytes, bytes]] = ()  # the headers of its answer
 
 
 class _Key(NamedTuple):
@@ -177,10 +178,12 @@ class Ledger:
         clock: Clock,
         pricing: Pricing,
         flush_seconds: float,
+        *,
         booked: Callable[[Sequence[LedgerRow]], None] = lambda _: None,
+        heard: Callable[[Sequence[Call]], None] = lambda _: None,
     ) -> None:
-        """`booked` is told what was written, by the thread that wrote it."""
-        self._booked = booked
+        """`booked` is told what was written, and `heard` of which calls, by the thread that wrote it."""
+        self._booked, self._heard = booked, heard
         self._store, self._clock, self._pricing = store, clock, pricing
         self._flush_seconds = flush_seconds
         self._held: deque[Call] = deque(maxlen=_MOST_HELD)
@@ -243,3 +246,4 @@ class Ledger:
                 self._held.extendleft(reversed(calls))
                 raise
             self._booked(rows)
+            self._heard(calls)

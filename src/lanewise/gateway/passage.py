@@ -339,7 +339,7 @@ class Passage:
         whole = self._last and self.status < 300
         return Call(
             who.tenant, workflow(self), account.provider, account.id, self.asked.model[:200], told, whole,
-            self._via.now(),
+            self._via.now(), self.said,
         )  # fmt: skip
 
     def _accepted(self, respond: Handler) -> None:

@@ -24,6 +24,7 @@ from lanewise.gateway.belonging import Belonging
 from lanewise.gateway.booking import Call, Ledger, Pricing
 from lanewise.gateway.dialect import Dialect
 from lanewise.gateway.keys import Refusal
+from lanewise.gateway.lessons import Lessons
 from lanewise.gateway.limits import Grant
 from lanewise.gateway.models import Models
 from lanewise.gateway.others import ONE_MODEL
@@ -87,7 +88,12 @@ class Passing:
             self._pricing = Pricing(engine.book, regions)
             flush_seconds = engine.settings.ledger_flush_ms / 1_000.0
             self._ledger = Ledger(
-                engine.store, engine.clock, self._pricing, flush_seconds, self.watch.counts.booked
+                engine.store,
+                engine.clock,
+                self._pricing,
+                flush_seconds,
+                booked=self.watch.counts.booked,
+                heard=Lessons(engine.store, engine.clock).take,
             )
             closing.callback(self._admission.close)
             await closing.enter_async_context(self._ledger.running())

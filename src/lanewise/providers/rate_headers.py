@@ -89,12 +89,20 @@ def seconds(text: str) -> float | None:
 
 
 def retry_after_of(headers: Mapping[str, str]) -> float | None:
-    """Seconds the provider asks to wait; None where it does not say (or says it as a date)."""
+    """Seconds the provider asks to wait; None where it does not say. A date is held against the answer's own.
+
+    >>> retry_after_of({"retry-after": "2.5"}), retry_after_of({"retry-after": "soon"})
+    (2.5, None)
+    >>> at = "Tue, 01 Dec 2026 06:00:{} GMT"
+    >>> retry_after_of({"retry-after": at.format(30), "date": at.format("00")})
+    30.0
+    """
     for name, scale in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
         text = headers.get(name, "").strip()
         if _SECONDS.fullmatch(text):
             return float(text) / scale
-    return None
+    until, clock = _date(headers.get("retry-after", "")), _date(headers.get("date", ""))
+    return None if until is None or clock is None else max((until - clock).total_seconds(), 0.0)
 
 
 def _rate(
