@@ -194,3 +194,29 @@ def test_a_refused_run_leaves_no_more_than_a_decision_that_the_next_one_uses(wor
     assert len(world.engine.store.decisions()) == 1
     assert world.engine.store.runs() == []
     assert (stands(world).spent_nano, stands(world).reserved_nano) == (0, 0)
+
+
+def test_a_run_is_refused_for_what_of_it_comes_under_the_rule_and_not_for_the_rest(
+    world: Any,
+) -> None:
+    mixed = [*chats(3, "gpt-4o"), *chats(3, since=10)]
+    rules = '[[rule]]\nname = "dear"\nmodel = "gpt-4o"\n[[rule]]\nname = "cheap"\nmodel = "*mini"\n'
+    follow(world, f"{rules}budget = 1\n")
+    run = submit(world, "mixed", mixed)
+    cheap, dear = stands(world, "cheap").reserved_nano, stands(world, "dear").reserved_nano
+    assert 5 * cheap < dear
+    world.engine.store.cancel_run(run.id, world.clock.now())
+    follow(world, f"{rules}budget = {usd(cheap)}\n")
+    submit(world, "other", mixed)
+    with pytest.raises(OverBudget, match="rule 'cheap'"):
+        submit(world, "more", chats(1, since=50))
+
+
+def test_of_a_run_that_had_no_budgets_each_rule_holds_the_share_of_its_requests(world: Any) -> None:
+    follow(
+        world,
+        '[[rule]]\nname = "dear"\nmodel = "gpt-4o"\n[[rule]]\nname = "cheap"\nmodel = "*mini"\n',
+    )
+    submit(world, "mixed", [*chats(1, "gpt-4o"), *chats(3, since=10)])
+    dear, cheap = stands(world, "dear").reserved_nano, stands(world, "cheap").reserved_nano
+    assert abs(cheap - 3 * dear) <= 3
