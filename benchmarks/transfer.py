@@ -23,6 +23,7 @@ from typing import Any
 from measuring import environment, show, stub_provider, write_requests
 
 from lanewise.app import Engine, RunRequest
+from lanewise.cli.written import write_results
 from lanewise.intake import ReadOptions, read
 from lanewise.lanes import worker as working
 from lanewise.settings import load
@@ -107,8 +108,8 @@ def main() -> None:
                 assert run is not None
                 worker = engine.worker()
                 asyncio.run(worker.run(until=lambda: engine.run(run.id).state == "finished"))
-                engine.write_results = watch.timed("deliver", engine.write_results)  # type: ignore[method-assign]
-                engine.write_results(run.id, folder / "out.jsonl")
+                deliver = watch.timed("deliver", write_results)
+                deliver(folder / "out.jsonl", engine.results(run.id))
         body = next((folder / "home/segments").rglob("*.jsonl"))
         result = next((folder / "home/batches").rglob("*.jsonl"))
         report(count, watch, body, result)

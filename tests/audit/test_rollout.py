@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lanewise.app import policies
-from lanewise.app.rollout import classes, write_policy
+from lanewise.app.rollout import classes, proposed
 from lanewise.audit.levers.finding import Found, Group
 from lanewise.audit.levers.lever import Lever
 from lanewise.audit.money import Money
@@ -22,7 +22,6 @@ from lanewise.audit.waiting import Facts, Judged, Waiting
 from lanewise.cli.main import cli
 from lanewise.domain.deadlines import AtOnce, By
 from lanewise.domain.lanes import BATCH, Terms
-from lanewise.errors import BadInput
 from lanewise.policy.document import Document, read
 from lanewise.policy.rules import Traits
 from lanewise.providers.offers import offers
@@ -134,23 +133,13 @@ def test_whatever_workflows_are_called_the_file_passes_the_check(known: list[Cla
     }
 
 
-def test_the_file_passes_the_check_and_none_is_overwritten(tmp_path: Path) -> None:
+def test_the_file_passes_the_check(tmp_path: Path) -> None:
     path = tmp_path / "proposed.toml"
-    assert len(write_policy(path, KNOWN, NOW).rules) == 2
+    text, policy = proposed(KNOWN, NOW)
+    path.write_text(text, encoding="utf-8")
+    assert len(policy.rules) == 2
     done = CliRunner().invoke(cli, ["policy", "check", str(path)])
     assert (done.exit_code, "2 rules" in done.output, "ok" in done.output) == (0, True, True)
-    before = path.read_bytes()
-    with pytest.raises(BadInput, match="is there already"):
-        write_policy(path, KNOWN[:1], NOW)
-    assert path.read_bytes() == before
-
-
-def test_one_that_is_forced_replaces_it_whole_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    path = tmp_path / "proposed.toml"
-    path.write_text("in use")
-    write_policy(path, KNOWN, NOW, force=True)
-    assert len(checked(path.read_text(encoding="utf-8")).sound().rules) == 2
-    assert [one.name for one in tmp_path.iterdir()] == ["proposed.toml"]
 
 
 BURSTS: Final = Judged(Waiting.BACKGROUND, 0.95, ("bursts",))

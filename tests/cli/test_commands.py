@@ -46,8 +46,8 @@ def test_the_same_command_again_pays_nothing_says_when_it_finished_and_writes_th
 
 def test_again_and_a_new_name_ask_anew(shell: Any, chats: Any) -> None:
     name = shell.write("in.jsonl", chats(2))
-    for more in ([], ["--again"], ["--run", "other"]):
-        assert shell("run", name, "-o", "out.jsonl", *more).returncode == 0
+    for number, more in enumerate(([], ["--again"], ["--run", "other"])):
+        assert shell("run", name, "-o", f"out-{number}.jsonl", *more).returncode == 0
     assert accepted(shell) == 3
 
 
@@ -133,6 +133,31 @@ def test_broken_lines_can_be_left_out(shell: Any, chats: Any) -> None:
     done = shell("run", name, "-o", "out.jsonl", "--skip-bad")
     assert done.returncode == 0
     assert "in.jsonl:2:" in done.stderr
+
+
+def test_a_line_whose_own_deadline_cannot_be_meant_is_a_bad_line_like_others(
+    shell: Any, chats: Any
+) -> None:
+    good, vague, past = chats(3)
+    vague["deadline"], past["deadline"] = "soonish", "2020-01-01T06:00Z"
+    name = shell.write("in.jsonl", [good, vague, past])
+    refused = shell("run", name, "-o", "out.jsonl")
+    assert refused.returncode == 2
+    assert "2 lines are no requests:\nin.jsonl:2: its deadline is 'soonish'; it takes 8h" in (
+        refused.stderr
+    )
+    assert (
+        "in.jsonl:3: its deadline is '2020-01-01T06:00Z', which was 2020-01-01 06:00 UTC"
+        in refused.stderr
+    )
+    done = shell("run", name, "-o", "out.jsonl", "--skip-bad")
+    assert (done.returncode, "in.jsonl:2: its deadline" in done.stderr) == (0, True)
+    assert [line["custom_id"] for line in shell.read("out.jsonl")] == ["r0"]
+    good["deadline"], vague["deadline"], past["deadline"] = "8h", "8h", "8h"
+    mended = shell("run", shell.write("in.jsonl", [good, vague, past]), "-o", "all.jsonl")
+    assert (mended.returncode, len(shell.read("all.jsonl"))) == (0, 3), (
+        "what was left out is not known"
+    )
 
 
 def test_repeated_ids_are_an_error_or_renumbered(shell: Any, chats: Any) -> None:

@@ -123,7 +123,7 @@ def test_what_was_booked_keeps_its_price_and_basis_after_an_update(shell: Any, c
     before = shell("ledger", "show", "--json").stdout
     assert shell("prices", "update", "--from", "data.json").returncode == 0
     assert shell("ledger", "show", "--json").stdout == before
-    shell("run", shell.write("in.jsonl", chats(3)), "-o", "out.jsonl")
+    shell("run", shell.write("in.jsonl", chats(3)), "-o", "more.jsonl")
     first, second = json.loads(shell("ledger", "show", "--json").stdout)
     assert first["price_basis"].startswith(f"genai-prices {shipped().version} |")
     assert second["price_basis"].startswith("genai-prices data 20")

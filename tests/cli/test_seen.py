@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -38,7 +39,7 @@ def test_explain_names_the_older_runs_that_have_a_request_of_that_id_too(
 ) -> None:
     name = shell.write("in.jsonl", chats(1))
     for run in ("one", "two", "three"):
-        shell("run", name, "-o", "out.jsonl", "--run", run, "--again")
+        shell("run", name, "-o", f"{run}.jsonl", "--run", run, "--again")
     told = shell("explain", "r0").stdout
     assert "run three, workflow" in told
     assert "older runs have a request 'r0', too: two, one; --run tells of one" in told
@@ -116,3 +117,70 @@ def drain(fd: int) -> None:
                 return
         except OSError:  # the other end is closed
             return
+
+
+def test_runs_that_are_not_shown_are_not_kept_back(shell: Any, chats: Any) -> None:
+    name = shell.write("in.jsonl", chats(1))
+    for run in ("one", "two", "three"):
+        shell("submit", name, "--run", run, "--again")
+    assert "left out" not in shell("status", "--limit", "3").stdout
+    told = shell("status", "--limit", "2").stdout
+    assert ("three  open" in told, "two  open" in told, "one  open" in told) == (True, True, False)
+    assert "older runs are left out: --limit 4 shows more" in told
+
+
+def test_what_is_no_request_is_said_with_what_to_do_instead(shell: Any, chats: Any) -> None:
+    name = shell.write("in.jsonl", chats(1))
+    shell("run", name, "-o", "out.jsonl", "--run", "night")
+    for arguments, says in (
+        (
+            ["night"],
+            "'night' is a run, and this tells of one request: lanewise explain CUSTOM_ID --run night",
+        ),
+        (["nobody"], "there is no request 'nobody' in any run whose bodies are kept; known are"),
+        (["nobody", "--run", "night"], "there is no request 'nobody' in night; known are"),
+        (["r0", "--run", "day"], "there is no run 'day'; the newest are: night"),
+    ):
+        done = shell("explain", *arguments)
+        assert (done.returncode, says in done.stderr) == (2, True), done.stderr
+    assert shell("forget", "default", "--yes").returncode == 0
+    for command in (
+        ["explain", "r0", "--run", "night"],
+        ["explain", "night"],
+        ["results", "night"],
+    ):
+        done = shell(*command)
+        assert done.returncode == 2
+        assert (
+            "of night were deleted (past their retention, or with lanewise forget)" in done.stderr
+        )
+        assert "lanewise receipt night" in done.stderr
+    again = shell("run", name, "-o", "new.jsonl", "--run", "night")
+    assert (again.returncode, "with --again" in again.stderr) == (2, True), again.stderr
+
+
+def test_one_of_a_thing_is_said_as_one(shell: Any, chats: Any) -> None:
+    """No output that people meet says `1 requests`."""
+    name = shell.write("one.jsonl", chats(1))
+    told = [
+        shell("submit", name, "--run", "one", "--deadline", "8h"),
+        shell("status"),
+        shell("quotas"),
+    ]
+    told += [shell("run", name, "-o", "one.out"), shell("results", "one", "-o", "again.out")]
+    told += [shell("status", "one"), shell("explain", "r0"), shell("receipt"), shell("doctor")]
+    told += [shell("forecast", "--provider", "openai", "--model", "gpt-4o-mini")]
+    told += [shell("ledger", "verify"), shell("estimate", name), shell("status", "--events")]
+    told += [
+        shell("submit", name, "--again", "--run", "two"),
+        shell("cancel", "two"),
+        shell("status"),
+    ]
+    told += [shell("export", "focus", "--month", "2026-11", "-o", "focus.csv")]
+    said = "\n".join(done.stdout + done.stderr for done in told)
+    assert "1 request" in said
+    wrong = re.findall(
+        r"(?<![\d.,])1 [a-z]+ ?(?:requests|batches|results|rows|runs|workers|lines)\b", said
+    )
+    wrong += re.findall(r"(?<![\d.,])1 (?:\w+s)\b", said)
+    assert not [words for words in wrong if words not in ("1 is", "1 has")], wrong

@@ -57,7 +57,7 @@ def test_above_a_small_amount_a_run_without_a_terminal_needs_yes_or_max_usd(
     assert "give --yes, or the most it may cost with --max-usd. Nothing was accepted" in done.stderr
     assert nothing_accepted(shell)
     assert shell("run", name, "-o", "out.jsonl", "--max-usd", "1", **small).returncode == 0
-    assert shell("run", name, "-o", "out.jsonl", "--again", "--yes", **small).returncode == 0
+    assert shell("run", name, "-o", "again.jsonl", "--again", "--yes", **small).returncode == 0
 
 
 @pytest.mark.parametrize(("typed", "code", "runs"), [(b"n\n", 4, 0), (b"\n", 4, 0), (b"y\n", 0, 1)])

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/explanation/deadlines.md"
 SHOWN = re.compile(r"<!-- stories -->\n```text\n(.*?)```", re.DOTALL)
 # which requests a batch had answered when it was called back is chance, and so is what the others cost
-CHANCE = re.compile(r"(\d+) by batch, (\d+) by realtime|paid (\$[\d.]+), in.*?: (\d+) % saved")
+CHANCE = re.compile(r"(\d+) by realtime, (\d+) by batch|paid (\$[\d.]+), in.*?: (\d+) % saved")
 
 EARLY = re.compile(r"done (\d+) min")
 
@@ -36,7 +36,7 @@ def test_the_page_shows_what_the_stories_print(stories: list[str]) -> None:
 def test_a_batch_that_is_called_back_keeps_its_answers_and_part_of_the_saving(
     stories: list[str],
 ) -> None:
-    by_batch, by_realtime = (int(n) for n in CHANCE.findall(stories[2])[0][:2])
+    by_realtime, by_batch = (int(n) for n in CHANCE.findall(stories[2])[0][:2])
     saved = int(CHANCE.findall(stories[2])[1][3])
     assert by_batch + by_realtime == 200
     assert 40 < by_batch < 130

@@ -174,6 +174,22 @@ def test_code_for_openais_batches_gets_its_answers_under_its_own_ids(
     assert shop.sandbox.books()["billed_twice"] == 0
 
 
+def test_answers_past_their_retention_are_not_there_and_the_batch_still_is(
+    shop: Shop, finish: Callable[[str], Any], claude: anthropic.Anthropic
+) -> None:
+    client = shop.client()
+    batch = finish(order(client, line("x")).id)
+    made = claude.messages.batches.create(requests=[message("a")])
+    assert ended(shop, claude, made.id).request_counts.succeeded == 1
+    for run in shop.engine.store.runs():
+        shop.engine.store.delete_bodies(run.id)
+    with pytest.raises(openai.NotFoundError):
+        client.files.content(batch.output_file_id)
+    assert client.batches.retrieve(batch.id).status == "completed"
+    assert shop.http.get(f"/v1/messages/batches/{made.id}/results").status_code == 404
+    assert claude.messages.batches.retrieve(made.id).request_counts.succeeded == 1
+
+
 def test_a_file_with_a_broken_line_says_so_and_its_batch_fails_with_the_line(
     shop: Shop, finish: Callable[[str], Any]
 ) -> None:

@@ -85,6 +85,13 @@ class World:
         assert received.run is not None, received.broken
         return received.run
 
+    def taught(self, model: str = "gpt-4o-mini", **limits: int) -> None:
+        """Know what real time can do, as a home does that has called a model before."""
+        account = self.engine.accounts.payer("openai", chosen=None).row.id
+        known = {"requests_per_minute": 10_000, "tokens_per_minute": 10_000_000}
+        for name, value in (known | {"call_mean_ms": 1, "call_slow_ms": 1} | limits).items():
+            self.engine.store.learn(account, model, name, value, self.clock.at)
+
     def passes(self, count: int = 1, *, seconds: float = 0.0) -> None:
         """Worker passes as cron would make them, `seconds` apart."""
         for _ in range(count):

@@ -325,6 +325,7 @@ def test_requests_of_a_prefix_travel_in_one_batch_where_the_provider_caches_by_i
     together, apart = (make_world(batch_requests=50) for _ in range(2))
     policy(apart, '[default]\ncache = "off"\n')
     for world in (together, apart):
+        world.taught("gpt-4o-mini")
         run = world.finish(world.submit(round_robin(40, 10), deadline="24h"))
         assert run.answered == 400
         assert len(world.results(run)) == 400

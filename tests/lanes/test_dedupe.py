@@ -45,7 +45,10 @@ def asked(world: Any, run: Any) -> int:
 
 def contents(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Results without their ids."""
-    return [{name: value for name, value in line.items() if name != "custom_id"} for line in lines]
+    return [
+        {name: value for name, value in line.items() if name not in ("id", "custom_id")}
+        for line in lines
+    ]
 
 
 def check(world: Any, run: Any, requests: list[dict[str, Any]], times: int) -> None:
@@ -70,6 +73,27 @@ def test_each_content_is_asked_and_paid_once_and_every_asker_gets_the_answer(
     assert (receipt.requests, receipt.answered, receipt.copies, receipt.money.n) == (15, 15, 10, 5)
     assert receipt.as_json()["copies"] == 10
     assert receipt.saving_nano * 2 == receipt.money.baseline_nano  # of the five, and no more
+
+
+def test_no_two_result_lines_have_one_id_also_those_of_copies(world: Any) -> None:
+    run = world.finish(world.submit([*chats(1), *named("a", "b")], dedupe=True))
+    lines = [json.loads(line) for line in world.engine.results(run.id)]
+    assert [line["custom_id"] for line in lines] == ["o-0", "a", "b"]
+    assert [line["response"] for line in lines] == [lines[0]["response"]] * 3
+    assert [line["id"] for line in lines[1:]] == [f"{lines[0]['id']}-{n}" for n in (1, 2)]
+
+
+def test_nor_have_those_of_what_was_never_answered(world: Any) -> None:
+    run = world.submit([*chats(2), *named("a", "b")], dedupe=True)
+    world.engine.store.cancel_run(run.id, world.clock.now())
+    lines = [json.loads(line) for line in world.engine.results(run.id)]
+    assert len({line["id"] for line in lines}) == len(lines) == 4
+    assert all(isinstance(line["id"], str) for line in lines)
+
+
+def named(*names: str) -> list[dict[str, Any]]:
+    """Copies of the first chat."""
+    return [chats(1)[0] | {"custom_id": name} for name in names]
 
 
 def test_without_opting_in_two_equal_requests_are_two(world: Any) -> None:

@@ -94,6 +94,7 @@ def test_a_small_workflow_does_not_stand_behind_all_of_a_large_one_of_the_same_d
     world = make_world(batch_seconds=600.0, enqueued_tokens=1_500)
     world.reopen(poll_seconds=60.0, batch_requests=20)
     account = world.engine.accounts.payer("openai", chosen=None).row.id
+    world.taught()
     large = submit(world, "large", chats(1_015), deadline="20h")
     world.engine.store.learn(account, MODEL, "enqueued_tokens", 1_500, world.clock.at)
     small = submit(world, "small", chats(5, 2_000), deadline="20h")

@@ -34,6 +34,7 @@ def test_batches_over_the_enqueued_token_limit_wait_in_order_and_all_are_answere
     make_world: Any,
 ) -> None:
     world = make_world(batch_seconds=180.0, enqueued_tokens=1_500)  # three batches
+    world.taught()
     large = submit(world, "large", chats(70), deadline="20h")
     small = submit(world, "small", chats(20, start=100), deadline="20h")
     urgent = submit(world, "urgent", chats(10, start=200), deadline="10h")

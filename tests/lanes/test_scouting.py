@@ -1,4 +1,4 @@
-"""Where nobody knows what real time can do, a handful of requests that are due goes ahead and shows it."""
+"""Where nobody knows what real time can do, one of many requests that are due goes ahead and shows it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lanewise.domain.lanes import BATCH, REALTIME
-from lanewise.lanes.scouting import SCOUTS, WORTH
+from lanewise.lanes.scouting import WORTH
 
 HOUR = 3_600.0
 
@@ -38,13 +38,13 @@ def test_in_a_new_home_a_deadline_is_kept_at_limits_that_nobody_had_stated(
     world.check_books()
 
 
-def test_only_the_first_work_sends_scouts_and_the_others_go_as_they_were_decided(
+def test_only_the_first_work_sends_a_scout_and_the_others_go_as_they_were_decided(
     world: Any, many: list[dict[str, Any]]
 ) -> None:
     run = world.finish(world.submit(many, deadline="8h"))
-    assert lanes(world, run) == {REALTIME: SCOUTS, BATCH: WORTH + 20 - SCOUTS}
+    assert lanes(world, run) == {REALTIME: 1, BATCH: WORTH + 19}
     whys = [row.decision.why for row in world.engine.store.batches(run.id) if row.decision]
-    assert "real time: 5 go ahead and show what it can do, should the others be late" in whys
+    assert "real time: goes ahead and shows what it can do, should the others be late" in whys
     again = [dict(line, custom_id=f"again-{line['custom_id']}") for line in many]
     run = world.finish(world.submit(again, deadline="8h"))
     assert lanes(world, run) == {BATCH: WORTH + 20}
@@ -67,6 +67,6 @@ def test_nothing_goes_ahead_that_nobody_waits_for_or_that_policy_keeps_out_of_re
     assert lanes(world, run) == {BATCH: WORTH + 20}
 
 
-def test_a_small_run_sends_no_scouts(world: Any, many: list[dict[str, Any]]) -> None:
+def test_a_small_run_sends_no_scout(world: Any, many: list[dict[str, Any]]) -> None:
     run = world.finish(world.submit(many[: WORTH - 1], deadline="8h"))
     assert lanes(world, run) == {BATCH: WORTH - 1}

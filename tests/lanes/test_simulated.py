@@ -176,18 +176,19 @@ def test_lanes_and_cost_are_those_of_the_same_requests_through_the_lanes(
 
 
 def test_a_late_batch_is_called_back_by_both_and_about_as_much_of_it_kept(make_world: Any) -> None:
+    """Which requests the sandbox has answered by then is drawn for each: of 400, an eighth is four sigma."""
     world = make_world(batch_seconds=2 * HOUR, validation_seconds=0.0)
     world.reopen(poll_seconds=60.0)
     rules_ = policy(world, LIMITED.format("tests", "1h", LANES["no-flex"]))
     now = world.clock.now()
-    run, _ = accept(world, "tests", "gpt-4o-mini", count=100)
+    run, _ = accept(world, "tests", "gpt-4o-mini", count=400)
     done = world.finish(run)
-    assert (done.answered, done.late) == (100, 0), world.story()
+    assert (done.answered, done.late) == (400, 0), world.story()
     live = world.engine.store.money(run.id)
     log = [logged(now, "tests", "gpt-4o-mini", used) for used in tokens(world.results(run))]
     plan = planned(sorted(log), rules_, world.engine.book, policies.zone_named)
     lanes, costs = simulated(plan, Same(2 * HOUR, validation=0.0))
-    assert lanes["tests", BATCH] == pytest.approx(live.lanes[BATCH], abs=10)
+    assert lanes["tests", BATCH] == pytest.approx(live.lanes[BATCH], abs=50)
     assert costs["tests"] == pytest.approx(live.cost_nano, rel=0.1)
 
 

@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
+from lanewise.app.outlooks import Standings
 from lanewise.app.story import Otherwise, Story
 from lanewise.app.telling import story_of
+from lanewise.cli.show import when
+from lanewise.cli.standing import lines as standing_lines
 from lanewise.cli.story import lines
 from lanewise.domain.lanes import BATCH, FLEX, REALTIME
 from lanewise.domain.results import Verdict
@@ -44,6 +47,23 @@ def calm(make_world: Any) -> Any:
         return world
 
     return make
+
+
+def test_the_words_of_a_run_are_told_as_the_runs_where_a_line_had_its_own(world: Any) -> None:
+    requests = chats(2)
+    requests[1]["deadline"] = "1h"
+    run = world.submit(requests, deadline="5h")
+    said = '(its run said "5h, unless a line says another")'
+    theirs, own = (told(story) for story in stories(world, run))
+    assert f"deadline {when(run.created_at + 5 * HOUR)} {said}" in theirs
+    assert f"deadline {when(run.created_at + 1 * HOUR)} {said}" in own
+    [found] = Standings(world.engine.store).of([run], world.clock.now())
+    assert f'due {when(run.created_at + HOUR)} (said "5h, unless a line says another")' in " ".join(
+        " ".join(standing_lines(found)).split()
+    )
+    requests[1]["deadline"] = "5h"  # the same words are no others
+    alike = world.submit(requests, deadline="5h", again=True)
+    assert all('(said "5h")' in told(story) for story in stories(world, alike))
 
 
 def test_an_answer_from_a_batch_is_told_with_its_deadline_cost_and_what_real_time_would_have_cost(

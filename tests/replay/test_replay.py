@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lanewise.domain.lanes import BATCH, FLEX, REALTIME, LaneName
+from lanewise.domain.lanes import BACKGROUND_2H, BACKGROUND_8H, BATCH, FLEX, REALTIME, LaneName
 from lanewise.policy.choosing import Outlook
+from lanewise.policy.options import needs
+from lanewise.policy.priors import prior
 from lanewise.providers.offers import offers
 from lanewise.replay.beliefs import PRIOR, Points, Prior
 from lanewise.replay.engine import Replay
@@ -208,3 +210,16 @@ def test_the_assumed_curve_never_falls_and_agrees_with_itself(elapsed: float, mo
     left = 1.0 - curve.done_within(elapsed)
     later = (curve.done_within(elapsed + more) - curve.done_within(elapsed)) / left
     assert curve.given(elapsed).done_within(more) == pytest.approx(later, abs=1e-6)
+
+
+@pytest.mark.parametrize("lane", [REALTIME, FLEX, BACKGROUND_2H, BACKGROUND_8H, BATCH])
+@pytest.mark.parametrize("seconds", [0.0, 30.0, 600.0, 7_200.0, 100_000.0])
+def test_the_replay_assumes_what_the_lanes_assume(lane: LaneName, seconds: float) -> None:
+    assumed = prior("openai", lane).done_within(seconds)
+    assert Prior().outlook(lane).done_within(seconds) == pytest.approx(assumed)
+
+
+def test_the_replay_gives_flex_the_time_that_the_lanes_give_it() -> None:
+    sold = menu("openai", FLEX, REALTIME)
+    replay = Replay(Arrivals.of(requests(1, 2)), sold, World("fast", 1), Prior())
+    assert replay._option(sold.sold(FLEX)).needs == needs(sold.sold(FLEX).offer)

@@ -11,6 +11,7 @@ from typing import Final
 
 from lanewise.app.engine import Engine
 from lanewise.domain.batches import Unknown
+from lanewise.domain.counts import counted
 from lanewise.settings import DAY, credentials
 
 _LITTLE_ROOM: Final = 2_000_000_000  # bytes
@@ -97,10 +98,13 @@ def _work(engine: Engine) -> Iterator[Finding]:
     for scope in sorted(engine.store.paused()):
         yield Finding(Health.WARN, f"{scope} is paused", "lanewise resume")
     if still_open and not workers:
-        text = f"{len(still_open)} runs are open and no worker is alive"
+        text = f"{counted(len(still_open), 'open run')} and no worker that is alive"
         yield Finding(Health.WARN, text, "lanewise worker")
     else:
-        yield Finding(Health.OK, f"{len(still_open)} runs open, {len(workers)} workers alive")
+        yield Finding(
+            Health.OK,
+            f"{counted(len(still_open), 'run')} open, {counted(len(workers), 'worker')} alive",
+        )
     old = [run.name for run in still_open if now - run.created_at > 2 * DAY]
     if old:
         yield Finding(

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
@@ -35,7 +34,7 @@ from lanewise.errors import NotFound
 from lanewise.intake import Accepted, Broken
 from lanewise.lanes import accept as accepting
 from lanewise.lanes.accept import Payer, Received
-from lanewise.lanes.deliver import result_lines, write_results
+from lanewise.lanes.deliver import result_lines
 from lanewise.lanes.menus import Menus
 from lanewise.lanes.notify import Notifier
 from lanewise.lanes.receiver import Receivers
@@ -316,10 +315,6 @@ class Engine:
     def results(self, run: RunId) -> Iterator[bytes]:
         """Result lines in the order of the input."""
         return result_lines(self.store, run)
-
-    def write_results(self, run: RunId, target: Path) -> int:
-        """Results to a file, whole or not at all."""
-        return write_results(self.store, run, target)
 
     # -- wiring -----------------------------------------------------------------------------------
     def _connect(self, row: AccountRow) -> BatchProvider | None:

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from uuid import uuid4
+from collections.abc import Iterable, Mapping, Sequence
 
 from lanewise.app.policies import world
 from lanewise.audit.levers.finding import Found, Group
 from lanewise.audit.rollout import BACKGROUND, Classed, policy_text
 from lanewise.audit.waiting import OFTEN, Facts
 from lanewise.domain.lanes import Terms
-from lanewise.errors import BadInput
 from lanewise.policy.document import read
 from lanewise.policy.rules import Policy
-from lanewise.store.disk import explained
 
 
 def classes(found: Found) -> tuple[Classed, ...]:
@@ -98,43 +93,9 @@ def _only(facts: Facts, others: Iterable[Facts]) -> tuple[str, str]:
     return "", ""
 
 
-def refuse_overwriting(path: Path) -> None:
-    """Raises `BadInput` where a policy is there: one that is in use is not overwritten unasked."""
-    if path.exists():
-        raise BadInput(
-            f"--write-policy names {path}, which is there already; --force overwrites it"
-        )
-
-
-def write_policy(
-    path: Path,
-    classes: Iterable[Classed],
-    now: float,
-    terms: Terms = Terms.ANY,
-    *,
-    force: bool = False,
-) -> Policy:
-    """Write what may surely wait as rules that only observe yet; returns the policy as it was checked.
-
-    The file is there whole or not at all. Raises `BadInput` where it is there already, unless forced.
-    """
+def proposed(
+    classes: Iterable[Classed], now: float, terms: Terms = Terms.ANY
+) -> tuple[str, Policy]:
+    """What may surely wait as rules that only observe yet: a file's text, and the policy that it is."""
     text = policy_text(classes, terms)
-    policy = read(text, str(path), world(now)).sound()
-    with explained(f"writing {path}", path.parent), _new_beside(path) as file:
-        file.write_text(text, encoding="utf-8")
-        if force:
-            file.replace(path)
-        else:
-            refuse_overwriting(path)
-            path.hardlink_to(file)
-    return policy
-
-
-@contextmanager
-def _new_beside(path: Path) -> Iterator[Path]:
-    """A file to be written and then given that name; what is left of it goes."""
-    file = path.with_name(f".{path.name}.{uuid4().hex}")
-    try:
-        yield file
-    finally:
-        file.unlink(missing_ok=True)
+    return text, read(text, "the proposed policy", world(now)).sound()

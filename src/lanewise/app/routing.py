@@ -13,13 +13,13 @@ import msgspec
 from lanewise.app.accounts import Names
 from lanewise.app.budgets import rule_cap, rule_said
 from lanewise.app.policies import zone_named
-from lanewise.domain.deadlines import AT_ONCE, AtOnce, By, Deadline, kept
+from lanewise.domain.deadlines import AT_ONCE, UNLESS, AtOnce, By, Deadline, kept
 from lanewise.domain.decisions import Decision
 from lanewise.domain.ids import AccountId
 from lanewise.domain.lanes import HELD, REALTIME, LaneName
 from lanewise.domain.packing import PackingKey
 from lanewise.errors import BadInput
-from lanewise.intake import Accepted
+from lanewise.intake import Accepted, Unfit
 from lanewise.lanes.menus import Class, Menus
 from lanewise.lanes.shift import load_of_body
 from lanewise.policy.choosing import Choice
@@ -78,15 +78,21 @@ class Router:
     _costs: dict[str, Estimator] = field(default_factory=dict)  # by rule, of those with a budget
     _models: dict[tuple[str, str, str], str] = field(default_factory=dict)
     _dues: dict[tuple[str, str], Deadline] = field(default_factory=dict)
+    _own: set[str] = field(default_factory=set)  # what lines said of themselves
     _routes: dict[tuple[object, ...], Route] = field(default_factory=dict)
 
     @property
     def asked_deadline(self) -> str:
-        """The deadline of the run in words: the caller's, or else the policy's where all rules agree."""
-        if self.caller.deadline is not None:
-            return self.caller.deadline
+        """The deadline of the run in words: the caller's, or else the policy's where all rules agree.
+
+        Where a line had words of its own, they say so: they do not tell that line's deadline.
+        """
         said = {ruling.deadline for ruling in self._rulings.values()}
-        return said.pop() if len(said) == 1 else ""
+        words = said.pop() if len(said) == 1 else ""
+        if self.caller.deadline is not None:
+            words = self.caller.deadline
+        own = any(mine and mine != words for mine in self._own)
+        return words + UNLESS if words and own else words
 
     def caps(self) -> tuple[Cap, ...]:
         """The monthly budgets of the rules that requests of this run came under, and what those may cost."""
@@ -146,7 +152,11 @@ class Router:
         return self.names.there(request.dialect, wanted)
 
     def way(self, request: Accepted, key: PackingKey, named: str) -> Way:
-        """How a request goes that the caller named a model `named` in. Raises `BadInput` with its line."""
+        """How a request goes that the caller named a model `named` in.
+
+        Raises `Unfit` where the deadline of its own cannot be meant, and `BadInput` with its line where it
+        cannot go at all.
+        """
         ruling = self.ruling(request.endpoint, named)
         due = self._due(request, ruling)
         acts = ruling.percent == 100.0 or ruling.acts(request.caller_id)
@@ -181,11 +191,18 @@ class Router:
         said = request.deadline or self.caller.deadline
         known = self._dues.get((said or "", ruling.rule))
         if known is None:
-            where = f"line {request.number}: deadline" if request.deadline else "--deadline"
             if not self.policy.hash:
                 ruling = replace(ruling, zone=self.zone)  # without a policy, this machine's clocks
-            known = ruling.due(self.now, said, where=where, zones=zone_named)
+            where = "its deadline" if request.deadline else "--deadline"
+            try:
+                known = ruling.due(self.now, said, where=where, zones=zone_named)
+            except BadInput as error:
+                if request.deadline:  # this line is wrong, and the others are not
+                    raise Unfit(str(error)) from error
+                raise
             self._dues[said or "", ruling.rule] = known
+        if request.deadline:
+            self._own.add(request.deadline)
         return known
 
     def _class_of(self, due: Deadline) -> int:

@@ -11,6 +11,7 @@ import click
 
 from lanewise.app import Engine
 from lanewise.cli import estimates
+from lanewise.domain.counts import counted
 from lanewise.errors import OverBudget
 from lanewise.pricing.dollars import dollars, nano_usd
 from lanewise.tokens import Estimate
@@ -68,7 +69,9 @@ def _question(estimate: Estimate) -> str:
         return (
             f"Send {estimate.requests:,} requests, {estimate.unpriced:,} of them of unknown price?"
         )
-    return f"Send {estimate.requests:,} requests for at most {dollars(estimate.high_nano)}?"
+    return (
+        f"Send {counted(estimate.requests, 'request')} for at most {dollars(estimate.high_nano)}?"
+    )
 
 
 def _unasked(estimate: Estimate, limit: int) -> str:

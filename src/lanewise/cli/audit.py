@@ -10,8 +10,7 @@ import click
 
 from lanewise.app.audit_json import as_json as audit_json
 from lanewise.app.auditing import Audit, auditing, wishes
-from lanewise.app.rollout import classes, refuse_overwriting
-from lanewise.app.rollout import write_policy as written
+from lanewise.app.rollout import classes, proposed
 from lanewise.audit.costing import RELATIVE
 from lanewise.audit.logs.importing import Imported
 from lanewise.audit.sums import Group, Sums
@@ -29,8 +28,10 @@ from lanewise.cli.options import (
 )
 from lanewise.cli.pages import html_option, write_page
 from lanewise.cli.printing import print_table
+from lanewise.cli.written import STDOUT, force_option, target_option, write_text
 from lanewise.clock import SystemClock
 from lanewise.domain.lanes import Terms
+from lanewise.errors import BadInput
 from lanewise.pricing import PriceBook
 from lanewise.pricing.dollars import dollars
 
@@ -57,16 +58,15 @@ _FILES: Final = 8
     "--terms", type=click.Choice([term.value for term in Terms]),
     help="What may be done with the data: any, zero retention (zdr), or in the EU.",
 )  # fmt: skip
-@click.option(
-    "--write-policy", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-    help="Write a policy for what may surely wait; it only observes at first.",
-)  # fmt: skip
+@target_option(
+    "--write-policy", says="Write a policy for what may surely wait; it only observes at first."
+)
 @click.option(
     "--show-samples", is_flag=True,
     help="Show a few prompts of each workflow, shortened, with secrets masked. Else no text is shown.",
 )  # fmt: skip
 @html_option
-@click.option("--force", is_flag=True, help="Overwrite a policy that is there.")
+@force_option
 @json_option
 @home_option
 @ending()
@@ -92,8 +92,10 @@ def audit(
     Parquet, plain, .gz or .zst. Logs of gateways, observability tools, providers and lanewise itself are
     recognised. Texts are hashed here and go nowhere.
     """
-    if write_policy is not None and not force:
-        refuse_overwriting(write_policy)
+    if write_policy == STDOUT:
+        raise BadInput("--write-policy names -, where the report goes; name a file")
+    if html == STDOUT and as_json:
+        raise BadInput("--html - and --json both write to standard output; name a file for --html")
     wished = wishes(format_, map_, model)
     book = PriceBook.of_home(settings_from(home).home)
     said = None if terms is None else Terms(terms)
@@ -103,15 +105,14 @@ def audit(
         logs, wished, book, now, terms=said, pace=pace, show_samples=show_samples, watch=shown
     ) as found:
         if html is not None:
-            _write_page(html, found, now)
+            _write_page(html, found, now, force=force)
         if as_json:
             echo_json(audit_json(found))
         elif html is None:
             _tell(found)
         if write_policy is not None:
-            policy = written(
-                write_policy, classes(found.found), now, said or Terms.ANY, force=force
-            )
+            text, policy = proposed(classes(found.found), now, said or Terms.ANY)
+            write_text(write_policy, text, force=force)
             rules = _counted(len(policy.rules), "rule")
             tried = f"{write_policy} {'--example' if example else 'LOGS'}"
             click.echo(
@@ -120,11 +121,11 @@ def audit(
             )
 
 
-def _write_page(path: Path, found: Audit, now: float) -> None:
+def _write_page(path: Path, found: Audit, now: float, *, force: bool) -> None:
     from lanewise.app.audit_page import audit_page
 
     _tell_unread(found.imported)
-    write_page(path, audit_page(found, now))
+    write_page(path, audit_page(found, now), force=force)
 
 
 def _tell(found: Audit) -> None:

@@ -8,6 +8,7 @@ import click
 
 from lanewise.cli.options import engine_from, home_option
 from lanewise.cli.workers import warn_without_worker
+from lanewise.domain.counts import counted
 
 
 @click.command
@@ -29,6 +30,6 @@ def cancel(*, name: str, home: Path | None) -> None:
             click.echo(f"{run.name} is cancelled; nothing of it was under way", err=True)
             return
         click.echo(
-            f"{run.name}: {run.remaining:,} requests are being cancelled at the provider", err=True
+            f"{run.name}: cancelling {counted(run.remaining, 'request')} at the provider", err=True
         )
         warn_without_worker(engine)

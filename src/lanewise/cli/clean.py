@@ -8,6 +8,7 @@ import click
 
 from lanewise.app.engine import runs_of
 from lanewise.cli.options import engine_from, home_option
+from lanewise.domain.counts import counted
 from lanewise.errors import BadInput, NotFound
 from lanewise.settings import DAY
 
@@ -58,7 +59,11 @@ def forget(*, workflow: str, yes: bool, home: Path | None) -> None:
             )
         if not yes:
             click.confirm(
-                f"Delete bodies and answers of {len(runs)} runs for good?", abort=True, err=True
+                f"Delete bodies and answers of {counted(len(runs), 'run')} for good?",
+                abort=True,
+                err=True,
             )
         freed = sum(engine.store.delete_bodies(run.id) for run in runs)
-        click.echo(f"deleted bodies and answers of {len(runs):,} runs, {freed:,} bytes", err=True)
+        click.echo(
+            f"deleted bodies and answers of {counted(len(runs), 'run')}, {freed:,} bytes", err=True
+        )

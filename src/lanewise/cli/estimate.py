@@ -19,7 +19,7 @@ from lanewise.cli.options import (
     settings_from,
 )
 from lanewise.cli.spans import day as day_of
-from lanewise.cli.taking import source
+from lanewise.cli.taking import no_requests, source
 from lanewise.errors import BadInput, StoreUnusable
 from lanewise.intake import Accepted, Broken, ReadOptions, Source, describe, name_of, read
 from lanewise.lanes.shift import Rules
@@ -105,8 +105,8 @@ def _estimated(
         told = describe(broken, sources, count)
         if not skip_bad:
             hint = "Mend them, or leave them out with --skip-bad"
-            raise BadInput(f"{count:,} lines are no requests:\n{told}\n{hint}")
-        click.echo(f"left out {count:,} lines that are no requests:\n{told}", err=True)
+            raise BadInput(f"{no_requests(count)}:\n{told}\n{hint}")
+        click.echo(f"left out what cannot be sent: {no_requests(count)}:\n{told}", err=True)
     if not found.requests:
         raise BadInput("no request in the input; expected JSONL, one request a line")
     return found

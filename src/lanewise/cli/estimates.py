@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
+from lanewise.domain.counts import counted
 from lanewise.domain.lanes import BATCH, REALTIME
 from lanewise.pricing.dollars import dollars, plain
 from lanewise.tokens.estimate import Estimate, Group, Offer
@@ -42,11 +43,11 @@ def show(estimate: Estimate, names: Sequence[str]) -> None:
 def summary(estimate: Estimate) -> str:
     """One line: the batch lane's range, and what it saves."""
     batch, realtime = estimate.total(BATCH), estimate.total(REALTIME)
-    batches = _many(estimate.batches, "batch", "batches")
+    batches = counted(estimate.batches, "batch", "batches")
     if estimate.unpriced == estimate.requests:
-        return f"{_many(estimate.requests, 'request')} in {batches}; what they cost is not known"
+        return f"{counted(estimate.requests, 'request')} in {batches}; what they cost is not known"
     text = (
-        f"{_many(estimate.requests, 'request')} in {batches}: likely {about(batch.likely)}, "
+        f"{counted(estimate.requests, 'request')} in {batches}: likely {about(batch.likely)}, "
         f"{about(batch.low)} to {about(batch.high)}"
     )
     if not estimate.unpriced:
@@ -60,11 +61,11 @@ def notes(estimate: Estimate, names: Sequence[str]) -> Iterator[str]:
         yield from _packed(pack)
     for warned in estimate.warnings:
         where = f"{names[warned.source]}:{warned.line}"
-        yield f"warning: {_many(warned.requests, 'request')}, first {where}: {warned.what}"
+        yield f"warning: {counted(warned.requests, 'request')}, first {where}: {warned.what}"
     if estimate.unpriced:
         models = ", ".join(estimate.unpriced_models)
         yield (
-            f"warning: {_many(estimate.unpriced, 'request')} of unknown price in the batch lane, in no "
+            f"warning: {counted(estimate.unpriced, 'request')} of unknown price in the batch lane, in no "
             f"total: {models}"
         )
     for group in estimate.groups:
@@ -75,11 +76,11 @@ def _packed(pack: Pack) -> Iterator[str]:
     name = f"{pack.provider} {pack.model or pack.endpoint}"
     if pack.full:
         why = ", ".join(f"{count:,} full by {limit}" for limit, count in pack.full.items())
-        yield f"{name}: {_many(pack.batches, 'batch', 'batches')} ({why})"
+        yield f"{name}: {counted(pack.batches, 'batch', 'batches')} ({why})"
     hourly = pack.limits.creations_per_hour
     if hourly is not None and pack.batches > hourly:
         hours = -(-pack.batches // hourly)
-        yield f"{name}: {hours} hours to create them, at {hourly:,} batches an hour"
+        yield f"{name}: {counted(hours, 'hour')} to create them, at {hourly:,} batches an hour"
 
 
 def _assumptions(group: Group) -> Iterator[str]:
@@ -91,11 +92,11 @@ def _assumptions(group: Group) -> Iterator[str]:
     for part, count in group.parts.items():
         _, likely, high = assumed(part, group.model)
         yield (
-            f"{name}: {_many(count, 'part')} not countable ({part}), taken for {likely:,} tokens each, "
+            f"{name}: {counted(count, 'part')} not countable ({part}), taken for {likely:,} tokens each, "
             f"at most {high:,}"
         )
     if group.schemas:
-        with_ = _many(group.schemas, "request")
+        with_ = counted(group.schemas, "request")
         yield f"{name}: {with_} with tools or an answer format, counted as their JSON"
     for day in group.changes:
         yield f"{name}: other prices are known from {day}"
@@ -159,7 +160,3 @@ def about(nano: int) -> str:
     if nano >= 1_000_000_000:
         return dollars(nano)
     return f"${plain(round(nano, 3 - len(str(nano))))}"
-
-
-def _many(count: int, one: str, many: str | None = None) -> str:
-    return f"{count:,} {one if count == 1 else many or one + 's'}"

@@ -74,8 +74,24 @@ def _find(
         if found:
             older = [] if ours is not None else islice(runs, _LOOKED_AT)
             return found, [one.name for one in older if store.trace(one.id, request_id)]
-    where = f"in run {name}" if name else "in any run whose bodies are kept"
-    raise NotFound(f"there is no request {request_id!r} {where}; {_KNOWN}")
+    raise NotFound(_unknown(engine, request_id, name))
+
+
+def _unknown(engine: Engine, request_id: str, name: str | None) -> str:
+    """Why nothing is told, and what would be."""
+    run = engine.run(name) if name else engine.store.run_named(request_id)
+    if run is not None and engine.store.place(run.id, 0) is None:
+        return (
+            f"the requests and answers of {run.name} were deleted (past their retention, or with lanewise "
+            f"forget): nothing can be told of one. What the run cost is kept: lanewise receipt {run.name}"
+        )
+    if name is None and run is not None:
+        return (
+            f"{request_id!r} is a run, and this tells of one request: lanewise explain CUSTOM_ID --run "
+            f"{run.name}. Of the whole run: lanewise status {run.name}"
+        )
+    where = f"in {name}" if name else "in any run whose bodies are kept"
+    return f"there is no request {request_id!r} {where}; {_KNOWN}"
 
 
 def _named(runs: list[str]) -> str:

@@ -18,6 +18,7 @@ from lanewise.app.forecasting import CHANCES, TIMES, Forecast, completion, sold_
 from lanewise.cli.options import echo_json, home_option, json_option, settings_from
 from lanewise.clock import SystemClock
 from lanewise.domain import deadlines
+from lanewise.domain.counts import counted
 from lanewise.domain.deadlines import By
 from lanewise.domain.lanes import BATCH, LaneName
 from lanewise.errors import BadInput
@@ -177,10 +178,10 @@ def _notes(found: Forecast) -> Iterator[str]:
 
 
 def _size(found: Forecast) -> str:
-    requests = f"{found.requests:,} request{'' if found.requests == 1 else 's'}"
+    requests = counted(found.requests, "request")
     if found.batches is None:
         return f"{requests}, each sent by itself"
-    return f"{requests}, at least {found.batches:,} batch{'' if found.batches == 1 else 'es'}"
+    return f"{requests}, at least {counted(found.batches, 'batch', 'batches')}"
 
 
 def _block(at: float) -> str:

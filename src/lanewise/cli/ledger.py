@@ -15,6 +15,7 @@ import click
 from lanewise.app.ledger_rows import LEDGER_COLUMNS, plain, row_of
 from lanewise.cli.options import echo_json, engine_from, home_option, json_option
 from lanewise.cli.spans import since as since_of
+from lanewise.domain.counts import counted
 from lanewise.lanes.verify import Verification, verify
 from lanewise.pricing.dollars import dollars
 from lanewise.providers import registry
@@ -86,16 +87,18 @@ def _tell(found: Verification, *, corrected: bool) -> None:
         click.echo(line)
     if len(found.differences) > _SHOWN:
         click.echo(f"... and {len(found.differences) - _SHOWN:,} more")
+    batches = counted(found.batches, "batch", "batches")
     click.echo(
-        f"{found.rows:,} rows of {found.batches:,} batches derived again from their stored results: "
-        + (f"{len(found.differences):,} differences" if found.differences else "all the same")
+        f"{counted(found.rows, 'row')} of {batches} derived again from their stored results: "
+        + (counted(len(found.differences), "difference") if found.differences else "all the same")
     )
     if found.beyond:
         click.echo(
-            f"{found.beyond:,} rows rest on results that are not kept (past retention, or of orphans)"
+            f"{counted(found.beyond, 'row')} not derived: their results are not kept (past retention, or "
+            "of orphans)"
         )
     if corrected and found.corrections:
-        click.echo(f"{len(found.corrections):,} corrections appended")
+        click.echo(f"{counted(len(found.corrections), 'correction')} appended")
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

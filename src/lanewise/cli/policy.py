@@ -13,13 +13,13 @@ from lanewise.app import policies
 from lanewise.app.rulings import Case, case, request_at
 from lanewise.cli import policy_output as output
 from lanewise.cli.options import echo_json, home_option, json_option, settings_from
+from lanewise.cli.written import STDOUT, Target, force_option, free, write_text
 from lanewise.clock import SystemClock
 from lanewise.errors import BadInput
 from lanewise.intake import ReadOptions
 from lanewise.policy.keys import schema as policy_schema
 from lanewise.policy.rules import NO_POLICY, Policy, Traits
 from lanewise.pricing import PriceBook
-from lanewise.store.disk import explained
 
 file_option = click.option(
     "--policy",
@@ -142,17 +142,13 @@ def _moment(text: str, held: Policy) -> float:
 
 
 @policy.command("init")
-@click.argument("file", type=click.Path(path_type=Path), default=policies.POLICY_FILE)
-@click.option("--force", is_flag=True, help="Overwrite a file that is there.")
+@click.argument("file", type=Target(), default=policies.POLICY_FILE, callback=free)
+@force_option
 def init(*, file: Path, force: bool) -> None:
     """Write a policy file to begin with; it allows everything, and says how to allow less."""
-    with explained(f"writing {file}", file.parent):
-        try:
-            with file.open("w" if force else "x", encoding="utf-8") as opened:
-                opened.write(policies.starter())
-        except FileExistsError as error:
-            raise BadInput(f"{file} is there already; --force overwrites it") from error
-    click.echo(f"wrote {file}; check it after each change: lanewise policy check")
+    write_text(file, policies.starter(), force=force)
+    if file != STDOUT:
+        click.echo(f"wrote {file}; check it after each change: lanewise policy check")
 
 
 @policy.command("schema")

@@ -14,6 +14,7 @@ from lanewise.app import quotas as accounts
 from lanewise.app.quotas import PER_MINUTE, SOURCES, AccountQuotas, Held, Line
 from lanewise.cli.forecast import lasting
 from lanewise.cli.options import echo_json, home_option, json_option, settings_from
+from lanewise.domain.counts import counted
 from lanewise.policy.quotas import ALL_MODELS, HOLDS
 from lanewise.settings import Settings
 from lanewise.store.sqlite.connection import DATABASE
@@ -128,11 +129,6 @@ def _waits(held: Held, now: float) -> str:
         left = held.deadline - now
         due = f"the first is due {'in ' + lasting(left) if left > 0 else 'now'}"
     return (
-        f"  waits: {held.workflow},{model} {_several(held.batches, 'batch')} with "
-        f"{_several(held.requests, 'request')}, {held.tokens:,} tokens; {due}"
+        f"  waits: {held.workflow},{model} {counted(held.batches, 'batch', 'batches')} with "
+        f"{counted(held.requests, 'request')}, {counted(held.tokens, 'token')}; {due}"
     )
-
-
-def _several(count: int, noun: str) -> str:
-    plural = f"{noun}es" if noun.endswith("ch") else f"{noun}s"
-    return f"{count:,} {noun if count == 1 else plural}"

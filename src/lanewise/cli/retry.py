@@ -8,6 +8,7 @@ import click
 
 from lanewise.cli.options import engine_from, home_option
 from lanewise.cli.workers import warn_without_worker
+from lanewise.domain.counts import counted
 
 
 @click.command
@@ -25,6 +26,6 @@ def retry(*, name: str, refused: bool, home: Path | None) -> None:
             click.echo(f"{run.name} is still open: what fails is asked again by itself", err=True)
             return
         count = engine.retry(run, refused=refused)
-        click.echo(f"{run.name}: {count:,} requests are asked again", err=True)
+        click.echo(f"{run.name}: {counted(count, 'request')} to be asked again", err=True)
         if count:
             warn_without_worker(engine)

@@ -14,17 +14,27 @@ from lanewise.cli import show
 from lanewise.cli.approving import Approval, approval_options
 from lanewise.cli.options import echo_json, engine_from, home_option, input_options, json_option
 from lanewise.cli.progress import Progress, progress_for
-from lanewise.cli.taking import Order, take
+from lanewise.cli.taking import Order, known_run, take
 from lanewise.cli.workers import warn_without_worker
+from lanewise.cli.written import (
+    STDOUT,
+    force_option,
+    is_there,
+    refuse_other_results,
+    refuse_overwriting,
+    results_option,
+    write_results,
+)
+from lanewise.domain.counts import counted
+from lanewise.errors import BadInput
 from lanewise.lanes.worker import raise_if_hopeless
 from lanewise.store.nouns import Run
 
 
 @click.command
 @input_options
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Results file."
-)
+@results_option("Results file; - is standard output.")
+@force_option
 @click.option("--detach", is_flag=True, help="Accept and return; a worker does the rest.")
 @approval_options
 @json_option
@@ -44,6 +54,7 @@ def run(
     deadline: str | None,
     dedupe: bool,
     output: Path | None,
+    force: bool,
     detach: bool,
     yes: bool,
     max_usd: str | None,
@@ -61,7 +72,8 @@ def run(
     and without a terminal it needs --yes or --max-usd.
 
     The same command again resumes after a crash, and after success writes the results again: it never
-    pays twice. --again, or a new --run, asks anew.
+    pays twice. --again, or a new --run, asks anew. A FILE that holds anything but results of the same run
+    is refused before anything is accepted, unless --force overwrites it.
     """
     order = Order(
         inputs,
@@ -78,6 +90,7 @@ def run(
         dedupe,
     )
     with engine_from(home) as engine:
+        _refuse_other_results(engine, order, output, force=force)
         progress = progress_for(quiet=as_json)
         with progress:
             accepted, new = take(
@@ -92,7 +105,7 @@ def run(
             return
         _drive(engine, accepted, progress)
         finished = engine.run(accepted.id)
-        _deliver(engine, finished, output, as_json=as_json)
+        _deliver(engine, finished, output, force=force, as_json=as_json)
         receipt = receipt_of(
             engine.store, [finished], name=finished.name, workflow=finished.workflow
         )
@@ -100,10 +113,22 @@ def run(
     raise click.exceptions.Exit(0 if finished.answered == finished.requests else 1)
 
 
+def _refuse_other_results(
+    engine: Engine, order: Order, output: Path | None, *, force: bool
+) -> None:
+    """Before anything is accepted: afterwards it would be paid for, and have no place to go."""
+    if output is None or force or not is_there(output):
+        return
+    if (run := known_run(engine, order)) is None:
+        refuse_overwriting(output)
+    else:
+        refuse_other_results(output, engine.results(run.id), force=force)
+
+
 def _say_what_is_known(run: Run, *, new: bool) -> None:
     if new:
         copies = f", {run.copies:,} of them copies" if run.copies else ""
-        click.echo(f"accepted {run.requests:,} requests as {run.name}{copies}", err=True)
+        click.echo(f"accepted {counted(run.requests, 'request')} as {run.name}{copies}", err=True)
     elif run.state == "finished":
         when = show.when(run.finished_at or 0.0)
         click.echo(
@@ -147,14 +172,17 @@ async def _work(engine: Engine, run: Run, progress: Progress) -> None:
         await worker.run(until=finished)
 
 
-def _deliver(engine: Engine, run: Run, output: Path | None, *, as_json: bool) -> None:
+def _deliver(engine: Engine, run: Run, output: Path | None, *, force: bool, as_json: bool) -> None:
+    if output is None and not as_json and not sys.stdout.isatty():
+        output = STDOUT
     if output is not None:
-        count = engine.write_results(run.id, output)
-        click.echo(f"wrote {count:,} results to {output}", err=True)
-    elif not as_json and not sys.stdout.isatty():
-        for line in engine.results(run.id):
-            sys.stdout.buffer.write(line)
-        sys.stdout.buffer.flush()
+        try:  # it may have come there by now
+            refuse_other_results(output, engine.results(run.id), force=force)
+        except BadInput as error:
+            raise BadInput(f"{error}; elsewhere: lanewise results {run.name} -o FILE") from error
+        count = write_results(output, engine.results(run.id))
+        if output != STDOUT:
+            click.echo(f"wrote {counted(count, 'result')} to {output}", err=True)
     else:
         click.echo(f"results: lanewise results {run.name} -o results.jsonl", err=True)
 

@@ -17,6 +17,7 @@ from lanewise.app.savings_page import HEADINGS, cells, period, remarks, rests_on
 from lanewise.cli.options import echo_json, engine_from, home_option, json_option
 from lanewise.cli.pages import html_option, write_page
 from lanewise.cli.spans import since as since_of
+from lanewise.cli.written import force_option
 from lanewise.pricing.dollars import dollars
 
 _BAR = 20
@@ -30,10 +31,18 @@ _BAR = 20
 @click.option("--since", default="30d", show_default=True, help="30d, 12h, 4w, a day, or all.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
 @html_option
+@force_option
 @json_option
 @home_option
 def savings(
-    *, by: str, since: str, as_csv: bool, html: Path | None, as_json: bool, home: Path | None
+    *,
+    by: str,
+    since: str,
+    as_csv: bool,
+    html: Path | None,
+    force: bool,
+    as_json: bool,
+    home: Path | None,
 ) -> None:
     """Show what was spent, what it would have cost in real time, and what was saved."""
     with engine_from(home) as engine:
@@ -45,7 +54,7 @@ def savings(
         budgets = list(budgets_of(engine.settings, standings))
     if html is not None:
         days = added_up(entries, by="day", since=start, until=now)
-        write_page(html, savings_page(report, days, budgets))
+        write_page(html, savings_page(report, days, budgets), force=force)
     elif as_json:
         echo_json(report.as_json() | {"budgets": [item.as_json() for item in budgets]})
     elif as_csv:

@@ -9,6 +9,7 @@ from typing import Final
 
 from lanewise.app.standing import ROOM, BatchStanding, Finish, Standing, provider_id
 from lanewise.cli.show import when
+from lanewise.domain.counts import counted
 from lanewise.policy.saying import percent, span
 from lanewise.store.nouns import Run
 
@@ -29,7 +30,7 @@ def lines(item: Standing, *, most: int | None = SHOWN) -> Iterator[str]:
         yield from (f"  {line}" for line in batch_lines(batch, item.now, whole=most is None))
     if len(shown) < len(item.batches):
         more = len(item.batches) - len(shown)
-        yield f"  and {more:,} more batches (lanewise status {item.run.name})"
+        yield f"  and {counted(more, 'more batch', 'more batches')} (lanewise status {item.run.name})"
 
 
 def run_line(run: Run) -> str:
@@ -80,11 +81,12 @@ def _prospects(item: Standing, *, whole: bool) -> Iterator[str]:
         yield from _finish(item, found)
         full = sum(batch.waits == ROOM for batch in item.batches)
         if full:
-            yield f"{full:,} batches wait for room in the provider's queue: it may take longer"
+            waits = "1 batch waits" if full == 1 else f"{full:,} batches wait"
+            yield f"{waits} for room in the provider's queue: it may take longer"
         if whole:
             yield f"basis: {found.basis}"
     if item.unpacked:
-        yield f"{item.unpacked:,} requests are not packed yet"
+        yield f"not packed yet: {counted(item.unpacked, 'request')}"
     if item.slack is not None and item.last_call is not None:
         then = f": at {clock(item.last_call, now)} what is missing is sent in real time"
         yield f"slack {_left(item.slack)}" + (then if found is not None and found.rescued else "")
@@ -122,7 +124,7 @@ def _finish(item: Standing, found: Finish) -> Iterator[str]:
 def batch_lines(item: BatchStanding, now: float, *, whole: bool) -> Iterator[str]:
     """A batch; `whole`: with whom it is sent to."""
     row = item.row
-    done = f"{row.requests:,} request{'' if row.requests == 1 else 's'}"
+    done = counted(row.requests, "request")
     if row.done is not None:
         done = f"{row.done:,} of {row.requests:,} done"
     slack = "" if item.last_call is None else f"  slack {_left(item.last_call - now)}"

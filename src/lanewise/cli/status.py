@@ -57,7 +57,8 @@ def status(
 
 
 def _tables(engine: Engine, run: Run | None, limit: int) -> None:
-    runs = [run] if run else engine.store.runs(limit=limit)
+    runs = [run] if run else engine.store.runs(limit=limit + 1)
+    older, runs = len(runs) > limit, runs[:limit]
     if not runs:
         click.echo("nothing was submitted yet: lanewise run requests.jsonl -o results.jsonl")
         return
@@ -65,6 +66,8 @@ def _tables(engine: Engine, run: Run | None, limit: int) -> None:
     for item in Standings(engine.store).of(runs, engine.clock.now()):
         for line in lines(item, most=most):
             click.echo(line)
+    if older:
+        click.echo(f"older runs are left out: --limit {2 * limit} shows more")
     for worker in engine.store.workers(engine.clock.now()):
         accounts = ", ".join(worker.accounts) or "no account"
         click.echo(f"worker {worker.id} since {when(worker.started_at)}, acts for {accounts}")

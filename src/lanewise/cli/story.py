@@ -13,6 +13,8 @@ from lanewise.app.standing import provider_id
 from lanewise.app.story import Story, Try
 from lanewise.cli.otherwise import other_way
 from lanewise.cli.show import when
+from lanewise.domain.counts import counted
+from lanewise.domain.deadlines import UNLESS
 from lanewise.domain.decisions import Decision
 from lanewise.domain.lanes import BATCH, HELD
 from lanewise.domain.results import Verdict
@@ -93,7 +95,8 @@ def _head(story: Story) -> Iterator[str]:
     yield f"request {trace.caller_id!r}: line {trace.number} of {run.source}, {trace.length:,} bytes"
     yield from _shared(trace)
     yield f"run {run.name}, workflow {run.workflow}; providers know it as {story.custom_id}"
-    said = f' (said "{run.asked}")' if run.asked else ""
+    whose = "its run said" if run.asked.endswith(UNLESS) else "said"
+    said = f' ({whose} "{run.asked}")' if run.asked else ""
     if story.deadline is not None:
         yield f"deadline {when(story.deadline)}{said}"
     else:
@@ -194,7 +197,7 @@ def _try(item: Try, before: Decision | None, *, again: bool) -> Iterator[_Moment
 def _packed(item: Try, before: Decision | None, *, again: bool) -> str:
     row, now = item.trace.batch, item.trace.batch.decision
     what = "packed again" if again else "packed"
-    text = f"{what} into batch {row.batch.id} of {row.requests:,} {_plural(row.requests)}"
+    text = f"{what} into batch {row.batch.id} of {counted(row.requests, 'request')}"
     if row.lane != BATCH:
         text += ", held for its hours" if row.lane == HELD else f", to go in {lane_said(row.lane)}"
     if row.after is not None:
@@ -226,10 +229,6 @@ def _calls(item: Try, order: int) -> Iterator[_Moment]:
 def _call(call: Call) -> str:
     text = _CALLS[call.what]
     return f"{text} as {call.provider_id}" if call.provider_id else text
-
-
-def _plural(requests: int) -> str:
-    return "request" if requests == 1 else "requests"
 
 
 def _result(item: Try) -> str:

@@ -13,10 +13,10 @@ from lanewise.app import Engine, RunRequest
 from lanewise.app.policies import zone_named
 from lanewise.app.zones import zone_of
 from lanewise.cli.approving import Approval
-from lanewise.domain.deadlines import deadline
+from lanewise.domain.deadlines import UNLESS, deadline
 from lanewise.errors import BadInput
 from lanewise.intake import ReadOptions, Source, describe, read
-from lanewise.lanes.accept import Received
+from lanewise.lanes.accept import Received, fingerprint
 from lanewise.store.nouns import Run
 
 
@@ -78,11 +78,24 @@ def take(
     return run, new
 
 
+def known_run(engine: Engine, order: Order) -> Run | None:
+    """The run that this order would go on with, found by reading only; None also where that cannot be."""
+    if order.name is not None:
+        return engine.store.run_named(order.name)
+    if order.again or "-" in order.inputs:
+        return None
+    lines = read(
+        [source(item) for item in order.inputs],
+        ReadOptions(order.endpoint, order.model, order.renumber),
+    )
+    return engine.store.run_like(order.workflow or engine.settings.workflow, fingerprint(lines))
+
+
 def _accepted(received: Received, sources: Sequence[Source], order: Order) -> tuple[Run, bool]:
     if received.run is not None:
         if received.broken_count:
             click.echo(
-                f"left out {received.broken_count:,} lines that are no requests:\n"
+                f"left out what cannot be sent: {no_requests(received.broken_count)}:\n"
                 + describe(received.broken, sources, received.broken_count),
                 err=True,
             )
@@ -96,10 +109,15 @@ def _accepted(received: Received, sources: Sequence[Source], order: Order) -> tu
         else "\nNothing was accepted. Mend them, or leave them out with --skip-bad"
     )
     raise BadInput(
-        f"{received.broken_count:,} lines are no requests:\n"
+        f"{no_requests(received.broken_count)}:\n"
         + describe(received.broken, sources, received.broken_count)
         + hint
     )
+
+
+def no_requests(count: int) -> str:
+    """How many lines of an input are wrong."""
+    return "1 line is no request" if count == 1 else f"{count:,} lines are no requests"
 
 
 def _known(
@@ -126,12 +144,13 @@ def _check_deadline(engine: Engine, order: Order, known: Run) -> None:
     The same words again are no news, also when their time has passed: the command resumes.
     """
     said = order.deadline
-    if said is None or said == known.asked:
+    words = known.asked.removesuffix(UNLESS)
+    if said is None or said == words:
         return
     now = engine.clock.now()
     zone = zone_of(engine.policy.current(now), engine.environ)
     deadline(said, now, zone, zones=zone_named)
-    first = f'"{known.asked}"' if known.asked else "what policy says"
+    first = f'"{words}"' if words else "what policy says"
     click.echo(
         f"--deadline {said} changes nothing: {known.name} keeps {first} (--again asks anew)",
         err=True,

@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import ClassVar, Final, TypeAlias
 
 from lanewise.errors import BadInput
 
 ACCEPTED: Final = (
     "8h, 30m, 1d12h, in 90 minutes, 06:00, 6am, tomorrow 06:00, friday 06:00, 2026-12-01T06:00+01:00, "
-    "any of these followed by a time zone such as Europe/Berlin, none (whenever) or now (real time)"
+    "any of these followed by a time zone such as Europe/Berlin or +01:00, none (whenever) or now (real time)"
 )
+
+
+UNLESS: Final = ", unless a line says another"  # follows a run's words where lines had their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ _CLOCK: Final = re.compile(
     r"(?:(today|tomorrow|[a-z]+day)\s+)?(\d{1,2})(?::(\d{2}))?(?:\s*([ap])m)?"
 )
 _ZONE: Final = re.compile(r"(.*\S)\s+([A-Za-z_]+(?:/[A-Za-z_+\-0-9]+)*)")
+_OFFSET: Final = re.compile(r"(.*\d(?:\s*[AaPp][Mm])?)\s*(?:([+-])([01]\d|2[0-3]):?([0-5]\d)|[Zz])")
 _WEEKDAYS: Final = (
     "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",
 )  # fmt: skip
@@ -136,9 +140,20 @@ def _instant(
     found = _in_zone(said, now, zone)
     if found is not None:
         return found
+    fixed = _OFFSET.fullmatch(said)
+    if fixed is not None:
+        return _in_zone(fixed[1], now, _offset(fixed))
     named = _ZONE.fullmatch(said)
     there = zones(named[2]) if named else None
     return None if named is None or there is None else _in_zone(named[1], now, there)
+
+
+def _offset(found: re.Match[str]) -> tzinfo:
+    """So many hours and minutes from UTC, whatever the season."""
+    if found[2] is None:
+        return UTC
+    away = timedelta(hours=int(found[3]), minutes=int(found[4]))
+    return timezone(-away if found[2] == "-" else away)
 
 
 def _in_zone(said: str, now: datetime, zone: tzinfo) -> datetime | None:
@@ -156,19 +171,20 @@ def _in_zone(said: str, now: datetime, zone: tzinfo) -> datetime | None:
 
 
 def _hour(said: int, half: str | None) -> int:
-    """The hour of the day; 24, which no clock shows, where 12-hour clocks do not show it."""
+    """The hour of the day, 24 at its end; 25, which is none, where 12-hour clocks do not show it."""
     if half is None:
         return said
-    return said % 12 + (12 if half == "p" else 0) if 1 <= said <= 12 else 24
+    return said % 12 + (12 if half == "p" else 0) if 1 <= said <= 12 else 25
 
 
 def _time_of_day(
     day: str | None, hour: int, minute: int, now: datetime, zone: tzinfo
 ) -> datetime | None:
-    if hour > 23 or minute > 59:
+    if hour > 24 or minute > 59 or (hour == 24 and minute):
         return None
     here = now.astimezone(zone).replace(tzinfo=None)
-    wanted = here.replace(hour=hour, minute=minute, second=0, microsecond=0)
+    wanted = here.replace(hour=hour % 24, minute=minute, second=0, microsecond=0)
+    wanted += timedelta(days=hour // 24)
     match day:
         case None:
             first = _on_clock(wanted, zone)

@@ -286,7 +286,8 @@ class Acceptor:
 
     def _run(self, wanted: RunRequest, requests: list[Accepted], ways: list[Way]) -> RunId:
         received = self.engine.accept(iter(requests), wanted, ways=ways)
-        assert received.run is not None, "none of the requests is broken"
+        if received.run is None:
+            raise BadInput(received.broken[0].why)
         return received.run.id
 
 

@@ -159,6 +159,8 @@ class MessageBatches:
 
         def find(who: Who) -> Response:
             run = self._ended(self._found(who, request))
+            kept = self._desk.store.place(run.id, 0)
+            required(kept, f"the results of {run.name} were deleted: they are past their retention")
             lines = self._desk.engine.results(run.id)
             return StreamingResponse(lines, media_type="application/x-jsonl")
 
@@ -198,8 +200,8 @@ class MessageBatches:
         names = ("succeeded", "errored", "canceled", "expired")
         if run.state != "finished":
             return {"processing": run.requests} | dict.fromkeys(names, 0)
-        if not run.unanswered:
-            found = Counter(succeeded=run.answered, errored=run.refused)
+        if not run.unanswered or self._desk.store.place(run.id, 0) is None:
+            found = Counter(succeeded=run.answered, errored=run.refused + run.unanswered)
         else:
             lines = self._desk.engine.results(run.id)
             found = Counter(_decode_line(line).result.type for line in lines)

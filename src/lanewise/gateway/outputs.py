@@ -61,6 +61,6 @@ def output(desk: Desk, who: Who, name: str) -> Output | None:
         return None
     order = desk.store.order(who.tenant, f"{ORDER}{found[2]}")
     run = None if order is None else desk.store.run_named(order.id)
-    if run is None or run.state != "finished":
-        return None
+    if run is None or run.state != "finished" or desk.store.place(run.id, 0) is None:
+        return None  # not ended yet, or past its retention
     return Output(desk, name, run, errors=found[1] == "e")

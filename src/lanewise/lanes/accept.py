@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from lanewise.domain.packing import Frame, Limits, PackingKey
 from lanewise.errors import BadInput
 from lanewise.failpoints import reach
-from lanewise.intake import Accepted, Broken
+from lanewise.intake import Accepted, Broken, Unfit
 from lanewise.lanes.originals import Originals
 from lanewise.lanes.shift import Rules, load_of_body, narrowed
 from lanewise.providers import dialects, registry
@@ -52,7 +52,7 @@ class Router(Protocol):
     def way(self, request: Accepted, key: PackingKey, named: str) -> tuple[Route, float | None]:
         """Its route, and its deadline as `lanewise.domain.deadlines.kept` keeps it.
 
-        `named`: the model that the caller named.
+        `named`: the model that the caller named. Raises `Unfit` for a line that cannot be meant.
         """
         ...
 
@@ -221,8 +221,14 @@ def _write(
                 broken.append(line)
             continue
         content = sha256(line.body).digest()
+        try:
+            sorter.append(draft, line, content)
+        except Unfit as unfit:
+            count += 1
+            if len(broken) < _KEPT_PROBLEMS:
+                broken.append(Broken(line.number, line.source, str(unfit)))
+            continue
         digest.update(_identity(line, content))
-        sorter.append(draft, line, content)
         if progress is not None and draft.requests % _LOOK_EVERY == 0:
             progress(draft.requests)
     return digest.hexdigest(), broken, count

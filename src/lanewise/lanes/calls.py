@@ -161,7 +161,7 @@ class Calls:
             None if gate.own is None or usage is None else work(usage.total_input, usage.output)
         )
         gate.left(outcome.allowance, took=took, work=of_server)
-        if lane in (REALTIME, HELD):
+        if lane in (REALTIME, HELD) and usage is not None:  # a refusal comes quickly
             gate.answered(took)
         return outcome
 

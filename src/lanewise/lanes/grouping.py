@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Final
 
+from lanewise.domain.counts import counted
 from lanewise.domain.ids import BatchId, RunId
 from lanewise.domain.ordinals import Ordinals
 from lanewise.lanes.marked import Caching
@@ -85,7 +86,7 @@ def arrange(priming: Priming, groups: Sequence[WaitingGroup], most: int) -> Arra
         taken += [member for together in plain for member in together]
     found.left += _without(groups, taken)
     for (run, why), count in refusals.items():
-        shift.store.note("cache.plain", run, f"{count:,} requests: {why}", shift.now())
+        shift.store.note("cache.plain", run, f"{counted(count, 'request')}: {why}", shift.now())
     return found
 
 

@@ -33,7 +33,7 @@ from lanewise.store.protocol import Store
 
 PATIENCE: Final = 10.0  # seconds that a call waits at a gate; for longer it is sent home
 _CALLS: Final = 200  # the last ones tell how long calls take
-_FIRST_LESSON, _LESSON = 5, 20  # calls after which that is worked out, and worked out anew
+_FIRST_LESSONS, _LESSON = (1, 5), 20  # calls after which that is worked out, and worked out anew
 _CHANGED: Final = 0.2  # of what is kept: less is no news
 _LOOK: Final = 0.2  # seconds between looks at whether people are still being answered
 
@@ -129,7 +129,7 @@ class Gate:
         """A call in real time was answered after so long: a rescue is reckoned from it."""
         self._took.append(seconds)
         self._answers += 1
-        if self._answers % _LESSON and self._answers != _FIRST_LESSON:
+        if self._answers % _LESSON and self._answers not in _FIRST_LESSONS:
             return
         learned = self._store.learned(self._account)
         for name, value in call_times(self._took).items():

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TypeAlias, assert_never
 
 from lanewise.domain.batches import Creating, Packed, Submitted, Uploaded, Uploading
+from lanewise.domain.counts import counted
 from lanewise.domain.deadlines import was_kept
 from lanewise.domain.ids import BatchId, fresh_id
 from lanewise.domain.lanes import BATCH, HELD
@@ -104,7 +105,7 @@ def _set_aside(
         batch,
         outcomes,
         waiting,
-        f"{len(at_fault)} lines set aside, the rest is packed again",
+        f"{counted(len(at_fault), 'line')} set aside, the rest is packed again",
     )
 
 

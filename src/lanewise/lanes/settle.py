@@ -295,7 +295,7 @@ def _merged(waiting: list[Waiting]) -> Iterator[Waiting]:
 
 def _notes(observed: Observed, reading: Reading) -> Iterator[str]:
     for what, count in sorted(reading.odd.items()):
-        yield f"{count:,} {what}; kept with the results"
+        yield f"{what}: {count:,}; kept with the results"
     theirs = observed.usage
     if theirs is None:
         return

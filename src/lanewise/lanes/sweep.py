@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from lanewise.domain.batches import Ending, Receipt
+from lanewise.domain.counts import counted
 from lanewise.domain.ids import parse_custom_id
 from lanewise.domain.results import ResultLine, Verdict
 from lanewise.domain.usage import Usage
@@ -149,7 +150,7 @@ async def _book(shift: Shift, stray: Stray, receipt: Receipt, done: Done) -> Non
     at = charged_at(done.ended_at, shift.now())
     rows = list(booking.rows("waste", stray.provider_id, at))
     word = "cancelled" if done.ending is Ending.CANCELLED else done.ending.value
-    _finish(shift, stray, rows, f"{word}; {count:,} answers that nobody needs were charged")
+    _finish(shift, stray, rows, f"{word}; charged for {counted(count, 'answer')} that nobody needs")
 
 
 async def _lines(shift: Shift, receipt: Receipt, name: str) -> AsyncIterator[ResultLine]:

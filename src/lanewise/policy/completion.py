@@ -32,6 +32,7 @@ from functools import cache
 from itertools import pairwise
 from typing import Final, TypeAlias
 
+from lanewise.domain.counts import counted
 from lanewise.domain.lanes import LaneName
 from lanewise.policy.outlook import Curve, Sample
 from lanewise.policy.priors import ASSUMED, PRIORS, prior
@@ -220,7 +221,7 @@ def _basis(cell: Key, tallies: Sequence[_Tally], assumed: float) -> tuple[Sample
     sample = Sample(tally.finished, tally.censored)
     if not tally.seen:
         return sample, ASSUMED
-    told = f"{sample.finished:,} own batch{'' if sample.finished == 1 else 'es'} of {whose} done"
+    told = f"{counted(sample.finished, 'own batch', 'own batches')} of {whose} done"
     if sample.censored:
         told += f", {sample.censored:,} more still running or cut short"
     if lane_wide.seen > tally.seen:

@@ -12,7 +12,7 @@ from lanewise.domain.usage import Usage
 TYPICAL: Final = Usage(input=1_000, output=300)
 ALIKE: Final = 1_000  # requests in a batch, of which the outlook of a lane is asked
 _CALL_NEEDS: Final = 90.0  # a call at a high quantile, and a margin before the deadline
-_FLEX_NEEDS: Final = 900.0  # OpenAI's guide: give it 15 minutes
+FLEX_NEEDS: Final = 1_500.0  # a quarter of an hour of asking (OpenAI's guide), and the call
 _WINDOW_MARGIN: Final = 120.0  # to see that a background response has ended
 _REFUSALS_PRIOR: Final = (1, 5)  # refused of asked, before anything was seen [assumed]
 
@@ -20,7 +20,7 @@ _REFUSALS_PRIOR: Final = (1, 5)  # refused of asked, before anything was seen [a
 def needs(offer: Offer) -> float:
     """Seconds that a lane is given where another waited before it."""
     if offer.lane == FLEX:
-        return _FLEX_NEEDS
+        return FLEX_NEEDS
     if offer.window_seconds is None:
         return 86_400.0 if offer.lane == BATCH else _CALL_NEEDS
     return offer.window_seconds + _WINDOW_MARGIN

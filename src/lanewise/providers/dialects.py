@@ -49,21 +49,42 @@ def relabel(line: bytes, ours: str, theirs: str) -> bytes:
     return renamed.rstrip(b"\r\n") + b"\n"
 
 
-def unanswered(provider: str, caller_id: str, verdict: Verdict, code: str, message: str) -> bytes:
-    """A result line, in the provider's own form, for a request that it returned none for."""
-    write = _anthropic_line if provider == "anthropic" else _openai_line
-    return _encode(write(caller_id, verdict, code, message)) + b"\n"
+def told_apart(line: bytes, number: int) -> bytes:
+    r"""A result line for another request of the run: its `id`, where the form has one, ends in a number.
+
+    >>> told_apart(b'{"id":"batch_req_1","custom_id":"copy"}\n', 7)
+    b'{"id":"batch_req_1-7","custom_id":"copy"}\n'
+    """
+    members = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
+    if "id" not in members:
+        return line
+    name = msgspec.json.decode(members["id"])
+    members["id"] = msgspec.Raw(_encode(f"{name}-{number}"))
+    return _encode(members) + b"\n"
 
 
-def _openai_line(caller_id: str, verdict: Verdict, code: str, message: str) -> dict[str, Any]:
+def unanswered(
+    provider: str, caller_id: str, verdict: Verdict, code: str, message: str, *, ours: str = ""
+) -> bytes:
+    """A result line, in the provider's own form, for a request that it returned none for.
+
+    `ours`: the id by which it knew the request, where that is another; OpenAI's form has it in the line's.
+    """
+    if provider == "anthropic":
+        return _encode(_anthropic_line(caller_id, verdict, code, message)) + b"\n"
+    named = {"id": f"batch_req_{ours or caller_id}", "custom_id": caller_id}
+    return _encode(named | _openai_line(verdict, code, message)) + b"\n"
+
+
+def _openai_line(verdict: Verdict, code: str, message: str) -> dict[str, Any]:
     error = {"code": code, "message": message}
     if verdict is not Verdict.REFUSED:
-        return {"id": None, "custom_id": caller_id, "response": None, "error": error}
+        return {"response": None, "error": error}
     body = {
         "error": {"message": message, "type": "invalid_request_error", "param": None, "code": code}
     }
     response = {"status_code": 400, "request_id": None, "body": body}
-    return {"id": None, "custom_id": caller_id, "response": response, "error": None}
+    return {"response": response, "error": None}
 
 
 def _anthropic_line(caller_id: str, verdict: Verdict, code: str, message: str) -> dict[str, Any]:

@@ -6,10 +6,17 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from lanewise.domain.lanes import BACKGROUND_2H, BACKGROUND_8H, BATCH, FLEX, LaneName
+from lanewise.domain.lanes import (
+    BACKGROUND_2H,
+    BACKGROUND_8H,
+    BATCH,
+    FLEX,
+    HELD,
+    REALTIME,
+    LaneName,
+)
 from lanewise.policy.choosing import Outlook
-
-_HOUR: Final = 3_600.0
+from lanewise.policy.priors import prior
 
 
 class Belief(Protocol):
@@ -58,33 +65,20 @@ class Points:
 
 
 PRIOR: Final[dict[LaneName, Points]] = {
-    BATCH: Points(
-        (
-            (0.0, 0.0),
-            (120.0, 0.07),
-            (420.0, 0.35),
-            (1_200.0, 0.59),
-            (1 * _HOUR, 0.70),
-            (4 * _HOUR, 0.90),
-            (24 * _HOUR, 0.99),
-        )
-    ),
-    FLEX: Points(((0.0, 0.0), (120.0, 0.5), (300.0, 0.9), (900.0, 1.0))),
-    BACKGROUND_2H: Points(((0.0, 0.0), (2 * _HOUR, 0.97))),
-    BACKGROUND_8H: Points(((0.0, 0.0), (8 * _HOUR, 0.97))),
+    lane: Points(((0.0, 0.0), *prior("openai", lane).points))
+    for lane in (REALTIME, HELD, FLEX, BACKGROUND_2H, BACKGROUND_8H, BATCH)
 }
-_CALL: Final = Points(((0.0, 0.0), (5.0, 0.5), (60.0, 0.99), (900.0, 1.0)))
 
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """Assumed, and never better: the published claims for batches, a window kept for the background lanes."""
+    """Assumed, as the lanes assume it before they have seen anything, and never better."""
 
     flex_refuses: float = 0.3
 
     def outlook(self, lane: LaneName) -> Outlook:
         """The assumed curve."""
-        return PRIOR.get(lane, _CALL)
+        return PRIOR[lane]
 
     def refuses(self, lane: LaneName) -> float:
         """The assumed chance."""

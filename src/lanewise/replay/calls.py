@@ -17,7 +17,6 @@ _PIECE: Final = 5.0  # seconds of sending after which something more urgent may 
 MARGIN: Final = 30.0  # kept free before every deadline
 _FLEX_SECONDS: Final = 300.0
 FLEX_CALL: Final = 600.0  # one flex call, at a high quantile
-FLEX_NEEDS: Final = 1_500.0  # a quarter of an hour of asking, and the call
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from lanewise.domain.deadlines import By, Deadline, Whenever
 from lanewise.domain.lanes import BATCH, FLEX, REALTIME, LaneName
 from lanewise.domain.packing import Limits
 from lanewise.policy.choosing import Chooser, Ladder, Option
+from lanewise.policy.options import FLEX_NEEDS
 from lanewise.policy.packing import (
     Ripe,
     batch_size,
@@ -20,7 +21,7 @@ from lanewise.policy.rescuing import LONGEST_WAIT, Load, earliest_promise, fits,
 from lanewise.replay.agenda import Agenda
 from lanewise.replay.beliefs import Belief
 from lanewise.replay.books import Books
-from lanewise.replay.calls import FLEX_CALL, FLEX_NEEDS, Calls
+from lanewise.replay.calls import FLEX_CALL, Calls
 from lanewise.replay.flights import Flight, Flights
 from lanewise.replay.nouns import Arrivals, Menu, Outcome, Sold
 from lanewise.replay.packs import Pack, Trial

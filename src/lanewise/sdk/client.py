@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
@@ -12,10 +13,14 @@ from typing import Any, Self
 import msgspec
 
 from lanewise.app import Engine, Receipt, RunRequest, receipt_of
+from lanewise.app.policies import zone_named
+from lanewise.app.zones import zone_of
+from lanewise.domain.deadlines import deadline as meant
 from lanewise.errors import BadInput
 from lanewise.intake import ReadOptions, describe, read
 from lanewise.lanes.worker import raise_if_hopeless
 from lanewise.pricing.dollars import nano_usd
+from lanewise.sdk.deadlines import in_words, lines_in_words
 from lanewise.settings import load
 from lanewise.store.nouns import Run
 
@@ -81,20 +86,22 @@ class Client:
         again: bool = False,
         tags: Mapping[str, str] | None = None,
         max_usd: Decimal | int | str | None = None,
-        deadline: str | None = None,
+        deadline: str | datetime | timedelta | None = None,
         dedupe: bool = False,
     ) -> Ticket:
         """Accept requests durably. The same requests again give the same run, unless `again`.
 
         `deadline`: when the answers are needed, as `--deadline` says it (`8h`, `06:00`, an instant, `none`,
-        `now`); a request may have one of its own under `deadline`. What cannot be met even in real time is
-        refused with `lanewise.errors.TooSoon`, which says what can be promised.
+        `now`), or an aware `datetime`, or a `timedelta` from now on; a request may have one of its own under
+        `deadline`. What cannot be met even in real time is refused with `lanewise.errors.TooSoon`, which
+        says what can be promised.
         `dedupe`: requests of the same content are asked once, and each gets the answer under its own id.
         `tags` are kept with the run and savings can be shown by them. `max_usd`: what may cost more is
         refused with `lanewise.errors.OverBudget`, as is what a budget or the daily cap has no room for;
         nothing is accepted then.
         """
-        items = [dict(item) for item in requests]
+        now = self.engine.clock.now()
+        items = lines_in_words([dict(item) for item in requests], now)
         options = ReadOptions(endpoint, model)
         wanted = RunRequest(
             self._settings.workflow,
@@ -103,7 +110,7 @@ class Client:
             name=run,
             again=again,
             tags=tags or {},
-            deadline=deadline,
+            deadline=self._meant(deadline, now),
             dedupe=dedupe,
         )
         most = None if max_usd is None else nano_usd(str(max_usd), "max_usd")
@@ -114,6 +121,14 @@ class Client:
                 or "there is no request in it"
             )
         return Ticket(received.run.name, received.run.requests, received.new)
+
+    def _meant(self, wanted: object, now: float) -> str | None:
+        """The deadline in words, if it can be meant."""
+        words = in_words(wanted, now)
+        if words is not None:
+            zone = zone_of(self.engine.policy.current(now), self.engine.environ)
+            meant(words, now, zone, where="deadline", zones=zone_named)
+        return words
 
     async def work(self, ticket: Ticket | str) -> Run:
         """Drive a run until it is finished, here or with other workers; returns how it ended."""

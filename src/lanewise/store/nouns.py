@@ -386,6 +386,7 @@ class Answer:
     verdict: Verdict | None  # None: not final yet
     line: bytes | None  # the provider's own result line, where there is one
     outcome: Outcome | None = None
+    copy: bool = False  # whether it is the result of another request, of the same content
 
 
 @dataclass(frozen=True, slots=True)

@@ -603,7 +603,10 @@ class Store(WebhookStore, ResponseStore, Protocol):
         ...
 
     def answers(self, run: RunId) -> Iterator[Answer]:
-        """Every request's final result, in the order of the caller's input, streamed."""
+        """Every request's final result, in the order of the caller's input, streamed.
+
+        Raises `NotFound` where they were deleted.
+        """
         ...
 
     def trace(self, run: RunId, caller_id: str) -> list[RequestTrace]:

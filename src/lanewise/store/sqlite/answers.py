@@ -7,12 +7,14 @@ import sqlite3
 from bisect import bisect_right
 from collections.abc import Collection, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from lanewise.domain.ids import BatchId, RunId, SegmentId
 from lanewise.domain.ordinals import Ordinals
 from lanewise.domain.results import Verdict
+from lanewise.errors import NotFound
 from lanewise.store.copies import read_copies
 from lanewise.store.nouns import Answer, Outcome
 from lanewise.store.records import Record, Records
@@ -133,8 +135,17 @@ class AnswerOperations(Operations):
     """Reading results back."""
 
     def answers(self, run: RunId) -> Iterator[Answer]:
-        """Every request's final result, in the order of the caller's input, streamed."""
+        """Every request's final result, in the order of the caller's input, streamed.
+
+        Raises `NotFound` where they were deleted.
+        """
         rows = self._db.all(self._runs["segments_of_run"], (run,))
+        if any(row["state"] == "deleted" for row in rows):
+            name = self._db.one(self._runs["run"], (run,))["name"]
+            raise NotFound(
+                f"the answers of {name} were deleted (past their retention, or with lanewise forget). What "
+                f"they cost is kept: lanewise receipt {name}. To ask anew, run the input again with --again"
+            )
         pending = [(row["first_sequence"], row) for row in rows][::-1]
         active: list[tuple[Answer, Iterator[Answer]]] = []
         with closing(_Files()) as files:
@@ -194,12 +205,13 @@ class AnswerOperations(Operations):
                 if len(at_hand) >= _OPEN_SEGMENTS:
                     del at_hand[next(iter(at_hand))]
                 results = at_hand[copy.segment] = _Results(self, rows[copy.segment], files)
-            yield results.answer(
+            answer = results.answer(
                 copy.ordinal,
                 sequence=copy.sequence,
                 number=copy.number,
                 caller_id=copy.caller_id,
             )
+            yield replace(answer, copy=True)
 
     def _ended(self, segment: SegmentId) -> dict[int, Outcome]:
         """Outcomes by ordinal; sparse."""

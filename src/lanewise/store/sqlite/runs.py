@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from lanewise.domain.batches import Packed
+from lanewise.domain.counts import counted
 from lanewise.domain.ids import BatchId, RunId, SegmentId, fresh_id
 from lanewise.domain.ordinals import Ordinals
 from lanewise.domain.packing import Frame, Limits, PackingKey
@@ -76,7 +77,7 @@ class RunOperations(BookOperations, RaceOperations, Claiming):
         if named.digest == new.digest and named.workflow == new.workflow and not new.again:
             return named
         raise BadInput(
-            f"there is a run {named.name!r} of {named.requests:,} requests (workflow "
+            f"there is a run {named.name!r} of {counted(named.requests, 'request')} (workflow "
             f"{named.workflow!r}); this input has {requests:,} and differs from it. Choose another "
             "--run, or leave --run away to let the content name it"
         )
@@ -137,7 +138,7 @@ class RunOperations(BookOperations, RaceOperations, Claiming):
             )  # fmt: skip
             self._put_waiting(Waiting(item.id, 0, Ordinals.span(0, item.requests)))
         self._claim(run_id, new)
-        self._event(new.now, "run.accepted", run_id, f"{name}: {requests:,} requests")
+        self._event(new.now, "run.accepted", run_id, f"{name}: {counted(requests, 'request')}")
 
     def _free_name(self, name: str) -> str:
         candidate, number = name, 1
@@ -221,7 +222,7 @@ class RunOperations(BookOperations, RaceOperations, Claiming):
                 return 0
             back = (reopened.refused, reopened.unanswered, reopened.copies)
             self._db.execute(self._runs["reopen"], (*back, run))
-            self._event(now, "run.retried", run, f"{count:,} requests are asked again")
+            self._event(now, "run.retried", run, f"{counted(count, 'request')} to ask again")
             self._require_none_exceeded(caps)
             return count
 

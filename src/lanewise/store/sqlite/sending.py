@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from lanewise.domain.counts import counted
 from lanewise.domain.ids import AccountId, BatchId, custom_id
 from lanewise.domain.ordinals import Ordinals
 from lanewise.store.nouns import Ask, BatchRow, Contents, Lease, Waiting
@@ -114,7 +115,7 @@ class SendingOperations(WorkOperations):
                 self._put_waiting(entry)
             count = sum(len(entry.ordinals) for entry in given)
             self._event(
-                now, "batch.rescued", batch, f"{count:,} requests are asked elsewhere: {why}"
+                now, "batch.rescued", batch, f"{counted(count, 'request')} to ask elsewhere: {why}"
             )
             return count
 

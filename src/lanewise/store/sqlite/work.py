@@ -16,6 +16,7 @@ from lanewise.domain.batches import (
     Unknown,
     Uploaded,
 )
+from lanewise.domain.counts import counted
 from lanewise.domain.ids import AccountId, BatchId, RunId, SegmentId
 from lanewise.domain.lanes import LaneName
 from lanewise.domain.ordinals import Ordinals
@@ -124,7 +125,7 @@ class WorkOperations(RaceOperations):
                     part.ordinals.encode(),
                 ),
             )  # fmt: skip
-        self._event(now, "batch.packed", batch.id, f"{batch.requests:,} requests")
+        self._event(now, "batch.packed", batch.id, counted(batch.requests, "request"))
 
     def _take_from_queue(self, part: Part) -> None:
         """Each request is in one place: what is packed was waiting, and waits no more."""
