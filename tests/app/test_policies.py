@@ -8,10 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from lanewise.app.policies import PolicyFile, load, places, starter, world, zone_named
+from lanewise.app.policies import (
+    PolicyFile,
+    load,
+    places,
+    priced_world,
+    starter,
+    world,
+    zone_named,
+)
 from lanewise.errors import BadInput, BadSettings
 from lanewise.policy.document import read
 from lanewise.policy.rules import NO_POLICY
+from lanewise.settings import load as load_settings
 
 NOW = 1_796_126_400.0
 ONE = '[[rule]]\nname = "one"\nworkflow = "a"\n'
@@ -128,7 +137,7 @@ def test_a_file_that_is_no_text_or_cannot_be_read_is_told_so(path: Path, tmp_pat
     with pytest.raises(BadInput, match="cannot be read"):
         load(tmp_path, NOW)
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(BadInput, match="not text in UTF-8"):
+    with pytest.raises(BadInput, match=r", line \d+: this is not UTF-8"):
         load(path, NOW)
 
 
@@ -160,3 +169,77 @@ def test_no_zone_is_found_where_none_is_meant(name: str) -> None:
 def test_a_provider_to_whom_lanewise_does_not_speak_is_refused() -> None:
     [problem] = read('[default]\nprovider = "gemini"', "p", world(NOW)).errors
     assert problem.what == "provider: 'gemini' is unknown; accepted are openai, anthropic"
+
+
+@pytest.mark.parametrize(
+    ("keys", "line", "said"),
+    [
+        ('endpoint = "/v1/messages"\nlanes = ["flex"]', 4, "(flex) for /v1/messages, so nothing could be"),
+        ('endpoint = "/v1/messages"\nprovider = "openai"', 4, "openai offers none of the lanes allowed"),
+        ('endpoint = "/v1/embeddings"\npin = "background_2h"', 4, "(background_2h) for /v1/embeddings"),
+        ('endpoint = "/v1/messages"\nterms = "eu"', 4, "under the terms eu, no provider offers any"),
+        ('terms = "eu"\nprovider = "anthropic"', 3, "under the terms eu, anthropic offers none"),
+    ],
+)  # fmt: skip
+def test_a_rule_whose_endpoint_has_none_of_its_lanes_is_refused(
+    keys: str, line: int, said: str
+) -> None:
+    [problem] = read(f'[[rule]]\nname = "a"\n{keys}\n', "p", world(NOW)).errors
+    assert problem.line == line
+    assert said in problem.what
+
+
+def test_an_endpoint_that_leaves_none_of_the_default_lanes_is_refused() -> None:
+    text = '[default]\nlanes = ["flex"]\n[[rule]]\nname = "a"\nendpoint = "/v1/messages"\n'
+    [problem] = read(text, "p", world(NOW)).errors
+    assert (problem.line, problem.key) == (5, "endpoint")
+    assert not read(text.replace("messages", "*"), "p", world(NOW)).errors
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ('model = "gpt-5-mni"', "; did you mean 'gpt-5-mini'?"),
+        ('use_model = "gpt-4o-minni"', "; did you mean 'gpt-4o-mini'?"),
+        ('model = "gtp-*"', "; did you mean"),
+        ('model = "claude*"', None),
+        ('model = "gpt-4o-2024-08-06"', None),
+        ('model = "fast"', None),  # an alias
+        ('use_model = "llama-70b"', None),  # of a server of one's own
+    ],
+)
+def test_a_model_of_no_known_price_is_warned_of_with_what_may_have_been_meant(
+    tmp_path: Path, key: str, hint: str | None
+) -> None:
+    settings = load_settings(
+        {"LANEWISE_HOME": str(tmp_path)},
+        aliases={"fast": "gpt-4o-mini"},
+        upstreams=[
+            {
+                "name": "own",
+                "api": "openai",
+                "base_url": "http://localhost:1/v1",
+                "models": ["llama-*"],
+            }
+        ],
+    )
+    known = priced_world(NOW, settings)
+    document = read(f'[[rule]]\nname = "a"\n{key}\n', "p", known)
+    assert not document.errors
+    if hint is None:
+        assert document.warnings == ()
+    else:
+        [warning] = document.warnings
+        assert (warning.line, warning.key) == (3, key.split(maxsplit=1)[0])
+        assert hint in warning.what
+
+
+def test_a_pipe_in_its_place_is_never_waited_for(path: Path) -> None:
+    path.write_text(ONE, encoding="utf-8")
+    file = PolicyFile(path)
+    assert names(file) == ["one"]
+    path.unlink()
+    os.mkfifo(path)
+    assert names(file) == ["one"]
+    with pytest.raises(BadInput, match="is not a file"):
+        PolicyFile(path).current(NOW)

@@ -45,7 +45,7 @@ def test_what_a_monthly_budget_has_no_room_for_is_refused_and_in_no_sum() -> Non
     found = plan([logged(float(n)) for n in range(10)], WAITS + budget(4.5))
     assert (found.requests, found.work[0].arrivals.at[-1]) == (4, BEGIN + 3)
     [(whose, aside)] = found.refused.items()
-    assert whose == "the monthly budget of [default] for workflow 'tickets'"
+    assert whose == "the monthly budget of [default]"
     assert (aside.requests, aside.nano) == (6, 6 * EACH.today_nano)
     assert found.today_nano == 4 * EACH.today_nano
     assert found.aside_nano == 6 * EACH.today_nano
@@ -56,7 +56,7 @@ def test_a_budget_begins_anew_with_each_month_in_utc() -> None:
     assert plan(rows, WAITS + budget(4.5)).requests == 4 + 3
 
 
-def test_a_budget_counts_all_of_its_workflow_and_nothing_of_others() -> None:
+def test_a_budget_counts_all_that_its_rule_fits_and_nothing_else() -> None:
     rules = f'[[rule]]\nname = "search"\ntag = "team=search"\n{budget(2.5)}{WAITS}'
     tagged = [logged(9.0 + n, tags=("team=search",)) for n in range(3)]
 
@@ -64,8 +64,9 @@ def test_a_budget_counts_all_of_its_workflow_and_nothing_of_others() -> None:
         return sum(one.requests for one in plan([*others, *tagged], rules).refused.values())
 
     assert refused() == 1
-    assert refused(logged(0.0), logged(1.0)) == 3
-    assert refused(logged(0.0, workflow="other"), logged(1.0, workflow="other")) == 1
+    assert refused(logged(0.0), logged(1.0)) == 1
+    other = [logged(n, workflow="other", tags=("team=search",)) for n in (0.0, 1.0)]
+    assert refused(*other) == 3
 
 
 # -- repeats --------------------------------------------------------------------------------------

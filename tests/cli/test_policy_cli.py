@@ -134,6 +134,23 @@ def test_a_line_of_an_input_file_says_what_the_request_is_like(folder: Path) -> 
         assert said in str(done.exception)
 
 
+def test_a_request_on_standard_input_is_explained(folder: Path) -> None:
+    body = {"model": "gpt-5-mini", "messages": [{"role": "user", "content": "x"}]}
+    line = {"custom_id": "i1", "method": "POST", "url": "/v1/chat/completions", "body": body}
+    done = CliRunner().invoke(policy, ["explain", "-", "--json"], input=json.dumps(line))
+    assert json.loads(done.stdout)["request"]["id"] == "i1", done.exception
+    for given, said in (("", "holds no request"), ("{", "JSON")):
+        refused = CliRunner().invoke(policy, ["explain", "-"], input=given)
+        assert isinstance(refused.exception, BadInput)
+        assert said in str(refused.exception)
+
+
+def test_of_what_is_accepted_already_it_says_who_tells(folder: Path) -> None:
+    done = run("explain", "req_1")
+    assert isinstance(done.exception, BadInput)
+    assert "lanewise explain req_1" in str(done.exception)
+
+
 def test_what_holds_is_told_in_words(folder: Path) -> None:
     told = run(
         "explain", "--workflow", "medical", "--model", "gpt-5-mini", "--tag", "team=x", "--key", "k"

@@ -601,6 +601,26 @@ def test_a_time_of_day_is_on_the_policys_clocks(house: House) -> None:
     assert kept == soon.replace(second=0, microsecond=0)
 
 
+def test_no_call_leaves_the_data_terms_that_policy_says(house: House) -> None:
+    """Neither one that can wait nor one that is passed on at once; other rules' calls go as before."""
+    policy = Path(house.environ["LANEWISE_HOME"]) / "policy.toml"
+    policy.write_text(
+        '[[rule]]\nname = "free"\nworkflow = "free"\n[[rule]]\nname = "records"\nterms = "eu"\n',
+        encoding="utf-8",
+    )
+    message = {
+        "model": "claude-haiku-4-5",
+        "max_tokens": 9,
+        "messages": [{"role": "user", "content": "hi"}],
+    }
+    for waits in ({"x-lanewise-deadline": "now"}, {"prefer": "respond-async"}):
+        refused = house.post("/v1/messages", json=message, headers=waits)
+        assert refused.status_code == 400, refused.text
+        assert "eu terms" in refused.json()["error"]["message"]
+        free = waits | {"x-lanewise-workflow": "free"}
+        assert "terms" not in house.post("/v1/messages", json=message, headers=free).text
+
+
 def test_a_deadline_that_cannot_be_meant_does_not_get_in_the_way_of_others(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

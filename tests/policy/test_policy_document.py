@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
@@ -15,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lanewise.domain.lanes import BATCH, HELD, REALTIME, Terms
+from lanewise.policy import globs
 from lanewise.policy.document import Document, read
 from lanewise.policy.keys import RULE, World, schema
 from lanewise.policy.lines import lines
@@ -25,6 +27,7 @@ NOW = datetime(2026, 12, 1, 12, tzinfo=UTC).timestamp()
 ENDPOINTS = ("/v1/chat/completions", "/v1/responses", "/v1/messages")
 ZONES: dict[str, tzinfo] = {"UTC": UTC, "Europe/Berlin": ZoneInfo("Europe/Berlin")}
 WORLD = World(NOW, OFFERS, ENDPOINTS, ZONES.get)
+FENCED = re.compile(r"<!-- file: (\S+\.toml) -->\n```toml\n(.*?)```", re.DOTALL)
 SCHEMA = Path(__file__).parents[2] / "src/lanewise/policy/policy.schema.json"
 
 FULL = """
@@ -189,7 +192,7 @@ def test_the_order_of_rules_changes_the_hash() -> None:
         ({"cache": "on"}, 3, "cache: 'on' is unknown; accepted are auto, off"),
         ({"dedupe": "yes"}, 3, "dedupe is 'yes'; it takes true or false"),
         ({"workflow": ""}, 3, "workflow is ''; it takes a text"),
-        ({"name": " "}, 2, "name is missing; it takes a text"),
+        ({"name": " "}, 2, "name is ' '; it takes a text"),
         ({"lanes": ["batch"], "terms": "zdr", "provider": "openai"}, 4,
          "openai offers none of the lanes allowed (batch), so nothing could be sent; what is offered: rea"),
         ({"lanes": ["batch"], "terms": "zdr"}, 4, "under the terms zdr, no provider offers any"),
@@ -253,6 +256,43 @@ def test_a_rule_that_an_earlier_one_hides_can_never_match() -> None:
         "policy.toml, line 4: rule 'some': it can never match: rule 'all' (line 1) comes first and fits all "
         "that it fits; put it before that one, or narrow that one"
     )
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "hidden"),
+    [
+        ({"hour": "mon-fri"}, {"hour": "sat,sun"}, True),
+        ({"hour": "mon-fri"}, {"hour": "sat"}, False),
+        ({"hour": "06:00-18:00"}, {"hour": "18:00-06:00"}, True),
+        ({"hour": "06:00-18:00"}, {"hour": "18:00-06:00 Europe/Berlin"}, False),  # clocks change
+        ({"hour": "mon-fri", "workflow": "t*"}, {"hour": "sat,sun", "workflow": "tick*"}, True),
+        ({"hour": "mon-fri"}, {"hour": "sat,sun", "workflow": "x*"}, False),
+        ({"hour": "mon-fri"}, {"hour": "sat,sun", "tag": "a=b"}, False),
+        ({"endpoint": "/v1/m*"}, {"endpoint": "/v1/chat/*"}, False),
+        ({"workflow": "x*"}, {"workflow": "*y"}, False),
+    ],
+)
+def test_a_rule_that_two_earlier_ones_hide_together_can_never_match(
+    first: dict[str, Any], second: dict[str, Any], hidden: bool
+) -> None:
+    """Counted are hours and endpoints; of other texts two patterns never hold more than one of them."""
+    text = "\n".join(
+        [rule(name="a", **first), rule(name="b", **second), rule(name="c", workflow="tickets")]
+    )
+    found = read_here(text).errors
+    if hidden:
+        [problem] = found
+        assert problem.place == "rule 'c'"
+        assert "it can never match: earlier rules together fit all that it fits" in problem.what
+    else:
+        assert not found
+
+
+def test_rules_for_every_endpoint_hide_one_for_all() -> None:
+    rules = [rule(name=path, endpoint=path) for path in ENDPOINTS]
+    assert not errors("\n".join([*rules[1:], rule()]))
+    [found] = errors("\n".join([*rules, rule()]))
+    assert "rule 'r': it can never match: earlier rules together" in found
 
 
 def test_two_rules_of_one_name_are_refused() -> None:
@@ -338,16 +378,101 @@ def test_the_schema_that_is_shipped_is_that_of_the_code() -> None:
     assert json.loads(SCHEMA.read_text(encoding="utf-8")) == schema()
 
 
-def test_the_schema_takes_what_is_read_and_refuses_what_is_not() -> None:
-    check = jsonschema.Draft7Validator(schema())
+CHECK = jsonschema.Draft7Validator(schema())
+DOCS = Path(__file__).parents[2] / "docs"
+POLICIES = [
+    text
+    for page in sorted(DOCS.rglob("*.md"))
+    for name, text in FENCED.findall(page.read_text(encoding="utf-8"))
+    if name not in ("lanewise.toml", "prices.toml")
+]
+# Broken files, of which each is refused with the line and the key of what is wrong (line 1 is [[rule]]).
+BOTH_KNOW: list[tuple[dict[str, Any], str]] = [
+    ({"workflw": "x"}, "workflw"), ({"zone": "UTC"}, "zone"), ({"name": 5}, "name"),
+    ({"name": " "}, "name"), ({"workflow": ""}, "workflow"), ({"workflow": 1}, "workflow"),
+    ({"workflow": ["a"]}, "workflow"), ({"model": False}, "model"), ({"model": " "}, "model"),
+    ({"endpoint": []}, "endpoint"), ({"key": 1.5}, "key"), ({"tag": "search"}, "tag"),
+    ({"tag": "=x"}, "tag"), ({"tag": "x="}, "tag"), ({"tag": "x= "}, "tag"), ({"tag": "a*=x"}, "tag"),
+    ({"hour": []}, "hour"), ({"hour": 22}, "hour"), ({"hour": [""]}, "hour"), ({"held": [1]}, "held"),
+    ({"deadline": 8}, "deadline"), ({"deadline": ""}, "deadline"), ({"lanes": "batch"}, "lanes"),
+    ({"lanes": []}, "lanes"), ({"lanes": ["bach"]}, "lanes"), ({"lanes": [1]}, "lanes"),
+    ({"pin": "turbo"}, "pin"), ({"pin": ["batch"]}, "pin"), ({"terms": "zrd"}, "terms"),
+    ({"terms": True}, "terms"), ({"rollout": "20%"}, "rollout"), ({"rollout": 1}, "rollout"),
+    ({"percent": 101}, "percent"), ({"percent": -0.5}, "percent"), ({"percent": True}, "percent"),
+    ({"percent": "20"}, "percent"), ({"rollout": "all", "percent": 20}, "percent"),
+    ({"budget": -5}, "budget"), ({"budget": "50"}, "budget"), ({"budget": 10**10}, "budget"),
+    ({"budget": float("inf")}, "budget"), ({"provider": 1}, "provider"), ({"use_model": []}, "use_model"),
+    ({"cache": "on"}, "cache"), ({"cache": True}, "cache"), ({"dedupe": "yes"}, "dedupe"),
+    ({"dedupe": 1}, "dedupe"),
+]  # fmt: skip
+# What a schema cannot know: times, zones, what providers sell, and what one key means for another.
+READER_KNOWS: list[tuple[dict[str, Any], str]] = [
+    ({"deadline": "soonish"}, "deadline"), ({"deadline": "2020-01-01T06:00Z"}, "deadline"),
+    ({"hour": "26:00-27:00"}, "hour"), ({"hour": "mon Mars/Base"}, "hour"),
+    ({"provider": "opnai"}, "provider"), ({"endpoint": "/v2"}, "endpoint"),
+    ({"budget": 1e-10}, "budget"), ({"lanes": ["batch"], "pin": "flex"}, "pin"),
+    ({"lanes": ["held"]}, "lanes"), ({"lanes": ["batch"], "held": "mon"}, "held"),
+    ({"lanes": ["batch"], "deadline": "now"}, "deadline"), ({"terms": "zdr", "pin": "batch"}, "terms"),
+    ({"provider": "anthropic", "pin": "flex"}, "pin"),
+]  # fmt: skip
+
+
+def test_what_the_schema_says_is_what_json_schema_is() -> None:
     jsonschema.Draft7Validator.check_schema(schema())
-    assert check.is_valid(tomllib.loads(FULL))
-    for broken in (
-        rule(lanes=["bach"]), rule(lanes=[]), rule(percent=101), rule(budget=-1), rule(tag="x"),
-        rule(percent=1, rollout="all"), rule(workflw="x"), "[[rule]]", "[defaults]", rule(terms="x"),
-    ):  # fmt: skip
-        assert errors(broken)
-        assert not check.is_valid(tomllib.loads(broken)), broken
+
+
+@pytest.mark.parametrize("text", [FULL, "[default]", *POLICIES])
+def test_the_schema_takes_what_is_read(text: str) -> None:
+    """Of every example in the docs that is no broken one."""
+    if not errors(text):
+        assert [str(wrong) for wrong in CHECK.iter_errors(tomllib.loads(text))] == []
+
+
+def test_there_are_examples_in_the_docs_to_be_read() -> None:
+    assert sum(not errors(text) for text in POLICIES) >= 8
+
+
+@pytest.mark.parametrize(("keys", "key"), [*BOTH_KNOW, *READER_KNOWS])
+def test_a_broken_rule_is_refused_with_its_line_and_key(keys: dict[str, Any], key: str) -> None:
+    text = rule(**keys)
+    [problem] = read_here(text).errors
+    line = next(n for n, one in enumerate(text.split("\n"), 1) if one.startswith(f"{key} ="))
+    assert (problem.key, problem.line) == (key, line)
+    assert key in problem.what
+
+
+@pytest.mark.parametrize("keys", [keys for keys, _ in BOTH_KNOW])
+def test_the_schema_refuses_what_it_can_know(keys: dict[str, Any]) -> None:
+    assert not CHECK.is_valid(tomllib.loads(rule(**keys)))
+
+
+@pytest.mark.parametrize(
+    "text", ["[[rule]]", "[defaults]", "x = 1", '[rule]\nname = "x"', "default = 1"]
+)
+def test_the_schema_refuses_a_file_of_another_form(text: str) -> None:
+    assert errors(text)
+    assert not CHECK.is_valid(tomllib.loads(text))
+
+
+@pytest.mark.parametrize("keys", [keys for keys, _ in READER_KNOWS])
+def test_what_the_schema_cannot_know_only_the_reader_refuses(keys: dict[str, Any]) -> None:
+    assert CHECK.is_valid(tomllib.loads(rule(**keys)))
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [("\nrule = [1]", 2), ("\n\ndefault = []", 3), ('\nrule = [{name = "a", pin = "x"}]', 2)],
+)
+def test_what_is_said_without_a_table_has_a_line_too(text: str, line: int) -> None:
+    assert [problem.line for problem in read_here(text).errors] == [line]
+
+
+def test_a_pattern_of_a_long_policy_is_compiled_once() -> None:
+    """Each meets all the others: where fewer are remembered, 2,000 rules take a minute to read."""
+    globs._compiled.cache_clear()
+    for _ in range(3):
+        assert not any(globs.fits(f"w{n}-*", "x") for n in range(10_000))
+    assert globs._compiled.cache_info().misses == 10_000
 
 
 def test_every_key_has_words_for_people() -> None:

@@ -176,11 +176,15 @@ def test_a_lane_that_terms_pin_or_provider_bar_is_never_allowed(
             ruling.allowed(OFFERS)
 
 
-def test_batch_is_never_zero_data_retention_and_background_never_in_the_eu() -> None:
+def test_batch_is_never_zero_data_retention_and_in_the_eu_neither_background_nor_anthropic() -> (
+    None
+):
     zdr = Ruling(terms=Terms.ZDR).allowed(offers("openai"))
     eu = Ruling(terms=Terms.EU).allowed(offers("openai"))
     assert [item.lane for item in zdr] == [REALTIME, FLEX]
     assert [item.lane for item in eu] == [REALTIME, FLEX, BATCH]
+    with pytest.raises(BadInput, match="anthropic realtime: anthropic does not offer it under eu"):
+        Ruling(terms=Terms.EU, held=EVERY_HOUR).allowed(offers("anthropic"))
     with pytest.raises(BadInput, match="anthropic does not offer it under zdr terms"):
         Ruling(rule="x", terms=Terms.ZDR, lanes=(BATCH,)).allowed(offers("anthropic"))
 

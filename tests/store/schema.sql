@@ -196,6 +196,7 @@ CREATE TABLE "ledger" (
     commit_id TEXT NOT NULL,
     run_id TEXT NOT NULL,
     workflow TEXT NOT NULL,
+    rule TEXT NOT NULL DEFAULT '',
     provider TEXT NOT NULL,
     account TEXT NOT NULL,
     model TEXT NOT NULL,
@@ -225,7 +226,7 @@ CREATE TABLE "ledger" (
     charged_at REAL,
     CHECK ((price_status = 'unknown') = (cost_nano IS NULL)),
     CHECK ((kind = 'correction') = (corrects IS NOT NULL)),
-    UNIQUE (commit_id, run_id, model, lane, kind, tier, price_basis)
+    UNIQUE (commit_id, run_id, rule, model, lane, kind, tier, price_basis)
 );
 
 CREATE INDEX ledger_by_time ON ledger (at);
@@ -307,6 +308,13 @@ CREATE TABLE prices (
     status TEXT NOT NULL,
     basis TEXT NOT NULL,
     rates TEXT NOT NULL
+);
+
+CREATE TABLE reserved_for_rules (
+    run_id TEXT NOT NULL REFERENCES runs (id),
+    rule TEXT NOT NULL,
+    reserved_nano INTEGER NOT NULL CHECK (reserved_nano >= 0),
+    PRIMARY KEY (run_id, rule)
 );
 
 CREATE TABLE responses (

@@ -51,6 +51,34 @@ def key_cap(key: str, monthly_nano: int, now: float) -> Cap:
     )
 
 
+def rule_said(rule: str) -> str:
+    """Whose budget it is, in a sentence.
+
+    >>> rule_said("nightly"), rule_said("")
+    ("rule 'nightly'", "[default]")
+    """
+    return f"rule {rule!r}" if rule else "[default]"
+
+
+def rule_cap(rule: str, budget_nano: int, now: float, asked_nano: int | None = None) -> Cap:
+    """The cap of what is asked under a rule of policy this month, whoever asks; "" for what no rule fits.
+
+    `asked_nano`: what the requests of a new run that come under it may cost.
+    """
+    month = datetime.fromtimestamp(now, UTC).replace(
+        day=1, hour=0, minute=0, second=0, microsecond=0
+    )
+    return Cap(
+        f"the monthly budget of {rule_said(rule)}",
+        None,
+        month.timestamp(),
+        budget_nano,
+        "Raise `budget` in policy.toml, or wait for the next month (UTC).",
+        rule=rule,
+        asked_nano=asked_nano,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class BudgetStanding:
     """A workflow's monthly budget and how much of it is gone; amounts in nano-USD."""

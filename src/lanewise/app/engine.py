@@ -12,7 +12,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from lanewise.app.accounts import SANDBOX, Accounts, Names
-from lanewise.app.budgets import BudgetStanding, budget_caps, budgets_of, caps_for, key_cap
+from lanewise.app.budgets import (
+    BudgetStanding,
+    budget_caps,
+    budgets_of,
+    caps_for,
+    key_cap,
+    rule_cap,
+)
 from lanewise.app.estimating import SAMPLE, estimator
 from lanewise.app.forecasting import completion
 from lanewise.app.guard import Guard
@@ -35,6 +42,7 @@ from lanewise.lanes.shift import Rules
 from lanewise.lanes.traffic import Traffic
 from lanewise.lanes.worker import Pace, Worker
 from lanewise.policy.reaching import Inside
+from lanewise.policy.rules import Policy
 from lanewise.pricing import PriceBook
 from lanewise.providers import registry
 from lanewise.providers.calling import CallProvider
@@ -132,7 +140,7 @@ class Engine:
             max_nano,
             approve,
             None if budget is None else budget.limit_nano,
-            lambda: require_promises(self.store, router.asked, self.clock.now()),
+            lambda: self._require(router),
             request.monthly_nano,
         )
 
@@ -176,6 +184,11 @@ class Engine:
             estimate = found.finish()
             yield estimate.high_nano if request.monthly_nano is None else estimate.dearest_nano
 
+    def _require(self, router: Router) -> None:
+        """Refuse what cannot be promised, and what has a budget and no price."""
+        require_promises(self.store, router.asked, self.clock.now())
+        router.require_prices()
+
     def _caps(self, request: RunRequest) -> Iterator[Cap]:
         """What a run has to fit into, whatever policy says."""
         now = self.clock.now()
@@ -196,7 +209,11 @@ class Engine:
             lanes=request.lanes,
         )
         names = Names(self.accounts, request.provider)
-        return Router(policy, self.menus(), caller, now, local_zone(self.environ), names)
+        history = self.history(request.workflow) if _budgeted(policy) else History()
+        zone = local_zone(self.environ)
+        return Router(
+            policy, self.menus(), caller, now, zone, names, lambda: self._estimator(history)
+        )
 
     def menus(self) -> Menus:
         """What lanes may be chosen from, as is known now; made anew every minute."""
@@ -268,8 +285,17 @@ class Engine:
     def retry(self, run: Run, *, refused: bool) -> int:
         """Ask again what a finished run left unanswered; see `Store.retry_run`."""
         now = self.clock.now()
-        caps = caps_for(self.settings, run.workflow, now)
+        caps = (*caps_for(self.settings, run.workflow, now), *self._rule_caps(run, now))
         return self.store.retry_run(run.id, now, refused=refused, caps=caps)
+
+    def _rule_caps(self, run: Run, now: float) -> Iterator[Cap]:
+        """The budgets, as they are now, of the rules that a run's requests came under."""
+        policy = self.policy.current(now)
+        budgets = {rule.name: rule.ruling.budget_nano for rule in policy.rules}
+        budgets[""] = policy.default.budget_nano
+        for rule in self.store.rules_of(run.id):
+            if (budget := budgets.get(rule)) is not None:
+                yield rule_cap(rule, budget, now)
 
     def cannot_act_for(self) -> list[AccountRow]:
         """Accounts with open work for which this process has no credential."""
@@ -353,6 +379,11 @@ class Engine:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _budgeted(policy: Policy) -> bool:
+    rulings = (policy.default, *(rule.ruling for rule in policy.rules))
+    return any(ruling.budget_nano is not None for ruling in rulings)
 
 
 def runs_of(store: Store, workflow: str) -> Sequence[Run]:

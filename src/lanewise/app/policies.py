@@ -10,19 +10,25 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
-from datetime import UTC, tzinfo
-from functools import cache
+from dataclasses import replace
+from datetime import UTC, datetime, tzinfo
+from functools import cache, partial
 from importlib import resources
 from pathlib import Path
 from typing import Final, TypeAlias
 from zoneinfo import ZoneInfo
 
+from lanewise.domain.lanes import BATCH, HELD, REALTIME, Offer
 from lanewise.errors import BadInput, BadSettings
 from lanewise.intake import ENDPOINTS, Dialect
+from lanewise.policy import globs
 from lanewise.policy.document import Document, Problem, read
 from lanewise.policy.keys import World
 from lanewise.policy.rules import NO_POLICY, Policy
+from lanewise.pricing import PriceBook
+from lanewise.providers import registry
 from lanewise.providers.offers import OFFERS
+from lanewise.settings import Settings
 
 POLICY_FILE: Final = "policy.toml"
 VARIABLE: Final = "LANEWISE_POLICY"
@@ -45,21 +51,47 @@ def zone_named(name: str) -> tzinfo | None:
 def world(now: float) -> World:
     """What policies are read against: the lanes of those providers to whom lanewise speaks."""
     offers = tuple(offer for offer in OFFERS if offer.provider in tuple(Dialect))
-    return World(now, offers, tuple(ENDPOINTS), zone_named)
+    sold = {path: _sold(path, end.dialect) for path, end in ENDPOINTS.items()}
+    return World(now, offers, tuple(ENDPOINTS), zone_named, sold=sold)
 
 
-def load(path: Path, now: float) -> Document:
-    """A policy file as it is at this moment. Raises `BadInput` where it cannot be read at all."""
+def _sold(endpoint: str, provider: str) -> tuple[Offer, ...]:
+    lanes = (*registry.lanes(provider, endpoint), HELD)  # held: real time at another hour
+    return tuple(offer for offer in OFFERS if offer.provider == provider and offer.lane in lanes)
+
+
+def priced_world(now: float, settings: Settings) -> World:
+    """The same with the models that are known: a rule for another is warned of."""
+    book, when = PriceBook.of_home(settings.home), datetime.fromtimestamp(now, UTC)
+    own = [*settings.aliases, *(name for one in settings.upstreams for name in one.models)]
+    listed = [name for provider in Dialect for name in book.models(provider)]
+
+    def priced(model: str) -> bool:
+        lanes = ((provider, lane) for provider in Dialect for lane in (REALTIME, BATCH))
+        found = (book.resolve(who, model, when, lane).rates for who, lane in lanes)
+        return any(rates is not None for rates in found) or any(
+            map(partial(globs.meet, model), own)
+        )
+
+    return replace(world(now), models=tuple(dict.fromkeys([*own, *listed])), priced=priced)
+
+
+def load(path: Path, now: float, against: World | None = None) -> Document:
+    """A policy file as it is at this moment, read `against` a world, else that of `now`.
+
+    Raises `BadInput` where it cannot be read at all.
+    """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise BadInput(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
-        raise BadInput(f"{path}: it is not text in UTF-8 ({error.reason})") from error
+        line = error.object[: error.start].count(b"\n") + 1
+        raise BadInput(f"{path}, line {line}: this is not UTF-8 ({error.reason})") from error
     if not text.strip():
         what = "it is empty; for no rules write [default], or remove the file"
         return Document(None, (Problem(str(path), None, "", "", what),))
-    return read(text, str(path), world(now))
+    return read(text, str(path), against or world(now))
 
 
 def places(home: Path, environ: Mapping[str, str] | None = None) -> tuple[Path, ...]:
@@ -122,6 +154,8 @@ class PolicyFile:
             if before is not None:
                 raise BadInput(f"{before[0]} is gone; to go on without a policy, restart")
             return NO_POLICY, None
+        if not seen[0].is_file():  # a pipe would never be read to its end
+            raise BadInput(f"{seen[0]} is not a file")
         document = load(seen[0], now)
         policy = document.sound()
         for warning in document.warnings:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, tzinfo
+from datetime import tzinfo
 from typing import NamedTuple
 
 import msgspec
 
 from lanewise.app.accounts import Names
+from lanewise.app.budgets import rule_cap, rule_said
 from lanewise.app.policies import zone_named
 from lanewise.domain.deadlines import AT_ONCE, UNLESS, AtOnce, By, Deadline, kept
 from lanewise.domain.decisions import Decision
@@ -25,6 +27,7 @@ from lanewise.policy.packing import deadline_class
 from lanewise.policy.rules import Policy, Ruling, Traits
 from lanewise.store.books import Cap
 from lanewise.store.nouns import Route
+from lanewise.tokens import Estimator
 
 _SURELY = 1.5  # tokens are taken as a fourth of the bytes, and hardly a text has six to a token
 
@@ -68,9 +71,11 @@ class Router:
     now: float
     zone: tzinfo
     names: Names
+    estimator: Callable[[], Estimator]  # of what requests under a rule with a budget may cost
     asked: dict[PackingKey, dict[int, Asked]] = field(default_factory=lambda: defaultdict(dict))
     given: list[Way] | None = None  # gets every way, for a caller who is told it
     _rulings: dict[tuple[str, str], Ruling] = field(default_factory=dict)
+    _costs: dict[str, Estimator] = field(default_factory=dict)  # by rule, of those with a budget
     _models: dict[tuple[str, str, str], str] = field(default_factory=dict)
     _dues: dict[tuple[str, str], Deadline] = field(default_factory=dict)
     _own: set[str] = field(default_factory=set)  # what lines said of themselves
@@ -90,22 +95,26 @@ class Router:
         return words + UNLESS if words and own else words
 
     def caps(self) -> tuple[Cap, ...]:
-        """The monthly budgets of the rules that requests of this run came under."""
-        month = datetime.fromtimestamp(self.now, UTC).replace(
-            day=1, hour=0, minute=0, second=0, microsecond=0
-        )
+        """The monthly budgets of the rules that requests of this run came under, and what those may cost."""
         return tuple(
-            Cap(
-                f"the monthly budget of rule {ruling.rule or '[default]'!r} for workflow "
-                f"{self.caller.workflow!r}",
-                self.caller.workflow,
-                month.timestamp(),
-                ruling.budget_nano,
-                "Raise `budget` in policy.toml, or wait for the next month (UTC).",
-            )
-            for ruling in dict.fromkeys(self._rulings.values())
-            if ruling.budget_nano is not None
+            rule_cap(rule, budget, self.now, self._costs[rule].finish().high_nano)
+            for rule, budget in self._budgets().items()
+            if rule in self._costs
         )
+
+    def require_prices(self) -> None:
+        """Raises `OverBudget` where nobody knows what a request under a rule with a budget costs."""
+        for rule, budget in self._budgets().items():
+            if rule in self._costs and (estimate := self._costs[rule].finish()).unpriced:
+                estimate.hold(budget, f"the monthly budget of {rule_said(rule)},")
+
+    def _budgets(self) -> dict[str, int]:
+        """The budgets of the rules that fitted, nano-USD, by their names."""
+        return {
+            ruling.rule: ruling.budget_nano
+            for ruling in self._rulings.values()
+            if ruling.budget_nano is not None
+        }
 
     def ruling(self, endpoint: str, model: str) -> Ruling:
         """What policy says of such requests; `model`: as the caller named it."""
@@ -116,6 +125,8 @@ class Router:
                 self.caller.workflow, model, endpoint, self.caller.tags, self.caller.key
             )
             found = self._rulings[endpoint, named] = self.policy.ruling(traits, self.now)
+            if found.budget_nano is not None and found.rule not in self._costs:
+                self._costs[found.rule] = self.estimator()
         return found
 
     def renamed(self, request: Accepted) -> Accepted:
@@ -161,8 +172,10 @@ class Router:
             self.given.append(way)
         return way
 
-    def count(self, request: Accepted, key: PackingKey, deadline: float | None) -> None:
-        """Note that a request is asked, for what can be promised."""
+    def count(self, request: Accepted, key: PackingKey, deadline: float | None, rule: str) -> None:
+        """Note that a request is asked, for what can be promised and for its rule's budget."""
+        if (cost := self._costs.get(rule)) is not None:
+            cost.add(request)
         if deadline is None or deadline == AT_ONCE:
             return
         of_class = deadline_class(deadline - self.now) or 0

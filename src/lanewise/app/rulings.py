@@ -73,10 +73,18 @@ def _barred(offer: Offer, ruling: Ruling, traits: Traits, book: PriceBook, at: f
 
 
 def request_at(text: str, options: ReadOptions) -> Accepted:
-    """The request on a line of a file, said as `requests.jsonl:3`. Raises `BadInput`."""
+    """The request on a line of a file, said as `requests.jsonl:3`, or the first of the input, said as `-`.
+
+    Raises `BadInput`.
+    """
+    if text == "-":
+        return _first(options)
     name, colon, number = text.rpartition(":")
     if not (colon and number.isascii() and number.isdigit()):
-        raise BadInput(f"{text!r} names no line; it takes a file and a line such as {text}:1")
+        raise BadInput(
+            f"{text!r} names no line; it takes a file and a line such as {text}:1, or - for the input. How a "
+            f"request was decided that is accepted already, tells: lanewise explain {text}"
+        )
     if not Path(name).is_file():
         raise BadInput(f"{name} is not a file")
     for line in read([name], options):
@@ -86,3 +94,11 @@ def request_at(text: str, options: ReadOptions) -> Accepted:
             return line
         raise BadInput(describe([line], [name]))
     raise BadInput(f"{name} has no request on line {number}")
+
+
+def _first(options: ReadOptions) -> Accepted:
+    for line in read(["-"], options):
+        if isinstance(line, Accepted):
+            return line
+        raise BadInput(describe([line], ["-"]))
+    raise BadInput("the input holds no request")

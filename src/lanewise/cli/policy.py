@@ -44,12 +44,13 @@ def check(context: click.Context, *, file: Path | None, as_json: bool, home: Pat
 
     Exit code 2 where there are errors; warnings alone are none.
     """
-    path = file or _in_use(settings_from(home).home)
+    settings, now = settings_from(home), SystemClock().now()
+    path = file or _in_use(settings.home)
     if path is None:
         raise BadInput(
             "there is no policy.toml here or in the home; begin one: lanewise policy init"
         )
-    document = policies.load(path, SystemClock().now())
+    document = policies.load(path, now, policies.priced_world(now, settings))
     if as_json:
         echo_json(output.document_json(path, document))
     else:
@@ -59,7 +60,7 @@ def check(context: click.Context, *, file: Path | None, as_json: bool, home: Pat
 
 
 @policy.command("explain")
-@click.argument("request_line", metavar="[FILE:LINE]", required=False)
+@click.argument("request_line", metavar="[FILE:LINE | -]", required=False)
 @click.option("--workflow", help="The workflow. [that of the settings]")
 @click.option("--model", help="The model that the request names.")
 @click.option("--endpoint", help="The endpoint. [chat completions, or messages for Claude]")
@@ -85,7 +86,7 @@ def explain(
 ) -> None:
     """Explain what the policy says of a request: the rules, the one that fits, and the lanes that remain.
 
-    Give a line of an input file, or say what the request is like:
+    Give a line of an input file, - for a request on standard input, or say what the request is like:
 
     lanewise policy explain requests.jsonl:3
 

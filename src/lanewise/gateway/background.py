@@ -21,6 +21,7 @@ from starlette.routing import Route
 from lanewise.app.policies import zone_named
 from lanewise.app.zones import zone_of
 from lanewise.domain.deadlines import deadline
+from lanewise.domain.lanes import REALTIME
 from lanewise.errors import (
     BadInput,
     BadSettings,
@@ -41,7 +42,8 @@ from lanewise.gateway.who import Who
 from lanewise.gateway.wire import Headers
 from lanewise.gateway.wishes import EARLIEST, Answering, Head, Wish, is_background, workflow_of
 from lanewise.intake import ENDPOINTS, Unfit
-from lanewise.policy.rules import NO_POLICY, Policy, Traits
+from lanewise.policy.rules import NO_POLICY, Policy, Ruling, Traits
+from lanewise.providers.offers import offer
 
 _NAME_LENGTH: Final = 256  # of an idempotency key
 _TRACEPARENT_LENGTH: Final = 55  # of W3C's version 00
@@ -72,18 +74,21 @@ class Background:
         """
         if path not in ENDPOINTS:
             return None
-        return is_background(who, headers, head, self._ruled(who, path, headers, head))
+        ruling = self._ruling(who, path, headers, head)
+        due = ruling.deadline if ruling.rule and ruling.deadline != "none" else ""
+        found = is_background(who, headers, head, due)
+        if found is None:
+            _require_terms(ruling, ENDPOINTS[path].dialect)
+        return found
 
-    def _ruled(self, who: Who, path: str, headers: Mapping[bytes, bytes], head: Head) -> str:
-        """The deadline of the policy rule that fits; the policy's defaults are for runs."""
+    def _ruling(self, who: Who, path: str, headers: Mapping[bytes, bytes], head: Head) -> Ruling:
+        """What policy says of a call; its default deadline is for runs."""
         now = self._engine.clock.now()
         policy = self._current(now)
         if not policy.rules:
-            return ""
+            return policy.default
         model = self._engine.accounts.meant(head.model)
-        traits = Traits(workflow_of(who, headers), model, path, (), who.key)
-        ruling = policy.ruling(traits, now)
-        return ruling.deadline if ruling.rule and ruling.deadline != "none" else ""
+        return policy.ruling(Traits(workflow_of(who, headers), model, path, (), who.key), now)
 
     def _current(self, now: float) -> Policy:
         if not 0.0 <= now - self._looked < LOOK_SECONDS:
@@ -164,6 +169,18 @@ class Background:
         """Write down what came in; for when nobody is served any more."""
         await self._acceptor.close()
         await self._waiting.close()
+
+
+def _require_terms(ruling: Ruling, provider: str) -> None:
+    """Raises `BadInput` where a call in real time would leave the data terms that policy says."""
+    sold = offer(provider, REALTIME)
+    if sold is None or ruling.terms in sold.terms:
+        return
+    who = f"rule {ruling.rule!r} of the policy" if ruling.rule else "the policy"
+    raise BadInput(
+        f"{who} says {ruling.terms} terms, and {provider} does not offer real time under them; "
+        "ask another provider"
+    )
 
 
 def _call(who: Who, path: str, headers: Mapping[bytes, bytes], wish: Wish, body: bytes) -> Call:

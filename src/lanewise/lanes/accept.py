@@ -56,8 +56,8 @@ class Router(Protocol):
         """
         ...
 
-    def count(self, request: Accepted, key: PackingKey, deadline: float | None) -> None:
-        """Told of each request that is asked, which copies are not."""
+    def count(self, request: Accepted, key: PackingKey, deadline: float | None, rule: str) -> None:
+        """Told of each request that is asked, which copies are not, and the rule that fitted it."""
         ...
 
 
@@ -119,7 +119,7 @@ class _Sorter:
                 if (original := self.originals.find(mark)) is not None:
                     draft.copy(original, number=line.number, caller_id=line.caller_id)
                     return
-            self.router.count(line, key, deadline)
+            self.router.count(line, key, deadline, route.decision.rule)
             if route.decision.caching:
                 prefix = prefix_of(line.dialect, line.endpoint, line.model, line.body)
         place = draft.append(

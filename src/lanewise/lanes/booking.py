@@ -1,4 +1,4 @@
-"""From answers to ledger rows: sums by run, model and tier, with the prices they were made with."""
+"""From answers to ledger rows: sums by run, rule, model and tier, with the prices they were made with."""
 
 from __future__ import annotations
 
@@ -95,14 +95,15 @@ class Booking:
     def rows(
         self, kind: Kind, provider_id: str | None, charged_at: float | None
     ) -> Iterator[LedgerRow]:
-        """One row for each run, model, tier and lane: parts of one run are added up."""
+        """One row for each run, rule, model, tier and lane: parts of one run are added up."""
         parts = {part.start: part for part in self._contents.parts}
-        rows: dict[tuple[RunId, str, int, LaneName], Sums] = {}
+        rows: dict[tuple[RunId, str, str, int, LaneName], Sums] = {}
         for (start, model, tier, lane), sums in self._sums.items():
-            rows.setdefault((parts[start].run, model, tier, lane), Sums()).take(sums)
-        for (run, model, tier, lane), sums in rows.items():
+            part = parts[start]
+            rows.setdefault((part.run, part.rule, model, tier, lane), Sums()).take(sums)
+        for (run, rule, model, tier, lane), sums in rows.items():
             row = self._row(kind, run, model, lane, sums)
-            yield replace(row, tier=tier, provider_id=provider_id, charged_at=charged_at)
+            yield replace(row, rule=rule, tier=tier, provider_id=provider_id, charged_at=charged_at)
 
     def _row(self, kind: Kind, run: RunId, model: str, lane: LaneName, sums: Sums) -> LedgerRow:
         contents, quote = self._contents, self._prices.quote(model, lane)

@@ -84,13 +84,13 @@ class _Verifier:
         if not reading.records.same_as(self.store.records_of(settled.id)):
             self._differs(f"batch {settled.id}: its results, read again, give other result records")
         rows = reading.booking.rows("answer", None, None)
-        derived = {(row.run, row.model, row.tier, row.lane): row for row in rows}
+        derived = {(row.run, row.rule, row.model, row.tier, row.lane): row for row in rows}
         for entry in entries:
             if entry.row.kind == "answer":
                 row = entry.row
-                key = (row.run, row.model, row.tier, row.lane)
+                key = (row.run, row.rule, row.model, row.tier, row.lane)
                 self._row(settled.id, entry, derived.pop(key, None))
-        for run, model, tier, _ in derived:
+        for run, _, model, tier, _ in derived:
             what = f"run {run} has answers of {model} (tier {tier}) that no row books"
             self._differs(f"batch {settled.id}: {what}")
 

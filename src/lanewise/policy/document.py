@@ -12,8 +12,9 @@ from datetime import tzinfo
 from decimal import Decimal
 from typing import Any, Final
 
-from lanewise.domain.lanes import HELD, REALTIME
+from lanewise.domain.lanes import HELD, REALTIME, Offer
 from lanewise.errors import BadInput
+from lanewise.policy import globs
 from lanewise.policy.hours import Hours
 from lanewise.policy.keys import DEFAULT, MATCHING, RULE, SAYING, ZONE, Key, Mismatch, World, near
 from lanewise.policy.lines import Lines, lines
@@ -21,7 +22,14 @@ from lanewise.policy.rules import ALL_LANES, Match, Policy, Rule, Ruling
 
 _AT: Final = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)$")
 _DIGITS: Final = 12  # hexadecimal, of a hash
-_SENDING: Final = {"terms", "lanes", "pin", "provider", "held"}  # what says by which lane
+_SENDING: Final = {
+    "terms",
+    "lanes",
+    "pin",
+    "provider",
+    "held",
+    "endpoint",
+}  # what says by which lane
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +128,7 @@ class _Reading:
         self._known(entry, DEFAULT)
         zone = self._values(entry, (ZONE,)).get("zone", self.world.zone)
         self.world = replace(self.world, zone=zone)
-        return self._checked(entry, Ruling(zone=zone))
+        return self._checked(entry, Ruling(zone=zone), Match())
 
     def _entries(self, found: Any) -> list[_Entry]:
         if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
@@ -135,11 +143,11 @@ class _Reading:
         self._known(entry, RULE)
         name = entry.table.get("name")
         if not isinstance(name, str) or not name.strip():
-            self._wrong(
-                entry, "name", "name is missing; it takes a text, by which decisions name it"
-            )
+            said = "missing" if name is None else _shown(name)
+            what = f"name is {said}; it takes a text, by which decisions name it"
+            self._wrong(entry, "name", what)
         match = Match(**self._values(entry, MATCHING))
-        rule = Rule(match, self._checked(entry, replace(default, rule=str(name))))
+        rule = Rule(match, self._checked(entry, replace(default, rule=str(name)), match))
         return (entry, rule) if len(self.errors) == errors else None
 
     def _known(self, entry: _Entry, keys: dict[str, Key]) -> None:
@@ -172,7 +180,7 @@ class _Reading:
                 self._wrong(entry, key.name, said if begins else f"{key.name}: {said}")
         return found
 
-    def _checked(self, entry: _Entry, before: Ruling) -> Ruling:
+    def _checked(self, entry: _Entry, before: Ruling, match: Match) -> Ruling:
         """The ruling with what the entry says; reports what does not go together."""
         errors = len(self.errors)
         ruling = replace(before, **self._values(entry, SAYING))
@@ -180,12 +188,34 @@ class _Reading:
         if {"rollout", "percent"} <= said:
             self._wrong(entry, "percent", "rollout and percent were both given; percent is enough")
         if len(self.errors) == errors and said & _SENDING:
-            self._check_lanes(entry, ruling)
+            self._check_lanes(entry, ruling, match.endpoint)
         if len(self.errors) == errors and said & {"deadline", "lanes", "pin"}:
             self._check_at_once(entry, ruling)
+        self._warn_of_models(entry)
         return ruling
 
-    def _check_lanes(self, entry: _Entry, ruling: Ruling) -> None:
+    def _warn_of_models(self, entry: _Entry) -> None:
+        """Where no model of a price is meant, the rule fits nothing, or asks what nobody sells."""
+        for key in ("model", "use_model"):
+            said = entry.table.get(key)
+            if not isinstance(said, str) or not said.strip() or self._is_model(said):
+                continue
+            what = f"{key} is {said!r}, of which no price is known{near(said, self.world.models)}"
+            self.warnings.append(self._problem(entry, key, what))
+
+    def _is_model(self, said: str) -> bool:
+        if "*" in said:
+            return not self.world.models or any(globs.fits(said, one) for one in self.world.models)
+        return said in self.world.models or self.world.priced(said)
+
+    def _offers(self, endpoint: str) -> tuple[Offer, ...]:
+        """The lanes of the endpoints that are meant."""
+        if endpoint == "*" or not self.world.sold:
+            return self.world.offers
+        meant = [sold for one, sold in self.world.sold.items() if globs.fits(endpoint, one)]
+        return tuple(dict.fromkeys(offer for sold in meant for offer in sold))
+
+    def _check_lanes(self, entry: _Entry, ruling: Ruling, endpoint: str) -> None:
         said, lanes = entry.table.keys(), ", ".join(ruling.lanes)
         named = ruling.lanes != ALL_LANES
         if ruling.pin is not None and ruling.pin not in ruling.lanes:
@@ -193,16 +223,18 @@ class _Reading:
             self._wrong(entry, key, f"pin is {ruling.pin!r}, which is not among the lanes: {lanes}")
         elif ruling.held is None and (ruling.pin == HELD or (named and HELD in ruling.lanes)):
             key = "lanes" if "lanes" in said else "pin"
-            what = "the lane held is allowed, but no hours are named; add held, such as"
+            what = f"{key}: the lane held is allowed, but no hours are named; add held, such as"
             self._wrong(entry, key, f'{what} held = "22:00-06:00"')
         elif "held" in said and HELD not in ruling.lanes:
             what = f"held names hours, but the lane held is not among the lanes: {lanes}"
             self._wrong(entry, "held", what)
-        elif all(ruling.bars(offer) for offer in self.world.offers):
+        elif all(ruling.bars(offer) for offer in self._offers(endpoint)):
             key = next(
-                name for name in ("terms", "lanes", "pin", "provider", "held") if name in said
+                name
+                for name in ("terms", "lanes", "pin", "provider", "held", "endpoint")
+                if name in said
             )
-            self._wrong(entry, key, self._nothing_left(ruling))
+            self._wrong(entry, key, f"{key}: {self._nothing_left(ruling, endpoint)}")
 
     def _check_at_once(self, entry: _Entry, ruling: Ruling) -> None:
         """Somebody waits: nothing but real time will do."""
@@ -213,18 +245,19 @@ class _Reading:
         what = f"deadline is 'now', but the lanes allowed are {', '.join(lanes)}; add realtime"
         self._wrong(entry, key, f"{what}, or give another deadline")
 
-    def _nothing_left(self, ruling: Ruling) -> str:
+    def _nothing_left(self, ruling: Ruling, endpoint: str) -> str:
         wanted = ", ".join([ruling.pin] if ruling.pin else ruling.lanes)
         who = ruling.provider or "no provider"
         asked = "offers none" if ruling.provider else "offers any"
+        where = "" if endpoint == "*" else f" for {endpoint}"
         sold = [
             offer.lane if ruling.provider else f"{offer.lane} at {offer.provider}"
-            for offer in self.world.offers
+            for offer in self._offers(endpoint)
             if ruling.provider in (None, offer.provider) and ruling.terms in offer.terms
         ]
         return (
-            f"under the terms {ruling.terms}, {who} {asked} of the lanes allowed ({wanted}), so nothing "
-            f"could be sent; what is offered: {', '.join(sold) or 'nothing'}"
+            f"under the terms {ruling.terms}, {who} {asked} of the lanes allowed ({wanted}){where}, "
+            f"so nothing could be sent; what is offered: {', '.join(sold) or 'nothing'}"
         )
 
     def _compare(self, found: Sequence[tuple[_Entry, Rule]]) -> None:
@@ -242,6 +275,19 @@ class _Reading:
                     self._wrong(entry, "", f"it can never match: {first}; {hint}")
                     break
                 self._warn_of_overlap(entry, rule, earlier, other)
+            else:
+                self._check_hidden(entry, rule, found[:n])
+
+    def _check_hidden(
+        self, entry: _Entry, rule: Rule, earlier: Sequence[tuple[_Entry, Rule]]
+    ) -> None:
+        """Report a rule of which others take all requests together, if none does alone."""
+        parts = [
+            other.match for _, other in earlier if other.match.hour or other.match.endpoint != "*"
+        ]
+        if parts and rule.match.hidden_by(parts, self.world.endpoints):
+            what = "it can never match: earlier rules together fit all that it fits"
+            self._wrong(entry, "", f"{what}; put it before them, or narrow one of them")
 
     def _warn_of_overlap(self, entry: _Entry, rule: Rule, earlier: _Entry, other: Rule) -> None:
         """Where neither is the exception from the other; a general rule after a narrow one is meant."""
@@ -268,7 +314,8 @@ class _Reading:
     def _line(self, entry: _Entry, key: str) -> int | None:
         """The key's, else its table's."""
         place = (entry.section, entry.number)
-        return self.lines.get((*place, key)) or self.lines.get((*place, ""))
+        known = self.lines.get((*place, key)) or self.lines.get((*place, ""))
+        return known or self.lines.get(("", 0, entry.section))  # said without a table
 
 
 def _name(table: dict[str, Any], n: int) -> str:

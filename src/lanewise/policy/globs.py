@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 
 
-@lru_cache(1_024)
+@lru_cache(65_536)  # each pattern of a long policy meets all the others
 def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(".*".join(map(re.escape, pattern.split("*"))), re.DOTALL)
 
@@ -17,7 +17,9 @@ def fits(pattern: str, text: str) -> bool:
     >>> fits("tickets*", "tickets-night"), fits("tickets*", "night-tickets")
     (True, False)
     """
-    return _compiled(pattern).fullmatch(text) is not None
+    if "*" not in pattern:
+        return pattern == text
+    return pattern == "*" or _compiled(pattern).fullmatch(text) is not None
 
 
 def holds(wide: str, narrow: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final, TypeAlias
@@ -62,6 +62,19 @@ class Hours:
     def meets(self, other: Hours) -> bool:
         """Whether both may hold at once; those of two zones may, as far as is known."""
         return self.zone != other.zone or bool(self.week & other.week)
+
+
+def together_hold(many: Sequence[Hours], other: Hours) -> bool:
+    """Whether one of many is sure to hold whenever the others do.
+
+    >>> week, rest = (hours((days,), UTC) for days in ("mon-fri", "sat,sun"))
+    >>> together_hold([week], EVERY_HOUR), together_hold([week, rest], EVERY_HOUR)
+    (False, True)
+    """
+    weeks: dict[tzinfo, int] = {}
+    for one in many:
+        weeks[one.zone] = weeks.get(one.zone, 0) | one.week
+    return any(Hours(week, zone, "").holds(other) for zone, week in weeks.items())
 
 
 def hours(texts: tuple[str, ...], zone: tzinfo, zones: Zones = lambda name: None) -> Hours:

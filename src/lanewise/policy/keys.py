@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
@@ -29,6 +29,11 @@ class World:
     endpoints: tuple[str, ...]  # that requests may be for
     zones: Zones
     zone: tzinfo = UTC  # of times that name none; the file may say another
+    sold: Mapping[str, tuple[Offer, ...]] = field(
+        default_factory=dict
+    )  # by endpoint; else all offers
+    models: tuple[str, ...] = ()  # that are known, for what may have been meant
+    priced: Callable[[str], bool] = lambda model: True  # whether a price of it is known
 
 
 _MOST_USD: Final = 10**9  # of a budget: what is counted in nano-USD fits 64 bits
@@ -175,7 +180,7 @@ def _choice(value: Value, choices: tuple[str, ...]) -> str:
     return str(value)
 
 
-_TEXT: Final[Schema] = {"type": "string", "minLength": 1}
+_TEXT: Final[Schema] = {"type": "string", "pattern": r"\S"}
 _LANE: Final[Schema] = {"enum": list(ALL_LANES)}
 _TEXTS: Final[Schema] = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1}]}
 _PATTERN: Final = "a text, in which * stands for any text"
@@ -193,7 +198,7 @@ MATCHING: Final = (
     Key("model", _PATTERN, "The model that the request names.", _text, _TEXT, "model"),
     Key("endpoint", _PATTERN, "The endpoint that the request is for.", _endpoint, _TEXT, "endpoint"),
     Key("tag", "a text such as team=search or team=*", "A tag of the request or its run.", _tag,
-        {"type": "string", "pattern": r"^[^=*]+=.+$"}, "tag"),
+        {"type": "string", "pattern": r"^\s*[^=*\s][^=*]*=.*\S"}, "tag"),
     Key("key", _PATTERN, "The name of the caller's key.", _text, _TEXT, "key"),
     Key("hour", f"{HOURS}; or a list of such", "When the request is accepted.", _hours, _TEXTS, "hour"),
 )  # fmt: skip
@@ -217,10 +222,11 @@ SAYING: Final = (
         "request's id decides, so it stays on its side.", _percent,
         {"type": "number", "minimum": 0, "maximum": 100}, "percent"),
     Key("budget", "dollars such as 50 or 0.25",
-        "The most that each workflow with requests under the rule may cost in a calendar month (UTC), "
-        "in USD.",
+        "The most that all requests under the rule together may cost in a calendar month (UTC), in USD. Each "
+        "rule has its own; [default] says that of every rule without one, and that of requests which no rule "
+        "fits.",
         _budget,
-        {"type": "number", "minimum": 0}, "budget_nano"),
+        {"type": "number", "minimum": 0, "maximum": _MOST_USD}, "budget_nano"),
     Key("provider", "the name of a provider", "Whom to ask.", _provider, _TEXT, "provider"),
     Key("use_model", "the id of a model", "The model to ask in place of the one named.", _text, _TEXT,
         "model"),

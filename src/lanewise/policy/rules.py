@@ -27,7 +27,7 @@ from lanewise.domain.lanes import (
 )
 from lanewise.errors import BadInput
 from lanewise.policy import globs
-from lanewise.policy.hours import EVERY_HOUR, Hours
+from lanewise.policy.hours import EVERY_HOUR, Hours, together_hold
 
 ALL_LANES: Final = (REALTIME, FLEX, HELD, BACKGROUND_2H, BACKGROUND_8H, BATCH)
 TEXTS: Final = ("workflow", "model", "endpoint", "key")  # what patterns are matched with
@@ -157,6 +157,22 @@ class Match:
             all(globs.holds(getattr(self, name), getattr(other, name)) for name in TEXTS)
             and (self.tag is None or (other.tag is not None and globs.holds(self.tag, other.tag)))
             and (self.hour is None or self.hour.holds(other.hour or EVERY_HOUR))
+        )
+
+    def hidden_by(self, many: Sequence[Match], endpoints: Iterable[str]) -> bool:
+        """Whether all that it fits is sure to fit one of many, requests being for these endpoints.
+
+        Hours and endpoints are counted, so that several together may hold them all. Of texts there is no
+        end: one that no pattern foresees fits some of many only where that one alone holds all of them.
+        """
+        wide = [other for other in many if replace(other, endpoint="*", hour=None).holds(self)]
+        meant = [endpoint for endpoint in endpoints if globs.fits(self.endpoint, endpoint)]
+        return bool(meant) and all(
+            together_hold(
+                [one.hour or EVERY_HOUR for one in wide if globs.fits(one.endpoint, endpoint)],
+                self.hour or EVERY_HOUR,
+            )
+            for endpoint in meant
         )
 
     def meets(self, other: Match) -> bool:

@@ -22,12 +22,22 @@ from lanewise.domain.lanes import (
 
 _NOT_ZDR: Final = frozenset({Terms.ANY, Terms.EU})
 _ANY: Final = frozenset({Terms.ANY})
+_NOT_EU: Final = frozenset({Terms.ANY, Terms.ZDR})  # no EU region of its own API is known
 _MINUTES: Final = 60.0
 _HOURS: Final = 3_600.0
 
 
-def _call(provider: str, lane: LaneName, *, may_refuse: bool = False, source: str) -> Offer:
-    return Offer(provider, lane, None, one_by_one=True, may_refuse=may_refuse, source=source)
+def _call(
+    provider: str,
+    lane: LaneName,
+    *,
+    may_refuse: bool = False,
+    terms: frozenset[Terms] = frozenset(Terms),
+    source: str,
+) -> Offer:
+    return Offer(
+        provider, lane, None, one_by_one=True, may_refuse=may_refuse, terms=terms, source=source
+    )
 
 
 OFFERS: Final = (
@@ -66,8 +76,10 @@ OFFERS: Final = (
         terms=_NOT_ZDR,
         source="batch guide: cancelling takes up to 10 minutes; your-data guide",
     ),
-    _call("anthropic", REALTIME, source="API reference"),
-    _call("anthropic", HELD, source="real time, sent at the hour that policy names"),
+    _call(
+        "anthropic", REALTIME, terms=_NOT_EU, source="API reference; inference_geo: us or global"
+    ),
+    _call("anthropic", HELD, terms=_NOT_EU, source="real time, sent at the hour that policy names"),
     Offer(
         "anthropic",
         BATCH,
@@ -80,8 +92,14 @@ OFFERS: Final = (
         terms=_ANY,  # not for zero data retention; no EU region of its own
         source="message batches guide: results for each item, also after cancelling",
     ),
-    _call("gemini", REALTIME, source="API reference"),
-    _call("gemini", FLEX, may_refuse=True, source="optimization guide: 1 to 15 minutes, sheddable"),
+    _call("gemini", REALTIME, terms=_NOT_EU, source="API reference"),
+    _call(
+        "gemini",
+        FLEX,
+        may_refuse=True,
+        terms=_NOT_EU,
+        source="optimization guide: 1 to 15 minutes, sheddable",
+    ),
     Offer(
         "gemini",
         BATCH,

@@ -18,7 +18,7 @@ Kind: TypeAlias = Literal["answer", "waste", "primer", "correction", "unknown_up
 
 @dataclass(frozen=True, slots=True)
 class LedgerRow:
-    """Money for requests of one commit, run, model, lane and tier; amounts in nano-USD.
+    """Money for requests of one commit, run, rule, model, lane and tier; amounts in nano-USD.
 
     `waste_nano` is the part of `cost_nano` that paid for answers nobody used. `price` and
     `baseline_price` are what the sums were worked out with; None where a price is unknown.
@@ -46,6 +46,7 @@ class LedgerRow:
     charged_at: float | None = None  # by the provider's clock, where it says
     corrects: int | None = None  # the row that a correction changes
     note: str = ""
+    rule: str = ""  # of policy, that these requests came under; "" for none
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """No more than `limit_nano` since an instant, for one workflow, one key or (neither) for all."""
+    """No more than `limit_nano` since an instant, for one workflow, one key, one rule or for all."""
 
     name: str
     workflow: str | None
@@ -100,6 +101,8 @@ class Cap:
     limit_nano: int
     cure: str  # how to raise it
     key: str | None = None  # since is the beginning of a month, which is what a key's budget is for
+    rule: str | None = None  # by its name; "" for what no rule fits
+    asked_nano: int | None = None  # what part of the run comes under it; None: all
 
 
 @dataclass(frozen=True, slots=True)

@@ -207,6 +207,7 @@ class PlacedPart:
     ordinals: Ordinals
     tries: int
     start: int  # position of its first request in the batch
+    rule: str = ""  # that its requests came under when they were accepted
 
 
 @dataclass(frozen=True, slots=True)

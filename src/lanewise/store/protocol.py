@@ -253,6 +253,10 @@ class Store(WebhookStore, ResponseStore, Protocol):
         """Stop asking: what waits is unanswered at once, what is out is cancelled and collected."""
         ...
 
+    def rules_of(self, run: RunId) -> list[str]:
+        """The names of the rules that requests of a run came under when they were accepted."""
+        ...
+
     def retry_run(self, run: RunId, now: float, *, refused: bool, caps: Sequence[Cap] = ()) -> int:
         """Ask again what ended without an answer (and what was refused); returns how many.
 

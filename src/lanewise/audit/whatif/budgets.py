@@ -12,7 +12,7 @@ _DAY: Final = 86_400
 
 
 class Budgets:
-    """What each workflow has cost in each calendar month (UTC), under whatever rule; nano-USD.
+    """What the requests under each rule have cost in each calendar month (UTC), nano-USD.
 
     Requests come in the order of time. Each is booked with what it costs in the lane that is chosen first:
     what a rescue costs besides is not reserved, and no seed refuses what another does not.
@@ -22,9 +22,9 @@ class Budgets:
         self._spent: Counter[tuple[str, int, int]] = Counter()
         self._months: dict[int, tuple[int, int]] = {}  # day -> year and month
 
-    def takes(self, ruling: Ruling, workflow: str, at: float, nano: int) -> bool:
+    def takes(self, ruling: Ruling, at: float, nano: int) -> bool:
         """Whether there is room for it, which is then less."""
-        key = (workflow, *self._month(at))
+        key = (ruling.rule, *self._month(at))
         if ruling.budget_nano is not None and self._spent[key] + nano > ruling.budget_nano:
             return False
         self._spent[key] += nano

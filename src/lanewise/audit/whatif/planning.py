@@ -143,7 +143,7 @@ class _Planning:
         if self.budgets is not None:
             lane = REALTIME if at_once else self.first.of(found, due, logged.at)
             cost = self.costs.nano(found.stream, logged, lane)
-            if not self.budgets.takes(ruling, logged.workflow or UNNAMED, logged.at, cost):
+            if not self.budgets.takes(ruling, logged.at, cost):
                 self._refuse(logged, ruling)
                 return
         self._count(logged)
@@ -159,7 +159,7 @@ class _Planning:
 
     def _refuse(self, logged: Logged, ruling: Ruling) -> None:
         rule = f"rule {ruling.rule!r}" if ruling.rule else "[default]"
-        whose = f"the monthly budget of {rule} for workflow {logged.workflow or UNNAMED!r}"
+        whose = f"the monthly budget of {rule}"
         sent = self.costs.as_sent(self._asked(logged), logged)
         self.plan.refused.setdefault(whose, Aside()).add(1, sent)
 

@@ -158,8 +158,8 @@ class Operations:
             self._db.execute(
                 self._books["add_ledger"],
                 (
-                    commit, row.run, row.workflow, row.provider, row.account, row.model, row.lane,
-                    row.kind, row.tier, row.n, used.input, used.cache_read, used.cache_write_5m,
+                    commit, row.run, row.workflow, row.rule, row.provider, row.account, row.model,
+                    row.lane, row.kind, row.tier, row.n, used.input, used.cache_read, used.cache_write_5m,
                     used.cache_write_1h, used.cache_write_other, used.output, used.reasoning,
                     _json(row.other_units), row.cost_nano, row.baseline_nano, row.waste_nano,
                     row.price_basis, row.price_status, row.price and row.price.id,
@@ -175,6 +175,13 @@ class Operations:
         return sum(
             -(-row["reserved_nano"] * (row["requests"] - row["done"]) // row["requests"])
             for row in self._db.all(self._books["reserved"], (workflow, key))
+        )
+
+    def _reserved_under(self, rule: str) -> int:
+        """The same of those of their requests that came under a rule."""
+        return sum(
+            -(-row["reserved_nano"] * row["remaining"] // row["requests"])
+            for row in self._db.all(self._books["reserved_under"], (rule,))
         )
 
     def _keep(self, kept: KeptPrice | None) -> None:

@@ -123,6 +123,9 @@ class BookOperations(Operations):
     def _stands(self, cap: Cap) -> Standing:
         if cap.key is not None:
             spent = self._db.one(self._of_keys["drawn_of_key"], (cap.key, month_of(cap.since)))[0]
+        elif cap.rule is not None:
+            spent = self._db.one(self._books["spent_under"], (cap.since, cap.rule))[0]
+            return Standing(cap, spent, self._reserved_under(cap.rule))
         else:
             spent = self._db.one(self._books["spent"], (cap.since, cap.workflow))[0]
         return Standing(cap, spent, self._reserved(cap.workflow, cap.key))
@@ -130,8 +133,14 @@ class BookOperations(Operations):
     def _require_room(self, new: NewRun) -> None:
         """Refuse a run that may cost more than a cap leaves; called in the transaction that accepts it."""
         for standing in self.standing(new.caps):
-            if new.reserve_nano > standing.left_nano:
-                raise NoRoom(new.reserve_nano, standing)
+            part = standing.cap.asked_nano
+            asked = new.reserve_nano if part is None else part
+            if asked > standing.left_nano:
+                raise NoRoom(asked, standing)
+
+    def rules_of(self, run: RunId) -> list[str]:
+        """The names of the rules that requests of a run came under when they were accepted."""
+        return [row["rule"] for row in self._db.all(self._books["rules_of_run"], (run,))]
 
     def _require_none_exceeded(self, caps: Sequence[Cap]) -> None:
         """Refuse what has just been reserved anew; the transaction it is called in is undone."""
@@ -180,6 +189,7 @@ def _entry_of(row: sqlite3.Row, kept: dict[str, KeptPrice]) -> Entry:
         charged_at=row["charged_at"],
         corrects=row["corrects"],
         note=row["note"],
+        rule=row["rule"],
     )
     return Entry(
         row["id"],

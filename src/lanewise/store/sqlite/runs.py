@@ -123,6 +123,10 @@ class RunOperations(BookOperations, RaceOperations, Claiming):
                 copies,
             ),
         )
+        for cap in new.caps:
+            if cap.rule is not None and cap.asked_nano is not None:
+                held = (run_id, cap.rule, cap.asked_nano)
+                self._db.execute(self._books["reserve_for_rule"], held)
         for item in sealed:
             self._db.execute(
                 self._runs["add_segment"],

@@ -188,6 +188,7 @@ class WorkOperations(RaceOperations):
                 Ordinals.decode(part["ordinals"]),
                 part["tries"],
                 start,
+                part["rule"],
             )
             start += part["requests"]
             cancelled = cancelled and part["run_state"] == "cancelling"

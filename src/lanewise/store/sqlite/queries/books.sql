@@ -1,11 +1,11 @@
 -- What came of the work: results that no batch delivered, money, events.
 
 -- name: add_ledger
-INSERT INTO ledger (commit_id, run_id, workflow, provider, account, model, lane, kind, tier, n,
+INSERT INTO ledger (commit_id, run_id, workflow, rule, provider, account, model, lane, kind, tier, n,
     input, cache_read, cache_write_5m, cache_write_1h, cache_write_other, output, reasoning, other_units,
     cost_nano, baseline_nano, waste_nano, price_basis, price_status, price_id, baseline_price_id, provider_id,
     corrects, note, at, charged_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: keep_price
 INSERT INTO prices (id, provider, model, lane, day, status, basis, rates)
@@ -98,6 +98,28 @@ SELECT coalesce(sum(cost_nano), 0) FROM ledger WHERE at >= ?1 AND (?2 IS NULL OR
 SELECT reserved_nano, requests - copies AS requests, answered + refused + unanswered - copied AS done FROM runs
 WHERE state <> 'finished' AND reserved_nano > 0 AND (?1 IS NULL OR workflow = ?1) AND (?2 IS NULL
     OR EXISTS (SELECT 1 FROM tenants_of_runs t WHERE t.run_id = runs.id AND t.key = ?2))
+
+-- name: spent_under
+SELECT coalesce(sum(cost_nano), 0) FROM ledger WHERE at >= ?1 AND rule = ?2
+
+-- name: reserve_for_rule
+INSERT INTO reserved_for_rules (run_id, rule, reserved_nano) VALUES (?, ?, ?)
+
+-- name: reserved_under
+-- where nothing was reserved for the rule, having had no budget then: an even share of the run's
+SELECT coalesce(h.reserved_nano, r.reserved_nano) AS reserved_nano,
+    CASE WHEN h.rule IS NULL THEN r.requests - r.copies ELSE sum(s.requests) END AS requests,
+    sum(min(s.requests,
+        (SELECT coalesce(sum(w.requests), 0) FROM waiting w WHERE w.segment_id = s.id)
+        + (SELECT coalesce(sum(p.requests), 0) FROM batch_parts p JOIN batches b ON b.id = p.batch_id
+           WHERE p.segment_id = s.id AND b.state NOT IN ('settled', 'rejected', 'cancelled')))) AS remaining
+FROM runs r JOIN segments s ON s.run_id = r.id LEFT JOIN decisions d ON d.id = s.decision
+LEFT JOIN reserved_for_rules h ON h.run_id = r.id AND h.rule = ?1
+WHERE r.state <> 'finished' AND r.reserved_nano > 0 AND coalesce(d.rule, '') = ?1 GROUP BY r.id
+
+-- name: rules_of_run
+SELECT DISTINCT coalesce(d.rule, '') AS rule FROM segments s LEFT JOIN decisions d ON d.id = s.decision
+WHERE s.run_id = ? ORDER BY 1
 
 -- name: add_event
 INSERT INTO events (at, kind, subject, detail) VALUES (?, ?, ?, ?)

@@ -95,8 +95,8 @@ SELECT b.lane, b.requests AS batch_requests, b.bytes, b.created_at, b.cancel_ask
 FROM batches b JOIN packing_keys k ON k.id = b.key_id WHERE b.id = ?
 
 -- name: parts
-SELECT p.*, s.run_id, r.workflow, r.state AS run_state FROM batch_parts p
-JOIN segments s ON s.id = p.segment_id JOIN runs r ON r.id = s.run_id
+SELECT p.*, s.run_id, r.workflow, r.state AS run_state, coalesce(d.rule, '') AS rule FROM batch_parts p
+JOIN segments s ON s.id = p.segment_id JOIN runs r ON r.id = s.run_id LEFT JOIN decisions d ON d.id = s.decision
 WHERE p.batch_id = ? ORDER BY p.place
 
 -- name: advance
