@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
 
 from lanewise.domain.lanes import BATCH, REALTIME
-from lanewise.lanes.scouting import WORTH
+from lanewise.lanes.scouting import SENT_AT, WORTH
 
 HOUR = 3_600.0
 
@@ -70,3 +71,42 @@ def test_nothing_goes_ahead_that_nobody_waits_for_or_that_policy_keeps_out_of_re
 def test_a_small_run_sends_no_scout(world: Any, many: list[dict[str, Any]]) -> None:
     run = world.finish(world.submit(many[: WORTH - 1], deadline="8h"))
     assert lanes(world, run) == {BATCH: WORTH - 1}
+
+
+def test_a_crowd_waits_for_the_answer_and_stays_in_its_batches_if_real_time_could_take_it(
+    world: Any, requests_of: Any
+) -> None:
+    """By the limits that are assumed, a part of it would leave in real time at once."""
+    run = world.submit(requests_of("openai", 2_500), deadline="21m")
+    world.passes()
+    counts = Counter[str]()
+    for row in world.engine.store.batches(run.id):
+        counts[row.lane] += row.requests
+    assert counts == {REALTIME: 1, BATCH: 2_499}
+
+
+def test_where_the_scout_is_not_answered_the_others_leave_after_two_minutes(
+    world: Any, many: list[dict[str, Any]]
+) -> None:
+    world.fault("http_error", operation="live", status=500, times=-1)
+    run = world.submit(many, deadline="8h")
+    world.passes()
+    began = world.clock.at
+    assert {row.lane for row in world.engine.store.batches(run.id)} == {REALTIME}
+    world.clock.at = max(began, run.created_at + 121.0)
+    world.passes()
+    assert {row.lane for row in world.engine.store.batches(run.id)} == {REALTIME, BATCH}
+    world.sandbox.state.clear_faults()
+    done = world.finish(run)
+    assert (done.answered, done.late) == (WORTH + 20, 0), world.story()
+    world.check_books()
+
+
+def test_what_is_due_soon_waits_for_no_scout(world: Any, many: list[dict[str, Any]]) -> None:
+    world.fault("http_error", operation="live", status=500, times=1)
+    run = world.submit(many, deadline="19m")
+    world.engine.store.learn(
+        world.engine.store.accounts()[0].id, "gpt-4o-mini", SENT_AT, int(world.clock.at), 0.0
+    )
+    world.passes()
+    assert BATCH in {row.lane for row in world.engine.store.batches(run.id)}

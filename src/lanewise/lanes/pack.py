@@ -57,18 +57,15 @@ def pack(shift: Shift) -> int:
     groups = shift.store.waiting(shift.account, shift.now())
     if not groups:
         return 0
+    batches, groups = scouted(shift, groups)
     gathered: dict[tuple[object, ...], list[tuple[WaitingGroup, Decision]]] = defaultdict(list)
     crowds = _crowds(shift, groups)
-    decided = [
-        (group, _decide(shift.menus(), group, shift.now(), crowds[group.key.model]))
-        for group in groups
-    ]
-    batches, decided = scouted(shift, decided)
-    for group, decision in decided:
+    for group in groups:
+        decision = _decide(shift.menus(), group, shift.now(), crowds[group.key.model])
         slack_class = deadline_class(_slack(group.deadline, shift.now()))
         way = decision.lane, decision.lanes, decision.held  # who may not be rescued rescues nobody
         gathered[group.key, way, slack_class].append((group, decision))
-    creations = _creations(shift, len(gathered))
+    creations = _creations(shift, max(len(gathered), 1))
     for same in gathered.values():
         batches += _batches(shift, _smallest_first(same), creations, crowds)
     if batches:
