@@ -264,6 +264,15 @@ def test_a_full_disk_while_accepting_is_said_and_leaves_nothing(shell: Any, chat
 
 
 # -- leaving and coming back ------------------------------------------------------------------------
+def test_results_are_not_wanted_from_a_run_that_returns_before_there_are_any(
+    shell: Any, chats: Any
+) -> None:
+    done = shell("run", shell.write("in.jsonl", chats(3)), "--detach", "-o", "out.jsonl")
+    assert done.returncode == 2
+    assert "lanewise results RUN -o FILE" in " ".join(done.stderr.split())
+    assert "nothing was submitted" in shell("status").stdout
+
+
 def test_detaching_without_a_worker_warns_and_a_worker_finishes_it(shell: Any, chats: Any) -> None:
     done = shell("run", shell.write("in.jsonl", chats(3)), "--detach", "--run", "later")
     assert done.returncode == 0

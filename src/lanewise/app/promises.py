@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from lanewise.app.routing import Asked
+from lanewise.domain.counts import counted
 from lanewise.domain.ids import AccountId
 from lanewise.domain.packing import PackingKey
 from lanewise.errors import BadInput, TooSoon
@@ -76,8 +77,9 @@ def _require(
 
 def _refusal(key: PackingKey, wanted: Asked, promised: float) -> str:
     model = f" of {key.model}" if key.model else ""
+    asked = counted(wanted.requests, "request")
     return (
-        f"{wanted.requests:,} requests{model} cannot be answered by {_said(wanted.earliest)}, even in real "
+        f"{asked}{model} cannot be answered by {_said(wanted.earliest)}, even in real "
         f"time at the rate limits of {key.provider} and beside what is promised already. The earliest that "
         f"can be promised is {_said(promised)}. Nothing was accepted; give --deadline that or later"
     )

@@ -75,6 +75,11 @@ def run(
     pays twice. --again, or a new --run, asks anew. A FILE that holds anything but results of the same run
     is refused before anything is accepted, unless --force overwrites it.
     """
+    if detach and output is not None:
+        raise click.UsageError(
+            "--detach returns before there are results: leave -o out, and fetch them when the run is done "
+            "(lanewise results RUN -o FILE)"
+        )
     order = Order(
         inputs,
         workflow,
