@@ -12,6 +12,8 @@ import pytest
 
 from lanewise.domain.lanes import BATCH, FLEX, HELD, REALTIME, LaneName
 from lanewise.errors import BadInput, TooSoon
+from lanewise.lanes import worker
+from lanewise.providers.openai_calls import OpenAICalls
 
 SLOW_POLLS = 60.0  # seconds: hours pass in these tests
 Requests = Callable[[str, int], list[dict[str, Any]]]
@@ -453,3 +455,33 @@ def account(world: Any) -> Any:
 def policy(world: Any, text: str) -> None:
     path: Path = world.folder / "home" / "policy.toml"
     path.write_text(text, encoding="utf-8")
+
+
+def test_a_call_that_hangs_in_a_pass_of_cron_holds_up_nobodys_rescue(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "_LONG", 0.02)
+    slow = world.submit(chats(20), deadline="1h")
+    world.passes()
+    real, look, hung, called_back = OpenAICalls.call, worker.rescue, [], asyncio.Event()
+
+    def looking(shift: Any) -> float:
+        again = look(shift)
+        if "batch.withdrawn" in world.kinds():
+            called_back.set()
+        return again
+
+    async def hanging(*wanted: Any, **named: Any) -> Any:
+        if not hung:
+            hung.append(wanted)
+            world.clock.at = slow.deadline - 700.0
+            await called_back.wait()
+        return await real(*wanted, **named)
+
+    monkeypatch.setattr(worker, "rescue", looking)
+    monkeypatch.setattr(OpenAICalls, "call", hanging)
+    world.submit(chats(2, "gpt-4o"), deadline="now")
+    asyncio.run(asyncio.wait_for(world.engine.worker().run_once(), timeout=60.0))
+    assert hung
+    done = world.finish(slow)
+    assert (done.answered, done.late) == (20, 0), world.story()

@@ -58,6 +58,7 @@ _LONG_GRACE = 20.0  # seconds: a request that is cut off has been paid for, and 
 _LONGEST_STEP = (
     120.0  # seconds that one may send in a pass, which must come to the other batches as well
 )
+_LONG = 5.0  # seconds that a pass waits for steps under way until it looks at the others again
 _STEPS_IN_A_PASS = 50  # more than any chain of steps that is due at once
 _BUSY_LOOK = 0.02  # seconds between looks at the least
 _IDLE_LOOK = 1.0  # seconds: new work may arrive from another process at any time
@@ -147,24 +148,30 @@ class Worker:
                 taken = 0
                 for _ in range(_STEPS_IN_A_PASS):
                     await self._turn()
-                    tasks = [
-                        task for desk in self._desks.values() for task in desk.running.values()
-                    ] + self._notifier.tasks
-                    taken += len(tasks)
-                    if not tasks:
+                    if not (tasks := self._under_way()):
                         break
-                    await self._hear_out(tasks)
+                    taken += await self._hear_out(tasks)
                 return taken
             finally:
                 await self._leave()
 
-    async def _hear_out(self, tasks: list[asyncio.Task[None]]) -> None:
-        """Wait for steps under way, and keep the leases meanwhile."""
-        pending = set(tasks)
+    def _under_way(self) -> set[asyncio.Task[None]]:
+        steps = [task for desk in self._desks.values() for task in desk.running.values()]
+        return {*steps, *self._notifier.tasks}
+
+    async def _hear_out(self, tasks: set[asyncio.Task[None]]) -> int:
+        """Wait for steps under way; where one takes long, others go on: no slow call holds up a rescue."""
+        pending, heard = tasks, set(tasks)
         while pending:
-            _, pending = await asyncio.wait(pending, timeout=self._pace.lease / 3)
-            self._hold_accounts()
+            _, pending = await asyncio.wait(pending, timeout=min(self._pace.lease / 3, _LONG))
+            if pending:
+                await self._turn()
+                pending = {task for task in self._under_way() if not task.done()}
+                heard |= pending
+            else:
+                self._hold_accounts()
         self._reap()
+        return len(heard)
 
     async def _turn(self) -> None:
         self._reap()
