@@ -20,7 +20,7 @@ STUCK = {"batch_seconds": 30.0 * HOUR, "validation_seconds": 8.0 * HOUR, "cancel
 def taught(make_world: Any, requests: list[dict[str, Any]], **config: Any) -> Any:
     """A world whose batches never end in time, and that has called its model in real time before."""
     world = make_world(**STUCK | config)
-    world.reopen(poll_seconds=60.0)
+    world.reopen(poll_seconds=60.0, lease_seconds=48 * HOUR)  # hours pass while a pass is made
     world.finish(world.submit(requests, deadline="now"))
     return world
 

@@ -55,7 +55,7 @@ def rule_said(rule: str) -> str:
     """Whose budget it is, in a sentence.
 
     >>> rule_said("nightly"), rule_said("")
-    ("rule 'nightly'", "[default]")
+    ("rule 'nightly'", '[default]')
     """
     return f"rule {rule!r}" if rule else "[default]"
 

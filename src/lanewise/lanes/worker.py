@@ -58,7 +58,7 @@ _LONG_GRACE = 20.0  # seconds: a request that is cut off has been paid for, and 
 _LONGEST_STEP = (
     120.0  # seconds that one may send in a pass, which must come to the other batches as well
 )
-_LONG = 5.0  # seconds that a pass waits for steps under way until it looks at the others again
+_LONG = 10.0  # seconds that a pass waits for steps under way until it looks at the others again
 _STEPS_IN_A_PASS = 50  # more than any chain of steps that is due at once
 _BUSY_LOOK = 0.02  # seconds between looks at the least
 _IDLE_LOOK = 1.0  # seconds: new work may arrive from another process at any time
