@@ -60,13 +60,16 @@ def test_calls_are_booked_once_where_whose_responses_are_could_not_be_kept_at_fi
             keep(made, now)
 
         monkeypatch.setattr(engine.store, "keep_responses", fails_once)
-        call = CALL._replace(tenant="ann", told=Told("", None, response="resp_1"))
+        told = Told("", None, response="resp_1")
+        call, heard = CALL._replace(tenant="ann", told=told, said=((b"x", b"y"),)), []
 
         async def book() -> list[bool]:
-            ledger = Ledger(engine.store, engine.clock, Pricing(engine.book, {}), 0.0)
+            pricing = Pricing(engine.book, {})
+            ledger = Ledger(engine.store, engine.clock, pricing, 0.0, heard=heard.extend)
             ledger.add(call)
             return [await ledger.flush(), await ledger.flush()]
 
         assert asyncio.run(book()) == [False, True]
         assert engine.store.money().n == 1
         assert engine.store.owner_of_response("resp_1") == "ann"
+        assert [one.said for one in heard] == [()], "what waits for a disk is kept small"

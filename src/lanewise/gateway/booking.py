@@ -243,7 +243,8 @@ class Ledger:
                     self._store.keep_responses(made, self._clock.now())
                 self._store.book_calls(rows, self._clock.now())
             except StoreUnusable:
-                self._held.extendleft(reversed(calls))
+                # the next answers state their limits again: what waits for long is kept small
+                self._held.extendleft(call._replace(said=()) for call in reversed(calls))
                 raise
             self._booked(rows)
             self._heard(calls)

@@ -11,6 +11,7 @@ from lanewise.domain.allowances import Rate
 from lanewise.domain.ids import AccountId
 from lanewise.errors import StoreUnusable
 from lanewise.gateway.booking import Call
+from lanewise.policy.draining import limit_name
 from lanewise.providers.rate_headers import anthropic_allowance, openai_allowance
 from lanewise.store.protocol import Store
 
@@ -33,7 +34,7 @@ class Lessons:
     def _keep(self, account: AccountId, model: str, rates: Iterable[Rate]) -> None:
         known: Mapping[tuple[str, str], int] = self._store.learned(account)
         for rate in rates:
-            name = f"{rate.measure}_per_minute"
+            name = limit_name(rate.measure)
             if rate.limit and known.get((model, name)) != rate.limit:
                 self._store.learn(account, model, name, rate.limit, self._clock.now())
 

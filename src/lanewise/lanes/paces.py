@@ -27,7 +27,7 @@ from lanewise.domain.ids import AccountId, BatchId
 from lanewise.lanes.traffic import Traffic
 from lanewise.policy import yielding
 from lanewise.policy.breadth import Breadth
-from lanewise.policy.draining import call_times
+from lanewise.policy.draining import call_times, limit_name
 from lanewise.policy.pacing import WHENEVER_SECONDS, Drain, Pace, Queue
 from lanewise.store.protocol import Store
 
@@ -201,7 +201,7 @@ class Gate:
 
     def _learned(self) -> dict[Measure, int]:
         learned = self._store.learned(self._account)
-        names = ((measure, (self._model, _name(measure))) for measure in Measure)
+        names = ((measure, (self._model, limit_name(measure))) for measure in Measure)
         return {measure: learned[name] for measure, name in names if name in learned}
 
     def _remember(self, allowance: Allowance) -> None:
@@ -209,7 +209,7 @@ class Gate:
         for rate in allowance.rates:
             if rate.limit and self._limits.get(rate.measure) != rate.limit:
                 self._limits[rate.measure] = rate.limit
-                name, now = _name(rate.measure), self._clock.now()
+                name, now = limit_name(rate.measure), self._clock.now()
                 self._store.learn(self._account, self._model, name, rate.limit, now)
 
 
@@ -283,7 +283,3 @@ class Paces:
         """Let no more calls through: who waits comes back another time."""
         for gate in self._gates.values():
             gate.close()
-
-
-def _name(measure: Measure) -> str:
-    return f"{measure}_per_minute"

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Final, TypeAlias
 
+from lanewise.domain.allowances import Measure
 from lanewise.policy.pacing import MOST_IN_FLIGHT
 from lanewise.policy.rescuing import Drain, Load
 
@@ -26,6 +27,15 @@ PLACES: Final = MOST_IN_FLIGHT // 2  # calls in flight; flex may hold the others
 _REQUEST_LIMIT: Final = "requests_per_minute"
 _TOKEN_LIMITS: Final = ("tokens_per_minute", "input_tokens_per_minute")
 _OUTPUT_LIMIT: Final = "output_tokens_per_minute"
+
+
+def limit_name(measure: Measure) -> str:
+    """What a stated limit is learned as.
+
+    >>> limit_name(Measure.REQUESTS)
+    'requests_per_minute'
+    """
+    return f"{measure}_per_minute"
 
 
 Learned: TypeAlias = Mapping[tuple[str, str], int]  # (model, name) -> value, as the store keeps it
