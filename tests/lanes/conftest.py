@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from heapq import heapify, heappop, heappush
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,31 +18,118 @@ from lanewise.app import Engine, RunRequest
 from lanewise.app.reconcile import Charge, charges, reconcile
 from lanewise.intake import ReadOptions, read
 from lanewise.lanes.verify import verify
+from lanewise.lanes.worker import Worker
 from lanewise.providers import registry
+from lanewise.providers.transport import Transport
 from lanewise.sandbox import Fault, RunningSandbox, SandboxConfig, start_in_thread
 from lanewise.settings import load
 from lanewise.store.nouns import Run
 
 MOST_PASSES = 10_000  # a test that needs more is stuck, and should say so
 START = 1_790_000_000.0  # an instant in September 2026
+LOOK = 0.001  # real seconds until it is seen that nobody is awake
+
+
+class UnderWay:
+    """What is on its way in real time: exchanges with the sandbox, and steps that threads take."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def exchange(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        """The same exchange, counted until its body was read."""
+
+        @asynccontextmanager
+        async def counted(*args: Any, **options: Any) -> AsyncIterator[Any]:
+            with self._one():
+                async with real(*args, **options) as response:
+                    yield response
+
+        return counted
+
+    def call(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        """The same coroutine function, counted until it returns."""
+
+        async def counted(*args: Any, **options: Any) -> Any:
+            with self._one():
+                return await real(*args, **options)
+
+        return counted
+
+    @contextmanager
+    def _one(self) -> Iterator[None]:
+        self.count += 1
+        try:
+            yield
+        finally:
+            self.count -= 1
+
+
+UNDER_WAY = UnderWay()
+
+
+@pytest.fixture(autouse=True)
+def _counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that no time passes for a call only because this machine has much else to do."""
+    monkeypatch.setattr(Transport, "exchange", UNDER_WAY.exchange(Transport.exchange))
+    monkeypatch.setattr(Transport, "reply", UNDER_WAY.call(Transport.reply))
+    monkeypatch.setattr(asyncio, "to_thread", UNDER_WAY.call(asyncio.to_thread))
+    monkeypatch.setattr(Worker, "_left", left)
+
+
+async def left(worker: Any, tasks: set[Any], seconds: float) -> set[Any]:
+    """What a worker waits for within a pass, by the clock of its world."""
+    waits = asyncio.wait(tasks), worker._clock.sleep(seconds)
+    either = [asyncio.ensure_future(wait) for wait in waits]
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    for wait in either:
+        wait.cancel()
+    return {task for task in tasks if not task.done()}
 
 
 class HandClock:
-    """Time that a test moves, and sleeping: a second of it is a hundredth of a real one, at the most.
+    """Time that a test moves, and sleeping: it passes when everything that could go on sleeps.
 
-    No less, for what is under way over real connections has to keep up with it.
+    So a call takes no time at all, however slow this machine is, and of those who sleep who is due first
+    wakes first.
     """
 
     def __init__(self) -> None:
         self.at = START
+        self.waits = True  # for what is under way: else time passes beside a slow call
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._turns = count()
+        self._looks_in: asyncio.AbstractEventLoop | None = None
 
     def now(self) -> float:
         return self.at
 
     async def sleep(self, seconds: float) -> None:
-        until = self.at + seconds
-        await asyncio.sleep(min(seconds, 1.0) / 100.0)
-        self.at = max(self.at, until)
+        loop = asyncio.get_running_loop()
+        sleeper = self.at + seconds, next(self._turns), loop.create_future()
+        heappush(self._sleepers, sleeper)
+        if self._looks_in is not loop:
+            self._looks_in = loop
+            loop.call_later(LOOK, self._look, loop)
+        try:
+            await sleeper[2]
+        finally:
+            if sleeper in self._sleepers:
+                self._sleepers.remove(sleeper)
+                heapify(self._sleepers)
+
+    def _look(self, loop: Any) -> None:
+        """Wake who is due first, if nobody is awake."""
+        if self._looks_in is not loop:
+            return
+        if not self._sleepers:
+            self._looks_in = None
+            return
+        if not (loop._ready or (self.waits and UNDER_WAY.count)):
+            until, _, awake = heappop(self._sleepers)
+            self.at = max(self.at, until)
+            awake.set_result(None)
+        loop.call_later(LOOK, self._look, loop)
 
 
 class World:

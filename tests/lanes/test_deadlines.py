@@ -126,6 +126,31 @@ def test_where_cancelling_does_not_end_in_time_the_rest_is_sent_beside_it_and_th
     world.check_books()
 
 
+def test_what_was_called_back_for_its_deadline_is_not_given_to_another_batch(
+    make_world: Any,
+) -> None:
+    """However much is due at the same instant: there would be no time to call it back once more."""
+    world = make_world(batch_seconds=3.0 * HOUR, cancel_seconds=590.0, tokens_per_minute=10_000)
+    world.fault("http_error", operation="batches.cancel", times=-1, status=500)
+    world.finish(world.submit(chats(1), deadline="now"))  # states the limits
+    lines = [
+        {**line, "body": line["body"] | {"max_tokens": 1_000, "user": f"{place}"}}
+        for place in range(10)
+        for line in chats(60)
+    ]
+    runs = [world.submit(lines[start : start + 60], deadline="100m") for start in range(0, 600, 60)]
+    ended = [world.finish(run) for run in runs]
+    assert all(run.late == 0 and run.answered == 60 for run in ended), world.story()
+    rescued = {
+        event.at for event in world.engine.store.events(limit=10_000)
+        if event.kind == "batch.rescued"
+    }  # fmt: skip
+    assert rescued, world.story()
+    again = [row.lane for row in world.engine.store.batches() if row.created_at >= min(rescued)]
+    assert again, world.story()
+    assert set(again) == {REALTIME}, world.story()
+
+
 def test_results_that_cannot_be_read_do_not_cost_the_deadline(make_world: Any) -> None:
     world = make_world(batch_seconds=2.0 * HOUR, validation_seconds=0.0)
     world.fault("http_error", operation="files.content", times=-1, status=500)

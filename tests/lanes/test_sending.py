@@ -509,6 +509,7 @@ def test_a_leaving_worker_hears_its_calls_out(
     world: Any, shape: str, requests_of: Requests
 ) -> None:
     world.fault("slow", operation="live", seconds=0.4, times=-1)
+    world.clock.waits = False
     run = sent(world, REALTIME, requests_of(shape, 40))
     asked = 0
 

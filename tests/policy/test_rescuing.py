@@ -32,11 +32,12 @@ EARLY = (
 )  # the deadline with which background makes its last call after 6 min
 loads = st.lists(
     st.builds(
-        lambda n, deadline, requests, tokens: (n, deadline, requests, tokens),
+        lambda n, deadline, requests, tokens, ahead: (n, deadline, requests, tokens, ahead),
         st.integers(0, 10**6),
-        st.floats(0, 90_000),
+        st.floats(0, 90_000) | st.sampled_from([3_600.0, 7_200.0]),
         st.integers(1, 5_000),
         st.integers(0, 10**7),
+        st.booleans(),
     ),
     max_size=30,
     unique_by=lambda found: found[0],
@@ -46,10 +47,17 @@ loads = st.lists(
 def finishes(work: list[Load], starts: dict[str, float], drain: Drain) -> dict[str, float]:
     """When each would be answered if nothing is begun before its latest start, due first."""
     at, ends = float("-inf"), {}
-    for load in sorted(work, key=lambda one: (one.deadline, one.id)):
+    for load in sorted(work, key=lambda one: (one.deadline, not one.ahead, one.id)):
         at = max(at, starts[load.id]) + drain.seconds(load)
         ends[load.id] = at + drain.call_seconds
     return ends
+
+
+def test_what_is_ahead_is_sent_before_what_is_due_at_the_same_time() -> None:
+    work = [Load("a", HOUR, 100, 0), Load("z", HOUR, 100, 0, ahead=True)]
+    starts = latest_starts(work, replace(DRAIN, committed=(Load("y", HOUR, 50, 0, ahead=True),)))
+    last = HOUR - DRAIN.lead
+    assert starts == {"a": last - 10, "z": last - 20, "y": last - 25}
 
 
 @given(loads, loads)

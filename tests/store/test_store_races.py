@@ -160,12 +160,37 @@ def test_what_is_sent_one_by_one_gives_away_only_what_it_has_no_answer_for(desk:
     assert desk.store.rescue(desk.lease, name, 5.0, "late") == 3
 
 
-def test_no_request_is_asked_in_three_batches_at_once(desk: Any) -> None:
-    raced(desk)
+def test_what_is_rescued_again_is_asked_again_whatever_the_first_batch_still_does(
+    desk: Any,
+) -> None:
+    run, first = raced(desk)
     [second] = desk.pack()
     desk.create(second)
-    assert desk.store.rescue(desk.lease, second, 6.0, "late too") == 0
-    assert waiting(desk) == 0
+    assert desk.store.rescue(desk.lease, second, 6.0, "late too") == 4
+    assert desk.store.rescue(desk.lease, second, 7.0, "still late") == 0
+    assert waiting(desk) == 4
+    [third] = desk.pack()
+    desk.settle(second, [ANSWERED, EXPIRED, EXPIRED, EXPIRED])
+    desk.settle(first, [EXPIRED] * 4)
+    assert (counted(desk, run), waiting(desk)) == (("open", 1, 0, 0), 0)
+    desk.settle(third, [ANSWERED] * 4)
+    assert counted(desk, run) == ("finished", 4, 0, 0)
+
+
+def test_what_was_given_away_twice_waits_again_only_if_nobody_else_is_relied_on(desk: Any) -> None:
+    run, first = raced(desk)
+    [second] = desk.pack()
+    desk.create(second)
+    assert desk.store.rescue(desk.lease, second, 6.0, "late too") == 4
+    [third] = desk.pack()
+    desk.settle(third, [ANSWERED, EXPIRED, EXPIRED, EXPIRED], again=True)
+    assert waiting(desk) == 3
+    desk.settle(second, [EXPIRED] * 4, again=True)
+    desk.settle(first, [EXPIRED, ANSWERED, EXPIRED, EXPIRED], again=True)
+    assert (counted(desk, run), waiting(desk)) == (("open", 2, 0, 0), 2)
+    [fourth] = desk.pack()
+    desk.settle(fourth, [ANSWERED] * 2)
+    assert counted(desk, run) == ("finished", 4, 0, 0)
 
 
 def test_a_holder_that_was_frozen_while_it_wrote_results_does_not_touch_those_of_the_next(

@@ -19,7 +19,6 @@ from typing import Final
 
 from lanewise.domain.batches import Creating, Ended, Packed, Sending, Submitted, Unknown, Uploaded
 from lanewise.domain.deadlines import By
-from lanewise.domain.lanes import LaneName
 from lanewise.failpoints import reach
 from lanewise.lanes.menus import Class, Menus
 from lanewise.lanes.reject import requeue
@@ -63,11 +62,11 @@ def _rescue(shift: Shift, rows: list[BatchRow], now: float) -> float:
         match verdict:
             case Stay():
                 again = min(again, verdict.until)
-            case Move() if _next_lane(menus, row, starts[row.batch.id], now) != row.lane:
+            case Move() if _quickens(menus, row, faster[row.batch.id], starts[row.batch.id], now):
                 _move(shift, row, verdict, now)
                 again = min(again, now + _AFTER_MOVE)
             case Move():
-                pass  # the packer would send it the same way again: it is late, and stays
+                pass  # the packer would send it the same way again, or a slower one: it stays
     return max(again, now)
 
 
@@ -128,12 +127,13 @@ def _faster(menus: Menus, rows: Iterable[BatchRow], live: Mapping[str, Live]) ->
     return {row.batch.id: ladder(_class(row), live[row.batch.id].option.needs) for row in rows}
 
 
-def _next_lane(menus: Menus, row: BatchRow, start: float, now: float) -> LaneName:
-    """Where the packer would send what is called back now."""
+def _quickens(menus: Menus, row: BatchRow, faster: Ladder, start: float, now: float) -> bool:
+    """Whether the packer would send what is called back now in a quicker lane: each is asked once in each."""
     assert row.deadline is not None, "only what has a deadline moves"
     of = _class(row)
     due = min(row.deadline, start + menus.ladder(of).quickest.needs)
-    return menus.chooser.choose(of, By(due), now).lane
+    lane = menus.chooser.choose(of, By(due), now).lane
+    return lane != row.lane and any(option.lane == lane for option in faster.options)
 
 
 def _move(shift: Shift, row: BatchRow, move: Move, now: float) -> None:

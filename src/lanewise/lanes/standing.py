@@ -38,15 +38,17 @@ def load_of(row: BatchRow, now: float) -> Load:
     """A batch as work that is due; at once is now."""
     assert row.deadline is not None, "whoever has no deadline is no load"
     missing = max(row.requests - (row.done or 0), 1) if row.lane == REALTIME else row.requests
-    deadline = max(row.deadline, now)
-    return Load(row.batch.id, deadline, missing, row.rate_tokens * missing // row.requests)
+    tokens = row.rate_tokens * missing // row.requests
+    return Load(row.batch.id, max(row.deadline, now), missing, tokens, ahead=in_real_time(row))
 
 
 def waiting_load(group: WaitingGroup, now: float) -> Load:
     """Requests that are not packed yet, as work that is due."""
     count = len(group.waiting.ordinals)
     tokens = group.rate_tokens * count // group.whole[0]
-    return Load(waiting_name(group), max(group.deadline or now, now), count, tokens)
+    deadline = max(group.deadline or now, now)
+    # it may have been called back: it would else be given the time that it was called back for
+    return Load(waiting_name(group), deadline, count, tokens, ahead=True)
 
 
 def waiting_name(group: WaitingGroup) -> str:

@@ -163,8 +163,7 @@ class Worker:
         """Wait for steps under way; where one takes long, others go on: no slow call holds up a rescue."""
         pending, heard = tasks, set(tasks)
         while pending:
-            _, pending = await asyncio.wait(pending, timeout=min(self._pace.lease / 3, _LONG))
-            if pending:
+            if pending := await self._left(pending, min(self._pace.lease / 3, _LONG)):
                 await self._turn()
                 pending = {task for task in self._under_way() if not task.done()}
                 heard |= pending
@@ -172,6 +171,13 @@ class Worker:
                 self._hold_accounts()
         self._reap()
         return len(heard)
+
+    async def _left(
+        self, tasks: set[asyncio.Task[None]], seconds: float
+    ) -> set[asyncio.Task[None]]:
+        """Wait for them for so long; returns those that are not done."""
+        _, left = await asyncio.wait(tasks, timeout=seconds)
+        return left
 
     async def _turn(self) -> None:
         self._reap()

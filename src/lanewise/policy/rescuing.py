@@ -41,6 +41,7 @@ class Load:
     deadline: float
     requests: int
     tokens: int  # as the rate limit counts them
+    ahead: bool = False  # of what is due at the same time: it is being sent, or goes next
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,9 @@ class Drain:
 def latest_starts(loads: Iterable[Load], drain: Drain) -> dict[str, float]:
     """When sending each must begin at the latest, if none of them is answered otherwise.
 
-    Due first, sent first; each is sent as late as the others allow. A start in the past means that
-    there is more work than the lane can do in time. Committed work takes its place and is in the result.
+    Due first, sent first, and of what is due at once what is ahead already; each is sent as late as the
+    others allow. A start in the past means that there is more work than the lane can do in time. Committed
+    work takes its place and is in the result.
 
     >>> drain = Drain(requests_per_second=1, tokens_per_second=1_000, call_seconds=20, margin=10)
     >>> loads = [Load("a", 1_000, 100, 0), Load("b", 1_010, 100, 0), Load("c", 5_000, 100, 0)]
@@ -87,7 +89,7 @@ def latest_starts(loads: Iterable[Load], drain: Drain) -> dict[str, float]:
 
 
 def _due_first(loads: Iterable[Load]) -> list[Load]:
-    return sorted(loads, key=lambda load: (load.deadline, load.id))
+    return sorted(loads, key=lambda load: (load.deadline, not load.ahead, load.id))
 
 
 def fits(loads: Iterable[Load], drain: Drain, now: float) -> bool:

@@ -1,8 +1,10 @@
-"""Requests that are asked in two batches at once: one final outcome counts, whoever is first.
+"""Requests that are asked in several batches at once: one final outcome counts, whoever is first.
 
 A rescued batch gives what it has not answered to the queue and goes on. From then on a request may be in
 several places: waiting, and in batches that have not ended. What holds, in every transaction:
 
+*   A request without a final outcome waits, or a batch that was not rescued has it: only that one is
+    relied on to answer in time. Where it is rescued as well, the request is given away again.
 *   A request with a final outcome gets no second one, and waits no more.
 *   A request without one is somewhere. Where a batch ends without answering it, and another place still has
     it, that place decides; the last one decides by itself.
@@ -31,9 +33,10 @@ class _Elsewhere(NamedTuple):
     final: Ordinals
     queued: Ordinals
     live: Ordinals  # in other batches that have not ended
+    held: Ordinals  # of these, in batches that have not given it away
 
 
-_NOWHERE = _Elsewhere(Ordinals(), Ordinals(), Ordinals())
+_NOWHERE = _Elsewhere(Ordinals(), Ordinals(), Ordinals(), Ordinals())
 
 
 class RaceOperations(Operations):
@@ -101,7 +104,7 @@ class RaceOperations(Operations):
             other = elsewhere(entry.segment)
             rest = entry.ordinals - other.final - other.queued
             if rescued:  # what it had was given away
-                rest = rest - other.live
+                rest = rest - other.held
             if rest:
                 waits.append(replace(entry, ordinals=rest))
         return ends, waits
@@ -110,7 +113,10 @@ class RaceOperations(Operations):
         if not self._raced(segment):
             return _NOWHERE
         return _Elsewhere(
-            self._final(segment, batch), self._queued(segment), self._live(segment, batch)
+            self._final(segment, batch),
+            self._queued(segment),
+            self._live(segment, batch),
+            self._held(segment, batch),
         )
 
     def _leave_queue(self, segments: Sequence[SegmentId]) -> None:
@@ -136,6 +142,9 @@ class RaceOperations(Operations):
 
     def _live(self, segment: SegmentId, besides: BatchId | None) -> Ordinals:
         return _union(self._db.all(self._work["live_parts"], (segment, besides or "")))
+
+    def _held(self, segment: SegmentId, besides: BatchId) -> Ordinals:
+        return _union(self._db.all(self._work["held_parts"], (segment, besides)))
 
     def _final(self, segment: SegmentId, besides: BatchId | None) -> Ordinals:
         """Requests with an outcome, or a final record of a batch other than `besides`.

@@ -120,10 +120,7 @@ class SendingOperations(WorkOperations):
             return count
 
     def _given(self, contents: Contents) -> list[Waiting]:
-        """What is asked elsewhere: all that has no answer yet, unless nobody wants it any more.
-
-        What is asked in two batches already is not asked in a third.
-        """
+        """What is asked elsewhere: all that has no answer yet, unless nobody wants it any more."""
         answered = self._calls(contents.batch).answered  # none, but for what lanewise sends itself
         offered: list[Waiting] = []
         for part in contents.parts:
@@ -134,7 +131,7 @@ class SendingOperations(WorkOperations):
                 for position, ordinal in enumerate(part.ordinals, start=part.start)
                 if position not in answered
             )
-            if rest := missing - self._live(part.segment, contents.batch):
+            if rest := missing - self._held(part.segment, contents.batch):
                 offered.append(Waiting(part.segment, part.tries + 1, rest))
         return self._undecided(contents.batch, False, [], offered)[1]
 
