@@ -28,6 +28,7 @@ _WORLDS = st.fixed_dictionaries(
         "cancel_seconds": st.sampled_from([60.0, 590.0]),
         "requests_per_minute": st.sampled_from([60, 120, 1_000]),
         "tokens_per_minute": st.sampled_from([10_000, 1_000_000]),
+        "flex_refusals": st.sampled_from([0.0, 0.5, 1.0]),
     }
 )
 
@@ -35,6 +36,7 @@ _WORLDS = st.fixed_dictionaries(
 _DAYS = st.tuples(
     _WORLDS,
     st.lists(st.integers(1, 150), min_size=1, max_size=3),  # requests of each run
+    st.sampled_from(["gpt-4o-mini", "gpt-5-mini"]),  # without and with flex
     st.integers(10, 180),  # minutes until they are due
     st.sampled_from([10, 1_000]),  # tokens that an answer may have
     st.lists(st.sampled_from(sorted(FAULTS)), unique=True, max_size=3),
@@ -49,21 +51,25 @@ _DAYS = st.tuples(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_a_promised_deadline_is_kept_and_each_answer_is_counted_once(
-    world_type: Any, requests_of: Any, day: tuple[dict[str, Any], list[int], int, int, list[str]]
+    world_type: Any,
+    requests_of: Any,
+    day: tuple[dict[str, Any], list[int], str, int, int, list[str]],
 ) -> None:
-    world, counts, minutes, tokens, faults = day
+    world, counts, model, minutes, tokens, faults = day
     folder = Path(tempfile.mkdtemp())
     here = world_type(folder, **world)
     here.reopen(poll_seconds=MINUTE)
     try:
-        here.finish(here.submit(requests_of("openai", 1), deadline="now"))  # states the limits
+        asked = {"model": model, "max_completion_tokens": tokens}
+        first = lines(requests_of, 1, -1, asked)
+        here.finish(here.submit(first, deadline="now"))  # states the limits
         for name in faults:
             here.fault(name, **FAULTS[name])
         runs = []
         for place, count in enumerate(counts):
             try:
                 runs.append(
-                    here.submit(lines(requests_of, count, place, tokens), deadline=f"{minutes}m")
+                    here.submit(lines(requests_of, count, place, asked), deadline=f"{minutes}m")
                 )
             except TooSoon:
                 event("refused")
@@ -98,13 +104,13 @@ def settled(world: Any) -> None:
     raise AssertionError(world.story())
 
 
-def lines(requests_of: Any, count: int, place: int, tokens: int) -> list[dict[str, Any]]:
-    """Requests that no other run of the world has, whose answers may have so many tokens."""
+def lines(requests_of: Any, count: int, place: int, asked: dict[str, Any]) -> list[dict[str, Any]]:
+    """Requests that no other run of the world has."""
     return [
         {
             **line,
             "custom_id": f"{place}-{line['custom_id']}",
-            "body": line["body"] | {"max_tokens": tokens},
+            "body": line["body"] | asked,
         }
         for line in requests_of("openai", count)
     ]

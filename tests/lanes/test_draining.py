@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lanewise.domain.lanes import REALTIME
+from lanewise.domain.lanes import FLEX, REALTIME
 from lanewise.errors import BadInput
 from lanewise.lanes import worker
 from lanewise.lanes.paces import Gate
@@ -20,7 +20,7 @@ STUCK = {"batch_seconds": 30.0 * HOUR, "validation_seconds": 8.0 * HOUR, "cancel
 def taught(make_world: Any, requests: list[dict[str, Any]], **config: Any) -> Any:
     """A world whose batches never end in time, and that has called its model in real time before."""
     world = make_world(**STUCK | config)
-    world.reopen(poll_seconds=60.0, lease_seconds=48 * HOUR)  # hours pass while a pass is made
+    world.reopen(poll_seconds=60.0)
     world.finish(world.submit(requests, deadline="now"))
     return world
 
@@ -120,6 +120,21 @@ def test_a_worker_that_runs_on_sends_without_a_gap_where_a_pass_of_cron_comes_to
 
 
 # -- ways to do ordinary things -------------------------------------------------------------------
+def test_a_flex_lane_without_capacity_takes_no_turns_from_the_rescue_of_what_waits_for_it(
+    make_world: Any, requests_of: Any
+) -> None:
+    requests = [
+        {**line, "body": line["body"] | {"model": "gpt-5-mini", "max_completion_tokens": 1_000}}
+        for line in requests_of("openai", 144)
+    ]
+    world = taught(make_world, requests[:1], flex_refusals=1.0, tokens_per_minute=10_000)
+    run = world.submit(requests[1:], deadline="55m")
+    while (seen := world.engine.run(run.id)).state != "finished":
+        world.passes(seconds=60.0)
+    assert (seen.answered, seen.late) == (143, 0), world.story()
+    assert FLEX in {row.lane for row in world.engine.store.batches()}, world.story()
+
+
 def asking(requests_of: Any, count: int, tokens: int, name: str = "w") -> list[dict[str, Any]]:
     """Requests whose answers may have so many tokens."""
     found = requests_of("openai", count)

@@ -217,6 +217,16 @@ def test_a_lane_without_capacity_is_left_and_the_requests_wait_again_without_a_t
     world.check_books()
 
 
+def test_a_lane_without_capacity_is_asked_by_a_few_requests_for_all(make_world: Any) -> None:
+    """Fifty that are each refused four times would take the turns of others for minutes."""
+    world = make_world(flex_refusals=1.0, requests_per_minute=6)
+    world.taught("gpt-5-mini", requests_per_minute=6)
+    sent(world, FLEX, responses(50), deadline=world.clock.at + 28_800.0)
+    world.passes()
+    calls = world.engine.store.learned(account(world))["gpt-5-mini", "flex_calls"]
+    assert 8 <= calls <= 16, world.story()  # two rounds of two requests that ask four times
+
+
 def test_an_overload_is_waited_out(world: Any, shape: str, requests_of: Requests) -> None:
     world.fault("overloaded", times=6)
     run = world.finish(sent(world, REALTIME, requests_of(shape, 5)))

@@ -41,6 +41,7 @@ from lanewise.lanes.shift import Shift, load_of_body
 from lanewise.policy import capacity, waiting
 from lanewise.policy.breadth import work
 from lanewise.policy.draining import ANSWER_TOKENS, ASSUMED_ANSWER, PLACES
+from lanewise.policy.options import FLEX_NEEDS
 from lanewise.policy.pacing import MOST_IN_FLIGHT
 from lanewise.providers import dialects, registry
 from lanewise.providers.calling import TIMEOUTS, Accepted, Answered, CallTag
@@ -106,6 +107,11 @@ class Calls:
         if self.halt is None or halt.refused is not None:
             self.halt = halt
 
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the lane has refused for want of capacity and answered nothing yet."""
+        return self.refusals > 0 and not self.heard
+
     def tag(self, custom_id: str) -> CallTag:
         """What a call is known by."""
         return CallTag(custom_id, self._batch.attempt, self._shift.store.home_id)
@@ -132,9 +138,14 @@ class Calls:
                 return
 
     async def enter(self, gate: Gate, load: Load, ask: Ask) -> float | None:
-        """Wait for a request's turn; see `Gate.enter`. Slow calls of flex leave room to a rescue."""
-        room = MOST_IN_FLIGHT - PLACES if self._contents.lane == FLEX else math.inf
-        due = self._contents.deadline
+        """Wait for a request's turn; see `Gate.enter`. Flex, slow or refusing, leaves it to a rescue.
+
+        What is due at the same time in real time has no other way any more; what flex does not take has.
+        """
+        due, room = self._contents.deadline, math.inf
+        if self._contents.lane == FLEX:
+            room = MOST_IN_FLIGHT - PLACES
+            due = None if due is None else due + FLEX_NEEDS
         return await gate.enter(load, due=due, workflow=ask.workflow, room=room)
 
     async def _exchange(self, ask: Ask, gate: Gate) -> Outcome:

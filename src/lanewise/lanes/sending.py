@@ -141,6 +141,7 @@ class _Step:
         model, load = model_and_load(self._contents.key, ask.body, answer=round(self._calls.answer))
         gate = self._shift.paces.gate(self._shift.account, model)
         self._owe(model, ask.position, load)
+        await self._probed()
         await self._room.acquire()
         back = await self._calls.enter(gate, load, ask)
         if back is not None:
@@ -156,6 +157,11 @@ class _Step:
         task.add_done_callback(self._done)
         await asyncio.sleep(0)
         return True
+
+    async def _probed(self) -> None:
+        """Let those ask first whom a lane has refused: each refusal takes a turn from others."""
+        while self._calls.in_doubt and self._tasks and not self._failed:
+            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         """A task that failed stays: its error is raised where the others are heard out."""
