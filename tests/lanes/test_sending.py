@@ -227,6 +227,28 @@ def test_a_lane_without_capacity_is_asked_by_a_few_requests_for_all(make_world: 
     assert 8 <= calls <= 16, world.story()  # two rounds of two requests that ask four times
 
 
+def test_a_refused_call_is_not_made_again_once_nobody_wants_it_from_this_batch(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its request may have been given to real time meanwhile, and would be paid twice."""
+    real, calls = OpenAICalls.call, []
+
+    async def refused_and_called_back(*wanted: Any, **named: Any) -> Any:
+        calls.append(wanted)
+        try:
+            return await real(*wanted, **named)
+        finally:
+            world.engine.store.cancel_run(run.id, world.clock.at)
+            world.sandbox.state.clear_faults()
+
+    world.fault("no_capacity", times=-1)
+    run = sent(world, FLEX, responses(1))
+    monkeypatch.setattr(OpenAICalls, "call", refused_and_called_back)
+    done = world.finish(run)
+    assert (done.answered, done.unanswered, len(calls)) == (0, 1, 1), world.story()
+    assert world.sandbox.books()["requests"] == 0
+
+
 def test_an_overload_is_waited_out(world: Any, shape: str, requests_of: Requests) -> None:
     world.fault("overloaded", times=6)
     run = world.finish(sent(world, REALTIME, requests_of(shape, 5)))

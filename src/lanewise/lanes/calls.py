@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -116,10 +117,11 @@ class Calls:
         """What a call is known by."""
         return CallTag(custom_id, self._batch.attempt, self._shift.store.home_id)
 
-    async def make(self, ask: Ask, gate: Gate, load: Load) -> None:
+    async def make(self, ask: Ask, gate: Gate, load: Load, wanted: Callable[[Ask], bool]) -> None:
         """Call until the request is answered, accepted, lost, or not to be asked again in this step.
 
-        The gate has let the first call in.
+        The gate has let the first call in. `wanted`: whether it is still to be asked from here; while it
+        waits for another try, it may be given to another batch.
         """
         failures = 0
         while True:
@@ -130,11 +132,12 @@ class Calls:
             if pause:
                 failures += 1
                 await self._shift.clock.sleep(pause)
-            if not self._shift.may_send():
-                return
             back = await self.enter(gate, load, ask)
             if back is not None:
                 self.stop(Halt("waits for its turn", back, trouble=False))
+                return
+            if not wanted(ask):
+                gate.left()
                 return
 
     async def enter(self, gate: Gate, load: Load, ask: Ask) -> float | None:

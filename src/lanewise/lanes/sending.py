@@ -152,7 +152,7 @@ class _Step:
             gate.left()
             self._room.release()
             return False
-        task = asyncio.create_task(self._calls.make(ask, gate, load))
+        task = asyncio.create_task(self._calls.make(ask, gate, load, self._wanted))
         self._tasks.add(task)
         task.add_done_callback(self._done)
         await asyncio.sleep(0)
@@ -183,6 +183,11 @@ class _Step:
             self._calls.stop(Halt("goes on in its next step", now, trouble=False))
         stopped = self._contents.cancelled or self._calls.halt is not None or self._failed
         return not stopped and self._shift.may_send()
+
+    def _wanted(self, ask: Ask) -> bool:
+        """Whether a request that was refused is to be asked again; it has waited: looked at anew."""
+        self._look_at = 0.0
+        return self._goes_on() and ask.position not in self._elsewhere
 
     async def _hear_out(self) -> None:
         """Wait for the calls in flight; the first failure ends the others, and is raised."""

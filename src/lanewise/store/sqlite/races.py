@@ -140,11 +140,15 @@ class RaceOperations(Operations):
     def _queued(self, segment: SegmentId) -> Ordinals:
         return _union(self._db.all(self._books["waiting_of_segment"], (segment,)))
 
-    def _live(self, segment: SegmentId, besides: BatchId | None) -> Ordinals:
-        return _union(self._db.all(self._work["live_parts"], (segment, besides or "")))
+    def _live(self, segment: SegmentId, besides: BatchId) -> Ordinals:
+        return _union(self._live_parts(segment, besides))
 
     def _held(self, segment: SegmentId, besides: BatchId) -> Ordinals:
-        return _union(self._db.all(self._work["held_parts"], (segment, besides)))
+        parts = self._live_parts(segment, besides)
+        return _union([row for row in parts if row["rescued_at"] is None])
+
+    def _live_parts(self, segment: SegmentId, besides: BatchId) -> list[sqlite3.Row]:
+        return self._db.all(self._work["live_parts"], (segment, besides))
 
     def _final(self, segment: SegmentId, besides: BatchId | None) -> Ordinals:
         """Requests with an outcome, or a final record of a batch other than `besides`.

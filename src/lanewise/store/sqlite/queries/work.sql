@@ -134,13 +134,8 @@ SELECT 1 FROM batch_parts p JOIN batches b ON b.id = p.batch_id
 WHERE p.segment_id = ? AND b.rescued_at IS NOT NULL LIMIT 1
 
 -- name: live_parts
-SELECT p.ordinals FROM batch_parts p JOIN batches b ON b.id = p.batch_id
+SELECT p.ordinals, b.rescued_at FROM batch_parts p JOIN batches b ON b.id = p.batch_id
 WHERE p.segment_id = ? AND p.batch_id <> ? AND b.state NOT IN ('settled', 'rejected', 'cancelled')
-
--- name: held_parts
-SELECT p.ordinals FROM batch_parts p JOIN batches b ON b.id = p.batch_id
-WHERE p.segment_id = ? AND p.batch_id <> ? AND b.rescued_at IS NULL
-AND b.state NOT IN ('settled', 'rejected', 'cancelled')
 
 -- name: retried_at
 SELECT r.retried_at FROM runs r JOIN segments s ON s.run_id = r.id WHERE s.id = ?
