@@ -25,7 +25,9 @@ def test_two_workers_killed_and_frozen_at_every_step_answer_and_pay_once() -> No
     """A thawed worker may do the rest of a run's work before the last step's turn; then comes another."""
     loop = crash_loop()
     kills: Counter[str] = Counter()
-    for seed in range(1, 6):
+    for seed in range(
+        1, 13
+    ):  # mostly one or two; on a busy machine the last step is seldom reached first
         plan = loop.Plan(500, kills=1, stops=1, batch_requests=10, longest=180.0, seed=seed)
         figures = loop.run_loop(plan)
         assert figures["kept"], figures
@@ -33,4 +35,4 @@ def test_two_workers_killed_and_frozen_at_every_step_answer_and_pay_once() -> No
         kills.update(figures["kills"])
         if all(kills[point] >= 1 for point in loop.STEPS):
             return
-    raise AssertionError(f"in five runs no worker was killed at every step: {kills}")
+    raise AssertionError(f"in twelve runs no worker was killed at every step: {kills}")
